@@ -1,0 +1,32 @@
+# Every target sets up what it needs; `make help` lists them.
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+
+.PHONY: help
+help: ## List the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+.PHONY: setup
+setup: ## Bring uv, Python 3.13, the locked packages, Node and Azurite (into .venv and .tools)
+	@infra/toolchain/setup.sh
+
+.PHONY: run
+run: setup ## Start the registry and its storage in the foreground: PORT= DATA= REGISTRY_NAME= REGISTRY_ADMIN_PASSWORD=
+	@exec $(BIN)/python -m infra.local
+
+.PHONY: check
+check: setup ## The quick round, under a minute: format, lint, types, imports, unit and property tests
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-timings
+	@$(BIN)/pytest -q tests/unit tests/functions tests/property
+
+.PHONY: test
+test: setup ## All tests; installs the clients they drive where it may
+	@infra/toolchain/clients.sh
+	@$(BIN)/pytest -n auto --dist loadgroup
+
+.PHONY: lock
+lock: setup ## Compile pyproject.toml into requirements.txt and tests/requirements.txt
+	@infra/toolchain/lock.sh

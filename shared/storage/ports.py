@@ -1,0 +1,226 @@
+"""Ports of storage: rows, objects and messages, in words that any store could keep.
+
+Three Protocols say all that the registry asks of a store. Each has two adapters, Azure and memory, which pass the
+same contract suite (`tests/contract`). Azure's exceptions end inside the adapter: out come the four errors below.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+type Value = str | int | bool | bytes | datetime
+
+ANY = "*"
+"""The condition that a row is there, whatever its ETag."""
+
+
+class StorageError(Exception):
+    """What a store may answer instead of doing what it was asked."""
+
+
+class NotFound(StorageError):
+    """The row or object is not there; `index` is the place of the change that missed it."""
+
+    def __init__(self, what: str, index: int = 0) -> None:
+        super().__init__(f"{what} is not there")
+        self.index = index
+
+
+class Conflict(StorageError):
+    """The row or object is there already, or has changed; `index` is the place of the change that met it."""
+
+    def __init__(self, what: str, index: int = 0) -> None:
+        super().__init__(f"{what} is there already, or has changed")
+        self.index = index
+
+
+class NotPrepared(StorageError):
+    """The table, container or queue itself is missing: `prepare` makes it."""
+
+
+class Unavailable(StorageError):
+    """The store did not answer, or asked to be left alone; the same call may be repeated after `seconds`."""
+
+    def __init__(self, what: str, seconds: int = 1) -> None:
+        super().__init__(what)
+        self.seconds = seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a partition. `etag` is empty in a row that was not read from a store."""
+
+    key: str
+    values: Mapping[str, Value] = field(default_factory=dict)
+    etag: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Insert:
+    """Add a row; Conflict where the key is taken."""
+
+    key: str
+    values: Mapping[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Add a row, or replace it whole."""
+
+    key: str
+    values: Mapping[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Upsert:
+    """Add a row, or change the values named and keep the others."""
+
+    key: str
+    values: Mapping[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """Change the values named; NotFound without the row, Conflict where `etag` is not its own (nor ANY)."""
+
+    key: str
+    values: Mapping[str, Value]
+    etag: str = ANY
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Remove a row; NotFound without it, Conflict where `etag` is not its own (nor ANY)."""
+
+    key: str
+    etag: str = ANY
+
+
+type Change = Insert | Put | Upsert | Update | Delete
+
+MOST_CHANGES = 100
+"""How many changes one transaction takes."""
+
+VALUE_BYTES = 65_536
+"""The size of the largest `bytes` value."""
+
+
+class Rows(Protocol):
+    """Tables of rows, each row under (table, partition, key); keys sort by code point.
+
+    Every method raises NotPrepared where the table is missing and Unavailable where the store fails.
+    """
+
+    async def prepare(self, tables: Sequence[str]) -> None:
+        """Make the tables that are missing."""
+        ...
+
+    async def get(
+        self, table: str, partition: str, key: str, only: Sequence[str] | None = None
+    ) -> Row | None:
+        """Read one row, or None; `only` names the values wanted."""
+        ...
+
+    async def scan(  # noqa: PLR0913 - a range has two ends, a size and two filters
+        self,
+        table: str,
+        partition: str,
+        *,
+        after: str,
+        before: str,
+        limit: int,
+        where: Mapping[str, str] | None = None,
+        only: Sequence[str] | None = None,
+    ) -> list[Row]:
+        """Read up to `limit` rows whose keys lie strictly between `after` and `before`, in the order of their keys.
+
+        `where` keeps only rows with these very values. One call to the store for each 1,000 rows.
+        """
+        ...
+
+    async def commit(self, table: str, partition: str, changes: Sequence[Change]) -> None:
+        """Make all changes, each to another row, or none; at most MOST_CHANGES.
+
+        Raises:
+            NotFound, Conflict: a change's condition did not hold; `index` is its place in `changes`.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A staged piece of an object: its id and its size in bytes."""
+
+    id: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of a whole object without reading it."""
+
+    size: int
+    metadata: Mapping[str, str]
+
+
+class Objects(Protocol):
+    """Objects of bytes under names that are never used twice.
+
+    Every method raises NotPrepared where the container is missing and Unavailable where the store fails.
+    """
+
+    async def prepare(self) -> None:
+        """Make the container where it is missing."""
+        ...
+
+    async def stage(self, name: str, block_id: str, data: bytes | bytearray | memoryview) -> None:
+        """Keep a piece of an object to be; the same id again replaces the piece. Ids of one object are of one length."""
+        ...
+
+    async def staged(self, name: str) -> list[Block]:
+        """List the staged pieces that are not part of an object yet, in no order; empty where there are none."""
+        ...
+
+    async def commit(
+        self, name: str, block_ids: Sequence[str], metadata: Mapping[str, str]
+    ) -> None:
+        """Make the object out of staged pieces, in this order.
+
+        Raises:
+            Conflict: an object of this name is there already.
+            NotFound: a piece is not staged.
+        """
+        ...
+
+    async def put(self, name: str, data: bytes, metadata: Mapping[str, str]) -> None:
+        """Make a small object at once; Conflict where the name is taken."""
+        ...
+
+    async def facts(self, name: str) -> Facts | None:
+        """Tell an object's size and metadata, or None where there is none (staged pieces are not an object)."""
+        ...
+
+    def read(self, name: str, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
+        """Stream `length` bytes from `start` on, in pieces of a few MiB at the most; NotFound without the object."""
+        ...
+
+    async def delete(self, name: str) -> bool:
+        """Remove an object; False where there was none."""
+        ...
+
+    async def url(self, name: str, seconds: int) -> str:
+        """Sign an address from which anyone may read the object for so many seconds; asks nothing of the store."""
+        ...
+
+
+class Messages(Protocol):
+    """Queues of small texts. Every method raises NotPrepared and Unavailable as the others do."""
+
+    async def prepare(self, queues: Sequence[str]) -> None:
+        """Make the queues that are missing."""
+        ...
+
+    async def send(self, queue: str, body: str, delay_seconds: int = 0) -> None:
+        """Put a text on a queue; it is seen after the delay (at most seven days)."""
+        ...
