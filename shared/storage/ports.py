@@ -1,7 +1,8 @@
 """Ports of storage: rows, objects and messages, in words that any store could keep.
 
-Three Protocols say all that the registry asks of a store. Each has two adapters, Azure and memory, which pass the
-same contract suite (`tests/contract`). Azure's exceptions end inside the adapter: out come the four errors below.
+Three Protocols say all that the registry asks of a store. Each has two adapters, Azure and memory,
+which pass the same contract suite (`tests/contract`). Azure's exceptions end inside the adapter:
+out come the four errors below.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -28,7 +29,7 @@ class NotFound(StorageError):
 
 
 class Conflict(StorageError):
-    """The row or object is there already, or has changed; `index` is the place of the change that met it."""
+    """The row or object is there already, or has changed; `index` is the place of the change."""
 
     def __init__(self, what: str, index: int = 0) -> None:
         super().__init__(f"{what} is there already, or has changed")
@@ -40,7 +41,7 @@ class NotPrepared(StorageError):
 
 
 class Unavailable(StorageError):
-    """The store did not answer, or asked to be left alone; the same call may be repeated after `seconds`."""
+    """The store did not answer, or is busy; the same call may be repeated after `seconds`."""
 
     def __init__(self, what: str, seconds: int = 1) -> None:
         super().__init__(what)
@@ -82,7 +83,7 @@ class Upsert:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """Change the values named; NotFound without the row, Conflict where `etag` is not its own (nor ANY)."""
+    """Change the values named; NotFound without the row, Conflict with another `etag` (but ANY)."""
 
     key: str
     values: Mapping[str, Value]
@@ -91,7 +92,7 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Remove a row; NotFound without it, Conflict where `etag` is not its own (nor ANY)."""
+    """Remove a row; NotFound without it, Conflict with another `etag` (but ANY)."""
 
     key: str
     etag: str = ANY
@@ -109,7 +110,7 @@ VALUE_BYTES = 65_536
 class Rows(Protocol):
     """Tables of rows, each row under (table, partition, key); keys sort by code point.
 
-    Every method raises NotPrepared where the table is missing and Unavailable where the store fails.
+    Every method raises NotPrepared where the table is missing, Unavailable where the store fails.
     """
 
     async def prepare(self, tables: Sequence[str]) -> None:
@@ -133,9 +134,9 @@ class Rows(Protocol):
         where: Mapping[str, str] | None = None,
         only: Sequence[str] | None = None,
     ) -> list[Row]:
-        """Read up to `limit` rows whose keys lie strictly between `after` and `before`, in the order of their keys.
+        """Read up to `limit` rows with keys strictly between `after` and `before`, sorted by key.
 
-        `where` keeps only rows with these very values. One call to the store for each 1,000 rows.
+        `where` keeps only rows with these very values. One call to the store for 1,000 rows.
         """
         ...
 
@@ -143,7 +144,7 @@ class Rows(Protocol):
         """Make all changes, each to another row, or none; at most MOST_CHANGES.
 
         Raises:
-            NotFound, Conflict: a change's condition did not hold; `index` is its place in `changes`.
+            NotFound, Conflict: a change's condition did not hold; `index` is its place.
         """
         ...
 
@@ -167,7 +168,7 @@ class Facts:
 class Objects(Protocol):
     """Objects of bytes under names that are never used twice.
 
-    Every method raises NotPrepared where the container is missing and Unavailable where the store fails.
+    Every method raises NotPrepared where the container is missing, Unavailable where the store fails.
     """
 
     async def prepare(self) -> None:
@@ -175,11 +176,14 @@ class Objects(Protocol):
         ...
 
     async def stage(self, name: str, block_id: str, data: bytes | bytearray | memoryview) -> None:
-        """Keep a piece of an object to be; the same id again replaces the piece. Ids of one object are of one length."""
+        """Keep a piece of an object to be; the same id again replaces the piece.
+
+        Ids are up to 48 characters of ASCII, all of one object of the same length.
+        """
         ...
 
     async def staged(self, name: str) -> list[Block]:
-        """List the staged pieces that are not part of an object yet, in no order; empty where there are none."""
+        """List the staged pieces that are not part of an object yet, in no order; may be empty."""
         ...
 
     async def commit(
@@ -198,11 +202,14 @@ class Objects(Protocol):
         ...
 
     async def facts(self, name: str) -> Facts | None:
-        """Tell an object's size and metadata, or None where there is none (staged pieces are not an object)."""
+        """Tell an object's size and metadata, or None (staged pieces are not an object)."""
         ...
 
     def read(self, name: str, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
-        """Stream `length` bytes from `start` on, in pieces of a few MiB at the most; NotFound without the object."""
+        """Stream `length` bytes from `start` on, in pieces of a few MiB at the most.
+
+        Raises NotFound, before the first piece, without the object.
+        """
         ...
 
     async def delete(self, name: str) -> bool:
@@ -210,7 +217,7 @@ class Objects(Protocol):
         ...
 
     async def url(self, name: str, seconds: int) -> str:
-        """Sign an address from which anyone may read the object for so many seconds; asks nothing of the store."""
+        """Sign an address from which anyone may read the object for so many seconds."""
         ...
 
 

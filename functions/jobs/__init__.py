@@ -1,0 +1,1 @@
+"""Triggers of queues, blobs and timers."""

@@ -1,0 +1,1 @@
+"""Triggers under /v2, the distribution specification."""

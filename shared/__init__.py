@@ -1,0 +1,1 @@
+"""Everything that would survive a change of host: the registry itself."""

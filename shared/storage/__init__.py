@@ -1,0 +1,1 @@
+"""State: the ports, the adapters, and the one map of keys."""

@@ -1,0 +1,1 @@
+"""The wire: URLs, headers, status codes, errors as clients see them."""
