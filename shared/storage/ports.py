@@ -168,7 +168,7 @@ class Facts:
 class Objects(Protocol):
     """Objects of bytes under names that are never used twice.
 
-    Every method raises NotPrepared where the container is missing, Unavailable where the store fails.
+    Every method raises NotPrepared without the container, Unavailable where the store fails.
     """
 
     async def prepare(self) -> None:
