@@ -1,0 +1,1 @@
+"""Run an Azure Functions app on this machine: our stand-in for `func start`."""
