@@ -1,0 +1,166 @@
+"""Manifests: what the registry reads in one, and what it refuses. The bytes are kept untouched.
+
+Understood are OCI image manifests and indexes and docker's schema 2 and lists. Every other media
+type is an artifact: the descriptors it has under the usual names are honoured, the rest is its own
+affair.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import orjson
+
+from shared.errors import ManifestInvalid
+from shared.model import media_types
+from shared.model.descriptor import Descriptor
+from shared.model.digest import Digest
+
+MANIFEST_BYTES = 4 * 1024 * 1024
+"""The largest manifest accepted (ACR 1.4; the specification asks for at least 4 megabytes)."""
+
+REFERENCES = 10_000
+"""How many descriptors a manifest may hold."""
+
+_MEDIA_TYPE_LENGTH = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A manifest read once: its bytes, and what they refer to."""
+
+    body: bytes
+    digest: Digest
+    media_type: str
+    blobs: tuple[Descriptor, ...] = ()
+    children: tuple[Descriptor, ...] = ()
+    subject: Descriptor | None = None
+    artifact_type: str | None = None
+    annotations: Mapping[str, str] | None = None
+
+    def as_referrer(self) -> dict[str, object]:
+        """Give the descriptor that a list of referrers shows (end-12)."""
+        shown: dict[str, object] = {
+            "mediaType": self.media_type,
+            "digest": str(self.digest),
+            "size": len(self.body),
+        }
+        if self.artifact_type:
+            shown["artifactType"] = self.artifact_type
+        if self.annotations:
+            shown["annotations"] = dict(self.annotations)
+        return shown
+
+
+def read_manifest(body: bytes, media_type: str, algorithm: str = "sha256") -> Manifest:
+    """Understand a manifest pushed with this Content-Type, which may be empty.
+
+    Raises ManifestInvalid.
+    """
+    document = _document(body, media_type)
+    media_type = _media_type(document, media_type)
+    _refuse_schema_1(document, media_type)
+    manifest = Manifest(
+        body=body,
+        digest=Digest.of(body, algorithm),
+        media_type=media_type,
+        blobs=tuple(_blobs(document, media_type)),
+        children=tuple(_children(document, media_type)),
+        subject=_subject(document),
+        artifact_type=_artifact_type(document, media_type),
+        annotations=_annotations(document),
+    )
+    if len(manifest.blobs) + len(manifest.children) > REFERENCES:
+        raise ManifestInvalid(f"a manifest may hold at most {REFERENCES} descriptors")
+    return manifest
+
+
+def _document(body: bytes, media_type: str) -> dict[str, object]:
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        if media_type and not media_type.endswith("json"):
+            return {}
+        raise ManifestInvalid(f"the manifest is not JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise ManifestInvalid("the manifest must be a JSON object")
+    return document
+
+
+def _media_type(document: dict[str, object], announced: str) -> str:
+    own = document.get("mediaType")
+    if own is not None and not isinstance(own, str):
+        raise ManifestInvalid("mediaType must be a string")
+    if own and announced and own != announced:
+        raise ManifestInvalid(f"Content-Type is {announced!r}, but mediaType is {own!r}")
+    media_type = announced or own or _guess(document)
+    if len(media_type) > _MEDIA_TYPE_LENGTH or not media_type.isascii():
+        raise ManifestInvalid("the media type is too long, or not ASCII")
+    return media_type
+
+
+def _guess(document: dict[str, object]) -> str:
+    if "manifests" in document:
+        return media_types.OCI_INDEX
+    if "config" in document and "layers" in document:
+        return media_types.OCI_MANIFEST
+    raise ManifestInvalid("the request has no Content-Type and the manifest no mediaType")
+
+
+def _refuse_schema_1(document: dict[str, object], media_type: str) -> None:
+    is_known = media_type in media_types.IMAGES | media_types.INDEXES
+    if media_types.is_schema_1(media_type) or document.get("schemaVersion") == 1:
+        raise ManifestInvalid(
+            "docker schema 1 manifests are not supported: push with docker 1.10 or later,"
+            " or with any OCI client"
+        )
+    if is_known and document.get("schemaVersion") != 2:  # noqa: PLR2004 - docker's own number
+        raise ManifestInvalid("schemaVersion must be 2")
+
+
+def _blobs(document: dict[str, object], media_type: str) -> Iterable[Descriptor]:
+    is_image = media_type in media_types.IMAGES
+    if is_image or isinstance(document.get("config"), dict):
+        yield Descriptor.read(document.get("config"), "config")
+    for key in ("layers", "blobs"):
+        is_required = is_image and key == "layers"
+        yield from _descriptors(document, key, is_required=is_required)
+
+
+def _children(document: dict[str, object], media_type: str) -> Iterable[Descriptor]:
+    is_required = media_type in media_types.INDEXES
+    return _descriptors(document, "manifests", is_required=is_required)
+
+
+def _descriptors(
+    document: dict[str, object], key: str, *, is_required: bool
+) -> Iterable[Descriptor]:
+    values = document.get(key)
+    if values is None and not is_required:
+        return []
+    if not isinstance(values, list):
+        raise ManifestInvalid(f"{key} must be a list of descriptors")
+    return [Descriptor.read(value, f"{key}[{place}]") for place, value in enumerate(values)]
+
+
+def _subject(document: dict[str, object]) -> Descriptor | None:
+    value = document.get("subject")
+    return None if value is None else Descriptor.read(value, "subject")
+
+
+def _artifact_type(document: dict[str, object], media_type: str) -> str | None:
+    own = document.get("artifactType")
+    if own is not None and not isinstance(own, str):
+        raise ManifestInvalid("artifactType must be a string")
+    config = document.get("config")
+    if own or media_type in media_types.INDEXES or not isinstance(config, dict):
+        return own or None
+    return str(config["mediaType"])
+
+
+def _annotations(document: dict[str, object]) -> Mapping[str, str] | None:
+    value = document.get("annotations")
+    if value is None:
+        return None
+    if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
+        raise ManifestInvalid("annotations must be an object of strings")
+    return value

@@ -1,0 +1,25 @@
+"""Media types that mean something to a registry."""
+
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
+
+IMAGES = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
+INDEXES = frozenset({OCI_INDEX, DOCKER_LIST})
+
+_SCHEMA_1 = "application/vnd.docker.distribution.manifest.v1+"
+_FOREIGN = (
+    "application/vnd.docker.image.rootfs.foreign.",
+    "application/vnd.oci.image.layer.nondistributable.",
+)
+
+
+def is_schema_1(media_type: str) -> bool:
+    """Tell the manifests of docker's first format, which no client writes any more."""
+    return media_type.startswith(_SCHEMA_1)
+
+
+def is_foreign(media_type: str) -> bool:
+    """Tell layers that clients fetch from elsewhere, such as Windows base layers."""
+    return media_type.startswith(_FOREIGN)

@@ -1,0 +1,327 @@
+"""Pushing a manifest: one transaction with all that it changes.
+
+The transaction changes the link of each blob and the row of each child (so the collector's
+conditional delete of one of them fails, or ours does), and adds the edges, the manifest, its tags,
+its row among the subject's referrers and the outbox rows. With over 100 rows the links go first,
+each with its edge, and the manifest comes last: until then nothing refers to it.
+
+Nothing is read first. Which rows are there already is expected (`Hints`) and tried; the store's
+answer tells which expectation was wrong, and the next try knows. So a new tag of a new manifest
+costs one transaction, and whatever happens at the same time, what is written is what the
+conditions saw.
+
+A repository is listed (`Index`) after its first manifest is in, and before that is acknowledged.
+It is struck off by `repositories.retire`, with these steps in either order:
+
+    push                                    retire
+    P1 transaction: marker, manifest        R1 read the index row, then the marker, then: no
+    manifest? P2 list in the index                    R2 delete the marker, if unchanged
+                                            R3 strike off the index row, if unchanged
+
+P1 before R1: there is a manifest, nothing is retired. P1 between R1 and R2: the marker has
+changed, R2 fails. P1 after R2: P1 made a new marker (an expected one is not there: `Update` fails,
+and the next try goes through P2); P2 before R3 changes the index row, so R3 fails; P2 after R3
+lists it again.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from shared.errors import ManifestBlobUnknown, PreconditionFailed, Unavailable
+from shared.events import ManifestPushed
+from shared.model.digest import Digest
+from shared.model.manifest import Manifest
+from shared.model.names import RepositoryName, Tag
+from shared.storage import keys
+from shared.storage.bodies import Bodies
+from shared.storage.contents import Contents
+from shared.storage.hints import Hints
+from shared.storage.index import Index
+from shared.storage.outbox import Outbox
+from shared.storage.ports import (
+    MOST_CHANGES,
+    Change,
+    Conflict,
+    Insert,
+    NotFound,
+    Objects,
+    Put,
+    Update,
+    Upsert,
+    Value,
+)
+from shared.storage.records import INLINE_BYTES, TagRecord, body_values, referrer_values
+
+_TRIES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """A manifest that is stored, with the tags that point to it now."""
+
+    digest: Digest
+    tags: tuple[Tag, ...]
+    subject: Digest | None
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What must hold of the tags before the push (RFC 9110, 13.1).
+
+    `digests` are those of which a tag must have one (`If-Match`; None asks nothing); `is_new` says
+    that there must be no such tag (`If-None-Match: *`).
+    """
+
+    digests: frozenset[str] | None = None
+    is_new: bool = False
+
+    def check(self, tag: TagRecord | None) -> None:
+        """Raise PreconditionFailed where the tag is not as asked."""
+        if self.is_new and tag is not None:
+            raise PreconditionFailed
+        if self.digests is None or (tag and "*" in self.digests):
+            return
+        if tag is None or str(tag.digest) not in self.digests:
+            raise PreconditionFailed
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A change, and what it expects: the digest that is there, the tag, the row of the manifest."""
+
+    change: Change
+    expects: Digest | Tag | str = ""
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """A push under way: what is known, and what is only expected, of the rows that it meets."""
+
+    repository: RepositoryName
+    manifest: Manifest
+    by: str
+    now: datetime
+    condition: Condition
+    is_repository_there: bool
+    is_manifest_there: bool
+    tags: dict[Tag, TagRecord | None]
+    absent: set[Digest] = field(default_factory=set)
+    body_object: str = ""
+
+    def references(self) -> Iterator[list[_Step]]:
+        """Give the steps for each reference, which belong into one transaction."""
+        blobs = {blob.digest: blob.is_foreign for blob in self.manifest.blobs}
+        for digest, is_foreign in blobs.items():
+            yield self._reference(digest, keys.blob(digest), is_free=is_foreign)
+        for digest in {child.digest for child in self.manifest.children}:
+            yield self._reference(digest, keys.manifest(digest), is_free=False)
+
+    def _reference(self, target: Digest, key: str, *, is_free: bool) -> list[_Step]:
+        edge = _Step(Put(keys.edge(target, self.manifest.digest), {}))
+        if is_free or target in self.absent:
+            return [edge]
+        return [_Step(Update(key, {"seen": self.now}), target), edge]
+
+    def final(self, outbox: Sequence[Insert]) -> list[_Step]:
+        """Give the steps that make the manifest visible."""
+        marker = Update if self.is_repository_there else Upsert
+        steps = [_Step(marker(keys.REPOSITORY, {"updated": self.now}), keys.REPOSITORY)]
+        steps.append(_Step(self._manifest_row(), "manifest"))
+        steps += [_Step(self._tag_row(tag, there), tag) for tag, there in self.tags.items()]
+        steps += [_Step(row) for row in self._referrer_rows()]
+        return [*steps, *(_Step(row) for row in outbox)]
+
+    def _manifest_row(self) -> Change:
+        key = keys.manifest(self.manifest.digest)
+        if self.is_manifest_there:
+            return Update(key, {"seen": self.now})
+        body: Mapping[str, Value] = (
+            {"object": self.body_object} if self.body_object else body_values(self.manifest.body)
+        )
+        values: dict[str, Value] = {
+            "media_type": self.manifest.media_type,
+            "size": len(self.manifest.body),
+            "created": self.now,
+            "seen": self.now,
+            **body,
+        }
+        return Insert(key, values)
+
+    def _tag_row(self, tag: Tag, there: TagRecord | None) -> Change:
+        values = TagRecord(
+            name=tag,
+            digest=self.manifest.digest,
+            media_type=self.manifest.media_type,
+            size=len(self.manifest.body),
+            created=there.created if there else self.now,
+            updated=self.now,
+        ).values()
+        return Update(keys.tag(tag), values, there.etag) if there else Insert(keys.tag(tag), values)
+
+    def _referrer_rows(self) -> Iterator[Put]:
+        if self.manifest.subject:
+            key = keys.referrer(self.manifest.subject.digest, self.manifest.digest)
+            yield Put(key, referrer_values(self.manifest))
+
+    def events(self) -> list[ManifestPushed]:
+        """Give an event for each tag, or one without a tag."""
+        return [
+            ManifestPushed(
+                digest=str(self.manifest.digest),
+                tag=tag,
+                media_type=self.manifest.media_type,
+                size=len(self.manifest.body),
+                by=self.by,
+                at=self.now,
+            )
+            for tag in (self.tags or [""])
+        ]
+
+
+class Pushes:
+    """Stores manifests. `is_sparse_allowed` lets a manifest refer to content that is not there."""
+
+    def __init__(
+        self,
+        contents: Contents,
+        index: Index,
+        objects: Objects,
+        outbox: Outbox,
+        *,
+        bodies: Bodies,
+        clock: Callable[[], datetime],
+        new_id: Callable[[], str],
+        is_sparse_allowed: bool,
+    ) -> None:
+        self._contents = contents
+        self._index = index
+        self._objects = objects
+        self._outbox = outbox
+        self._bodies = bodies
+        self._clock = clock
+        self._new_id = new_id
+        self._is_sparse_allowed = is_sparse_allowed
+        self._hints = Hints()
+
+    async def put(
+        self,
+        repository: RepositoryName,
+        manifest: Manifest,
+        tags: Sequence[Tag],
+        *,
+        by: str,
+        condition: Condition | None = None,
+    ) -> Pushed:
+        """Store a manifest and point the tags to it (end-7).
+
+        Raises:
+            ManifestBlobUnknown: it refers to content that the repository does not hold.
+            PreconditionFailed: `condition` does not hold of a tag.
+        """
+        attempt = await self._expect(repository, manifest, tags, by, condition or Condition())
+        outbox = self._outbox.rows(attempt.events())
+        for _ in range(_TRIES):
+            surprise = await self._try(attempt, outbox)
+            if surprise is None:
+                break
+            await self._learn(attempt, surprise)
+        else:
+            raise Unavailable(f"{repository} is being changed too often: repeat the push")
+        await self._settle(attempt)
+        await self._outbox.announce(repository, outbox)
+        subject = manifest.subject.digest if manifest.subject else None
+        return Pushed(manifest.digest, tuple(attempt.tags), subject)
+
+    async def _expect(
+        self,
+        repository: RepositoryName,
+        manifest: Manifest,
+        tags: Sequence[Tag],
+        by: str,
+        condition: Condition,
+    ) -> _Attempt:
+        attempt = _Attempt(
+            repository=repository,
+            manifest=manifest,
+            by=by,
+            now=self._clock(),
+            condition=condition,
+            is_repository_there=repository in self._hints,
+            is_manifest_there=(repository, manifest.digest) in self._hints,
+            tags=dict.fromkeys(tags),
+        )
+        for tag in attempt.tags:
+            if condition.digests is not None or (repository, tag) in self._hints:
+                await self._look_up(attempt, tag)
+        return attempt
+
+    async def _look_up(self, attempt: _Attempt, tag: Tag) -> None:
+        there = await self._contents.tag(attempt.repository, tag)
+        attempt.condition.check(there)
+        attempt.tags[tag] = there
+
+    async def _try(self, attempt: _Attempt, outbox: Sequence[Insert]) -> _Step | None:
+        """Write; give the step whose expectation was wrong, or None."""
+        if len(attempt.manifest.body) > INLINE_BYTES and not attempt.is_manifest_there:
+            await self._keep_body(attempt)
+        for steps in _transactions(attempt.references(), attempt.final(outbox)):
+            try:
+                await self._contents.commit(attempt.repository, [step.change for step in steps])
+            except (NotFound, Conflict) as error:
+                return steps[error.index]
+        return None
+
+    async def _keep_body(self, attempt: _Attempt) -> None:
+        if not attempt.body_object:
+            name = self._new_id()
+            await self._objects.put(name, attempt.manifest.body, {"kind": "manifest"})
+            attempt.body_object = name
+
+    async def _learn(self, attempt: _Attempt, surprise: _Step) -> None:
+        match surprise.expects:
+            case Digest():
+                await self._learn_missing(attempt)
+            case keys.REPOSITORY:
+                attempt.is_repository_there = False
+            case "manifest":
+                attempt.is_manifest_there = not attempt.is_manifest_there
+            case tag if tag:
+                await self._look_up(attempt, Tag(tag))
+
+    async def _learn_missing(self, attempt: _Attempt) -> None:
+        manifest = attempt.manifest
+        missing = await self._contents.missing(
+            attempt.repository,
+            {blob.digest for blob in manifest.blobs if not blob.is_foreign},
+            {child.digest for child in manifest.children},
+        )
+        if missing and not self._is_sparse_allowed:
+            raise ManifestBlobUnknown([str(digest) for digest in missing])
+        attempt.absent = set(missing)
+
+    async def _settle(self, attempt: _Attempt) -> None:
+        repository, manifest = attempt.repository, attempt.manifest
+        if not attempt.is_repository_there:
+            await self._index.add(repository)
+        if attempt.body_object and attempt.is_manifest_there:
+            await self._objects.delete(attempt.body_object)
+        self._hints.add(repository)
+        self._hints.add((repository, manifest.digest))
+        for tag in attempt.tags:
+            self._hints.add((repository, tag))
+        self._bodies.keep(manifest.digest, manifest.body)
+
+
+def _transactions(references: Iterator[list[_Step]], final: list[_Step]) -> Iterator[list[_Step]]:
+    """Cut the steps into transactions; the last one holds all of `final`."""
+    steps: list[_Step] = []
+    for reference in references:
+        if len(steps) + len(reference) > MOST_CHANGES:
+            yield steps
+            steps = []
+        steps += reference
+    if len(steps) + len(final) > MOST_CHANGES:
+        yield steps
+        steps = []
+    yield steps + final

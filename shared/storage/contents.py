@@ -1,0 +1,133 @@
+"""What a repository holds, read from its partition, and the one way to change it."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+
+from shared.model.digest import Digest
+from shared.model.names import RepositoryName, Tag
+from shared.storage import keys
+from shared.storage.ports import Change, Row, Rows
+from shared.storage.records import Link, ManifestRecord, TagRecord
+
+
+class Contents:
+    """The contents of the repositories of one registry generation."""
+
+    def __init__(self, rows: Rows, generation: str) -> None:
+        self._rows = rows
+        self._generation = generation
+
+    async def exists(self, repository: RepositoryName) -> bool:
+        """Tell whether the repository has a manifest."""
+        return await self._get(repository, keys.REPOSITORY) is not None
+
+    async def marker(self, repository: RepositoryName) -> Row | None:
+        """Read the row that is there while the repository has a manifest."""
+        return await self._get(repository, keys.REPOSITORY)
+
+    async def tag(self, repository: RepositoryName, name: Tag) -> TagRecord | None:
+        """Read a tag."""
+        row = await self._get(repository, keys.tag(name))
+        return TagRecord.read(row) if row else None
+
+    async def manifest(
+        self, repository: RepositoryName, digest: Digest, *, with_body: bool
+    ) -> ManifestRecord | None:
+        """Read a manifest, with its body or without."""
+        only = None if with_body else ManifestRecord.WITHOUT_BODY
+        row = await self._get(repository, keys.manifest(digest), only)
+        return ManifestRecord.read(row) if row else None
+
+    async def link(self, repository: RepositoryName, digest: Digest) -> Link | None:
+        """Read the link to a blob."""
+        row = await self._get(repository, keys.blob(digest))
+        return Link.read(row) if row else None
+
+    async def tags(self, repository: RepositoryName, after: str, limit: int) -> list[TagRecord]:
+        """List up to `limit` tags whose names follow `after`, in order."""
+        rows = await self._scan(repository, keys.tag(after), keys.end_of("tag"), limit)
+        return [TagRecord.read(row) for row in rows]
+
+    async def tags_of(
+        self, repository: RepositoryName, digest: Digest, limit: int
+    ) -> list[TagRecord]:
+        """List up to `limit` tags that point to a manifest."""
+        where = {"digest": str(digest)}
+        rows = await self._rows.scan(
+            keys.CONTENTS,
+            self._partition(repository),
+            after=keys.tag(""),
+            before=keys.end_of("tag"),
+            limit=limit,
+            where=where,
+        )
+        return [TagRecord.read(row) for row in rows]
+
+    async def referrers(
+        self, repository: RepositoryName, subject: Digest, after: str, limit: int
+    ) -> list[Row]:
+        """List up to `limit` referrers of a subject whose digests follow `after`."""
+        start, end = keys.referrer(subject, after), keys.end_of(f"referrer|{subject}")
+        return await self._scan(repository, start, end, limit)
+
+    async def manifests(
+        self, repository: RepositoryName, after: str, limit: int
+    ) -> list[ManifestRecord]:
+        """List up to `limit` manifests, without bodies, whose digests follow `after`."""
+        rows = await self._rows.scan(
+            keys.CONTENTS,
+            self._partition(repository),
+            after=f"manifest|{after}",
+            before=keys.end_of("manifest"),
+            limit=limit,
+            only=ManifestRecord.WITHOUT_BODY,
+        )
+        return [ManifestRecord.read(row) for row in rows]
+
+    async def users(self, repository: RepositoryName, target: Digest, limit: int) -> list[str]:
+        """List up to `limit` digests of manifests that use a blob or a manifest."""
+        rows = await self._scan(
+            repository, keys.edge(target, ""), keys.end_of(f"edge|{target}"), limit
+        )
+        return [keys.last_part(row.key) for row in rows]
+
+    async def missing(
+        self,
+        repository: RepositoryName,
+        blobs: Iterable[Digest],
+        manifests: Iterable[Digest],
+    ) -> list[Digest]:
+        """Tell which of these blobs and manifests the repository does not hold."""
+        wanted = [(digest, keys.blob(digest)) for digest in blobs]
+        wanted += [(digest, keys.manifest(digest)) for digest in manifests]
+        some = asyncio.Semaphore(16)
+
+        async def is_missing(key: str) -> bool:
+            async with some:
+                return await self._get(repository, key, ("size",)) is None
+
+        found = await asyncio.gather(*(is_missing(key) for _, key in wanted))
+        return [digest for (digest, _), absent in zip(wanted, found, strict=True) if absent]
+
+    async def commit(self, repository: RepositoryName, changes: Sequence[Change]) -> None:
+        """Make all changes or none; raises NotFound or Conflict with the place of the change."""
+        await self._rows.commit(keys.CONTENTS, self._partition(repository), changes)
+
+    async def event(self, repository: RepositoryName, key: str) -> Row | None:
+        """Read an event that is not yet handed on."""
+        return await self._get(repository, key)
+
+    def _partition(self, repository: RepositoryName) -> str:
+        return keys.contents_partition(self._generation, repository)
+
+    async def _get(
+        self, repository: RepositoryName, key: str, only: Sequence[str] | None = None
+    ) -> Row | None:
+        return await self._rows.get(keys.CONTENTS, self._partition(repository), key, only)
+
+    async def _scan(
+        self, repository: RepositoryName, after: str, before: str, limit: int
+    ) -> list[Row]:
+        return await self._rows.scan(
+            keys.CONTENTS, self._partition(repository), after=after, before=before, limit=limit
+        )

@@ -1,0 +1,107 @@
+"""Every table, key, object name and queue: the map, and the only place that builds one.
+
+    table registries   registry         NAME                generation, signing key (sealed)
+    table accounts     GENERATION       NAME                credential (hashed)
+    table repositories GENERATION       REPO                an index of names, for the catalog
+    table contents     GENERATION|REPO  repository          there while it has a manifest
+                                        manifest|DIGEST     media type, size, body or object
+                                        tag|TAG             digest, media type, size, times
+                                        referrer|SUBJECT|DIGEST   the descriptor to list
+                                        blob|DIGEST         link: size, object, last seen
+                                        edge|TARGET|MANIFEST      MANIFEST uses TARGET
+                                        outbox|TIME-ID      event not yet handed on
+    table blobs        GENERATION|DIGEST  content           object, size, state, last seen
+                                        repo|REPO           a repository that holds the blob
+    container content  32 HEX           a blob, or a large manifest; a name is never used again
+    queue events                        the keys of new outbox rows
+
+GENERATION is a registry's id, new on each creation: a registry that is created again sees nothing
+of the one before. REPO is a repository's name in an order-preserving code without the `/` that
+keys forbid.
+"""
+
+from shared.model.digest import Digest
+from shared.model.names import RepositoryName, Tag
+
+REGISTRIES = "registries"
+ACCOUNTS = "accounts"
+REPOSITORIES = "repositories"
+CONTENTS = "contents"
+BLOBS = "blobs"
+TABLES = (REGISTRIES, ACCOUNTS, REPOSITORIES, CONTENTS, BLOBS)
+
+EVENTS = "events"
+QUEUES = (EVENTS,)
+
+REGISTRY_PARTITION = "registry"
+REPOSITORY = "repository"
+CONTENT = "content"
+
+_ENCODE = str.maketrans("-./", "!$-")
+_DECODE = str.maketrans("!$-", "-./")
+_END = "}"  # sorts after every character of a key below a `|` prefix
+
+
+def encode_repository(repository: RepositoryName) -> str:
+    """Give a repository's name without slashes, in the same order as the names."""
+    return repository.translate(_ENCODE)
+
+
+def decode_repository(key: str) -> RepositoryName:
+    """Give the name that `encode_repository` encoded."""
+    return RepositoryName(key.translate(_DECODE))
+
+
+def contents_partition(generation: str, repository: RepositoryName) -> str:
+    """Name the partition of a repository's rows."""
+    return f"{generation}|{encode_repository(repository)}"
+
+
+def blob_partition(generation: str, digest: Digest) -> str:
+    """Name the partition that tells where a blob is and who holds it."""
+    return f"{generation}|{digest}"
+
+
+def manifest(digest: Digest) -> str:
+    """Key of a manifest."""
+    return f"manifest|{digest}"
+
+
+def tag(name: Tag | str) -> str:
+    """Key of a tag; of the empty name, the key that all tags follow."""
+    return f"tag|{name}"
+
+
+def blob(digest: Digest) -> str:
+    """Key of a repository's link to a blob."""
+    return f"blob|{digest}"
+
+
+def edge(target: Digest, user: Digest | str) -> str:
+    """Key of the fact that the manifest `user` uses `target`."""
+    return f"edge|{target}|{user}"
+
+
+def referrer(subject: Digest, digest: Digest | str) -> str:
+    """Key of a manifest that names `subject`."""
+    return f"referrer|{subject}|{digest}"
+
+
+def outbox(moment: str, event_id: str) -> str:
+    """Key of an event; `moment` sorts by time."""
+    return f"outbox|{moment}-{event_id}"
+
+
+def holder(repository: RepositoryName) -> str:
+    """Key of a repository that holds a blob."""
+    return f"repo|{encode_repository(repository)}"
+
+
+def last_part(key: str) -> str:
+    """Give what follows the last `|`: a tag, a manifest's digest."""
+    return key.rpartition("|")[2]
+
+
+def end_of(prefix: str) -> str:
+    """Give a key after all keys that begin with `prefix`, a key up to its last `|`."""
+    return prefix + _END
