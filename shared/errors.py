@@ -203,9 +203,19 @@ class TooManyTags(RegistryError):
 
 
 class RangeInvalid(RegistryError):
-    """The piece does not continue the upload, or lies outside of the blob (ACR 1.10)."""
+    """The part does not continue the upload, or the range lies outside of the blob (ACR 1.10).
+
+    `offset` is where the upload is, `size` how long the blob is, in bytes, where that is known.
+    """
 
     code, status, message = "RANGE_INVALID", 416, "the range cannot be satisfied"
+
+    def __init__(
+        self, message: str | None = None, *, offset: int | None = None, size: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.offset = offset
+        self.size = size
 
 
 class TooManyRequests(RegistryError):

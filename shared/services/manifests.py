@@ -13,9 +13,7 @@ last, so that at no time a tag points to nothing, and what a crash leaves are ed
 keep blobs for longer.
 """
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from shared.errors import ManifestUnknown, Unavailable
 from shared.events import Event, ManifestDeleted, TagDeleted
@@ -23,21 +21,18 @@ from shared.model.digest import Digest
 from shared.model.manifest import Manifest, read_manifest
 from shared.model.names import Reference, RepositoryName, Tag
 from shared.storage import keys
-from shared.storage.bodies import Bodies
-from shared.storage.contents import Contents
-from shared.storage.outbox import Outbox
 from shared.storage.ports import (
     MOST_CHANGES,
     Change,
     Conflict,
     Delete,
     NotFound,
-    Objects,
 )
 from shared.storage.records import ManifestRecord, TagRecord
+from shared.storage.stores import Stores
 
 _TRIES = 8
-_TAGS_AT_ONCE = 1_000
+_TAGS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +47,13 @@ class Found:
 class Manifests:
     """The manifests of a registry."""
 
-    def __init__(
-        self,
-        contents: Contents,
-        objects: Objects,
-        outbox: Outbox,
-        *,
-        bodies: Bodies,
-        clock: Callable[[], datetime],
-    ) -> None:
-        self._contents = contents
-        self._objects = objects
-        self._outbox = outbox
-        self._bodies = bodies
-        self._clock = clock
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+        self._contents = stores.contents
+        self._objects = stores.objects
+        self._outbox = stores.outbox
+        self._bodies = stores.bodies
+        self._clock = stores.clock
 
     async def find(self, repository: RepositoryName, reference: Reference) -> Found:
         """Tell what is under a reference (end-3, HEAD); raises ManifestUnknown."""
@@ -86,14 +74,16 @@ class Manifests:
                 return found, body
         is_kept = self._bodies.get(digest) is not None
         record = await self._record(repository, digest, with_body=not is_kept)
-        body = await self._body(record)
+        body = await self._stores.body(record)
         return found or Found(digest, record.media_type, record.size), body
 
     async def delete(self, repository: RepositoryName, digest: Digest, *, by: str) -> None:
         """Delete a manifest and all its tags (end-9); raises ManifestUnknown."""
         for _ in range(_TRIES):
             record = await self._record(repository, digest, with_body=True)
-            manifest = read_manifest(await self._body(record), record.media_type, digest.algorithm)
+            manifest = read_manifest(
+                await self._stores.body(record), record.media_type, digest.algorithm
+            )
             event = ManifestDeleted(str(digest), record.media_type, by, self._clock())
             if await self._remove(repository, manifest, record, event):
                 if record.object:
@@ -117,37 +107,38 @@ class Manifests:
         record: ManifestRecord,
         event: Event,
     ) -> bool:
-        tags = await self._tags(repository, manifest.digest)
+        tags = await self._contents.tags_of(repository, manifest.digest, _TAGS)
         outbox = self._outbox.rows([event])
-        deletion: list[Change] = [Delete(keys.manifest(manifest.digest), record.etag), *outbox]
-        if manifest.subject:
-            key = keys.referrer(manifest.subject.digest, manifest.digest)
-            deletion.append(Delete(key))
-        untagging: list[Change] = [Delete(keys.tag(tag.name), tag.etag) for tag in tags]
-        edges = _edges(manifest)
+        steps: list[Change] = [Delete(keys.tag(tag.name), tag.etag) for tag in tags]
+        last: list[Change] = [Delete(keys.manifest(manifest.digest), record.etag), *outbox]
+        leavings = _leavings(manifest)
         try:
-            while len(untagging) + len(deletion) > MOST_CHANGES:
-                await self._contents.commit(repository, untagging[:MOST_CHANGES])
-                untagging = untagging[MOST_CHANGES:]
-            room = MOST_CHANGES - len(untagging) - len(deletion)
-            await self._contents.commit(repository, [*untagging, *deletion, *edges[:room]])
+            while len(steps) + len(last) > MOST_CHANGES:
+                await self._contents.commit(repository, steps[:MOST_CHANGES])
+                steps = steps[MOST_CHANGES:]
+            await self._commit(repository, [*steps, *last], leavings)
         except (NotFound, Conflict):
             return False
-        await self._remove_edges(repository, edges[room:])
+        while leavings:
+            await self._commit(repository, [], leavings)
         await self._outbox.announce(repository, outbox)
         return True
 
-    async def _remove_edges(self, repository: RepositoryName, edges: list[Delete]) -> None:
-        while edges:
+    async def _commit(
+        self, repository: RepositoryName, changes: list[Change], leavings: list[Delete]
+    ) -> None:
+        """Commit the changes, and with them as many of the leavings as are there and find room."""
+        while changes or leavings:
+            some = leavings[: MOST_CHANGES - len(changes)]
             try:
-                await self._contents.commit(repository, edges[:MOST_CHANGES])
+                await self._contents.commit(repository, [*changes, *some])
             except NotFound as error:
-                del edges[error.index]
+                if error.index < len(changes):
+                    raise
+                del leavings[error.index - len(changes)]
             else:
-                edges = edges[MOST_CHANGES:]
-
-    async def _tags(self, repository: RepositoryName, digest: Digest) -> Sequence[TagRecord]:
-        return await self._contents.tags_of(repository, digest, _TAGS_AT_ONCE)
+                del leavings[: len(some)]
+                return
 
     async def _tag(self, repository: RepositoryName, name: Tag) -> TagRecord:
         tag = await self._contents.tag(repository, name)
@@ -166,21 +157,15 @@ class Manifests:
             )
         return record
 
-    async def _body(self, record: ManifestRecord) -> bytes:
-        body = self._bodies.get(record.digest)
-        if body is None and record.object:
-            body = b"".join([piece async for piece in self._objects.read(record.object)])
-        body = body if body is not None else record.body
-        if body is None:
-            raise ManifestUnknown(f"the body of manifest {record.digest} is not found")
-        self._bodies.keep(record.digest, body)
-        return body
-
 
 def _unknown_tag(tag: Tag) -> ManifestUnknown:
     return ManifestUnknown(f'manifest tagged by "{tag}" is not found', detail={"Tag": tag})
 
 
-def _edges(manifest: Manifest) -> list[Delete]:
+def _leavings(manifest: Manifest) -> list[Delete]:
+    """Give the rows that mean nothing without the manifest: its edges, its place as a referrer."""
     targets = dict.fromkeys(target.digest for target in (*manifest.blobs, *manifest.children))
-    return [Delete(keys.edge(target, manifest.digest)) for target in targets]
+    edges = [Delete(keys.edge(target, manifest.digest)) for target in targets]
+    if manifest.subject:
+        edges.insert(0, Delete(keys.referrer(manifest.subject.digest, manifest.digest)))
+    return edges

@@ -24,7 +24,7 @@ and the next try goes through P2); P2 before R3 changes the index row, so R3 fai
 lists it again.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -34,24 +34,20 @@ from shared.model.digest import Digest
 from shared.model.manifest import Manifest
 from shared.model.names import RepositoryName, Tag
 from shared.storage import keys
-from shared.storage.bodies import Bodies
-from shared.storage.contents import Contents
 from shared.storage.hints import Hints
-from shared.storage.index import Index
-from shared.storage.outbox import Outbox
 from shared.storage.ports import (
     MOST_CHANGES,
     Change,
     Conflict,
     Insert,
     NotFound,
-    Objects,
     Put,
     Update,
     Upsert,
     Value,
 )
 from shared.storage.records import INLINE_BYTES, TagRecord, body_values, referrer_values
+from shared.storage.stores import Stores
 
 _TRIES = 12
 
@@ -182,25 +178,14 @@ class _Attempt:
 class Pushes:
     """Stores manifests. `is_sparse_allowed` lets a manifest refer to content that is not there."""
 
-    def __init__(
-        self,
-        contents: Contents,
-        index: Index,
-        objects: Objects,
-        outbox: Outbox,
-        *,
-        bodies: Bodies,
-        clock: Callable[[], datetime],
-        new_id: Callable[[], str],
-        is_sparse_allowed: bool,
-    ) -> None:
-        self._contents = contents
-        self._index = index
-        self._objects = objects
-        self._outbox = outbox
-        self._bodies = bodies
-        self._clock = clock
-        self._new_id = new_id
+    def __init__(self, stores: Stores, *, is_sparse_allowed: bool) -> None:
+        self._contents = stores.contents
+        self._index = stores.index
+        self._objects = stores.objects
+        self._outbox = stores.outbox
+        self._bodies = stores.bodies
+        self._clock = stores.clock
+        self._new_id = stores.new_id
         self._is_sparse_allowed = is_sparse_allowed
         self._hints = Hints()
 

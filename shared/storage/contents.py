@@ -64,11 +64,26 @@ class Contents:
         return [TagRecord.read(row) for row in rows]
 
     async def referrers(
-        self, repository: RepositoryName, subject: Digest, after: str, limit: int
+        self,
+        repository: RepositoryName,
+        subject: Digest,
+        *,
+        artifact_type: str,
+        after: str,
+        limit: int,
     ) -> list[Row]:
-        """List up to `limit` referrers of a subject whose digests follow `after`."""
-        start, end = keys.referrer(subject, after), keys.end_of(f"referrer|{subject}")
-        return await self._scan(repository, start, end, limit)
+        """List up to `limit` referrers of a subject whose digests follow `after`.
+
+        Only those of `artifact_type`, unless that is empty.
+        """
+        return await self._rows.scan(
+            keys.CONTENTS,
+            self._partition(repository),
+            after=keys.referrer(subject, after),
+            before=keys.end_of(f"referrer|{subject}"),
+            limit=limit,
+            where={"artifact_type": artifact_type} if artifact_type else None,
+        )
 
     async def manifests(
         self, repository: RepositoryName, after: str, limit: int

@@ -1,0 +1,52 @@
+"""Referrers: the manifests that name another one as their subject."""
+
+import orjson
+
+from shared.model.digest import Digest
+from shared.model.manifest import read_manifest
+from shared.model.names import RepositoryName
+from shared.model.page import Page
+from shared.storage import keys
+from shared.storage.ports import Row
+from shared.storage.records import row_body
+from shared.storage.stores import Stores
+
+
+class Referrers:
+    """The referrers of a registry's manifests."""
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+
+    async def page(
+        self,
+        repository: RepositoryName,
+        subject: Digest,
+        *,
+        artifact_type: str,
+        after: str,
+        limit: int,
+    ) -> Page[dict[str, object]]:
+        """List descriptors of up to `limit` referrers whose digests follow `after` (end-12).
+
+        Only those of `artifact_type`, unless that is empty. A subject never seen has none.
+        """
+        rows = await self._stores.contents.referrers(
+            repository, subject, artifact_type=artifact_type, after=after, limit=limit + 1
+        )
+        page = Page.cut(rows, limit)
+        shown = [await self._descriptor(repository, row) for row in page.items]
+        return Page([one for one in shown if one], page.has_more)
+
+    async def _descriptor(self, repository: RepositoryName, row: Row) -> dict[str, object] | None:
+        """Read the descriptor in a row; one that is too large for it is made from the manifest."""
+        body = row_body(row)
+        if body is not None:
+            descriptor: dict[str, object] = orjson.loads(body)
+            return descriptor
+        digest = Digest.parse(keys.last_part(row.key))
+        record = await self._stores.contents.manifest(repository, digest, with_body=True)
+        if record is None:
+            return None
+        manifest_body = await self._stores.body(record)
+        return read_manifest(manifest_body, record.media_type, digest.algorithm).as_referrer()

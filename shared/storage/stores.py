@@ -1,0 +1,65 @@
+"""The stores of one registry, as one handful for the services."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Self
+
+from shared.storage.bodies import Bodies
+from shared.storage.contents import Contents
+from shared.storage.holdings import Holdings
+from shared.storage.index import Index
+from shared.storage.outbox import Outbox
+from shared.storage.ports import Messages, Objects, Rows
+from shared.storage.records import ManifestRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """What a registry keeps its state in, and where it takes time and chance from.
+
+    `clock` gives the time in UTC; `new_id` gives 32 hexadecimal digits, never the same twice.
+    """
+
+    contents: Contents
+    holdings: Holdings
+    index: Index
+    objects: Objects
+    outbox: Outbox
+    bodies: Bodies
+    clock: Callable[[], datetime]
+    new_id: Callable[[], str]
+
+    @classmethod
+    def over(  # noqa: PLR0913 - three ports, a cache, time and chance
+        cls,
+        rows: Rows,
+        objects: Objects,
+        messages: Messages,
+        generation: str,
+        *,
+        bodies: Bodies,
+        clock: Callable[[], datetime],
+        new_id: Callable[[], str],
+    ) -> Self:
+        """Put together the stores of a registry's generation over the ports."""
+        return cls(
+            contents=Contents(rows, generation),
+            holdings=Holdings(rows, generation),
+            index=Index(rows, generation),
+            objects=objects,
+            outbox=Outbox(messages, generation, new_id),
+            bodies=bodies,
+            clock=clock,
+            new_id=new_id,
+        )
+
+    async def body(self, record: ManifestRecord) -> bytes:
+        """Give a manifest's body: kept in the process, read with its row, or from its object."""
+        body = self.bodies.get(record.digest)
+        if body is None:
+            body = record.body
+        if body is None:
+            body = b"".join([piece async for piece in self.objects.read(record.object)])
+        self.bodies.keep(record.digest, body)
+        return body
