@@ -19,7 +19,7 @@ check: setup ## The quick round, under a minute: format, lint, types, imports, u
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-timings
+	@$(BIN)/lint-imports
 	@$(BIN)/pytest -q tests/unit tests/functions tests/property
 
 .PHONY: test

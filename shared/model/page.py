@@ -1,18 +1,19 @@
 """Pages of lists."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Self
 
 
 @dataclass(frozen=True, slots=True)
 class Page[Item]:
-    """Some items in order, and whether more follow them."""
+    """Some items in order, whether more follow them, and what the next page goes on after."""
 
     items: Sequence[Item]
     has_more: bool
+    last: str
 
-    @classmethod
-    def cut(cls, items: Sequence[Item], limit: int) -> Self:
-        """Make a page of up to `limit` items out of one more than that, if there are."""
-        return cls(items[:limit], has_more=len(items) > limit > 0)
+
+def cut_page[Item](found: Sequence[Item], limit: int, name: Callable[[Item], str]) -> Page[Item]:
+    """Make a page of up to `limit` items out of one more than that, if there are."""
+    items = found[:limit]
+    return Page(items, len(found) > limit > 0, name(items[-1]) if items else "")

@@ -5,7 +5,7 @@ import orjson
 from shared.model.digest import Digest
 from shared.model.manifest import read_manifest
 from shared.model.names import RepositoryName
-from shared.model.page import Page
+from shared.model.page import Page, cut_page
 from shared.storage import keys
 from shared.storage.ports import Row
 from shared.storage.records import row_body
@@ -34,9 +34,9 @@ class Referrers:
         rows = await self._stores.contents.referrers(
             repository, subject, artifact_type=artifact_type, after=after, limit=limit + 1
         )
-        page = Page.cut(rows, limit)
+        page = cut_page(rows, limit, lambda row: keys.last_part(row.key))
         shown = [await self._descriptor(repository, row) for row in page.items]
-        return Page([one for one in shown if one], page.has_more)
+        return Page([one for one in shown if one], page.has_more, page.last)
 
     async def _descriptor(self, repository: RepositoryName, row: Row) -> dict[str, object] | None:
         """Read the descriptor in a row; one that is too large for it is made from the manifest."""

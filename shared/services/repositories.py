@@ -1,7 +1,7 @@
 """Repositories: listed, and retired with their last manifest (in the order that `pushes` tells)."""
 
 from shared.model.names import RepositoryName
-from shared.model.page import Page
+from shared.model.page import Page, cut_page
 from shared.storage import keys
 from shared.storage.ports import Conflict, Delete, NotFound
 from shared.storage.stores import Stores
@@ -17,7 +17,7 @@ class Repositories:
     async def page(self, after: str, limit: int) -> Page[str]:
         """List up to `limit` names that follow `after`."""
         names = await self._index.page(after, limit + 1) if limit else []
-        return Page.cut(list[str](names), limit)
+        return cut_page(list[str](names), limit, str)
 
     async def retire(self, repository: RepositoryName) -> bool:
         """Strike a repository off the catalog if it has no manifest; False where it has."""

@@ -2,7 +2,7 @@
 
 from shared.errors import NameUnknown
 from shared.model.names import RepositoryName
-from shared.model.page import Page
+from shared.model.page import Page, cut_page
 from shared.storage.stores import Stores
 
 
@@ -17,4 +17,4 @@ class Tags:
         records = await self._contents.tags(repository, after, limit + 1) if limit else []
         if not records and not await self._contents.exists(repository):
             raise NameUnknown(detail={"name": repository})
-        return Page.cut([str(record.name) for record in records], limit)
+        return cut_page([str(record.name) for record in records], limit, str)

@@ -45,6 +45,7 @@ from shared.storage.ports import Conflict, NotFound, Put
 from shared.storage.records import Link
 from shared.storage.stores import Stores
 
+_SOURCES = 1_000
 _CANCELLED = {"kind": "cancelled"}
 
 
@@ -140,6 +141,10 @@ class Uploads:
         if not is_hashed:
             await self._check_object(upload, digest)
         await self._show(repository, digest, Content(upload.id, upload.offset))
+
+    async def sources(self, digest: Digest) -> list[RepositoryName]:
+        """List some repositories that may hold a blob (content discovery)."""
+        return await self._stores.holdings.holders(digest, _SOURCES)
 
     async def mount(
         self, repository: RepositoryName, digest: Digest, source: RepositoryName

@@ -1,0 +1,19 @@
+"""Triggers: host types in, a response out. No rules, no storage."""
+
+from functions import oauth2
+from functions.jobs import fan_out
+from functions.v2 import base, blobs, catalog, fallback, manifests, referrers, tags, uploads
+
+BLUEPRINTS = (
+    base.bp,
+    blobs.bp,
+    catalog.bp,
+    fallback.bp,
+    fan_out.bp,
+    manifests.bp,
+    oauth2.bp,
+    referrers.bp,
+    tags.bp,
+    uploads.bp,
+)
+"""Every blueprint of the app; the only list of them."""

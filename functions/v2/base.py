@@ -1,0 +1,20 @@
+"""The root of the API."""
+
+import azure.functions as func
+from azurefunctions.extensions.http.fastapi import Request, Response
+
+from shared.bootstrap import registry
+from shared.wire import response, routes
+from shared.wire.operation import operation
+from shared.wire.request import credentials
+
+bp = func.Blueprint()
+
+
+@bp.route(route=routes.BASE, methods=["GET", "HEAD"])
+@operation
+async def base_get(req: Request) -> Response:
+    """Tell that this is a registry, to a caller it knows (end-1)."""
+    await (await registry(req)).gate.admit_anyone(credentials(req))
+
+    return response.json({})

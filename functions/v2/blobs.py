@@ -1,0 +1,46 @@
+"""Blobs under /v2: read, delete."""
+
+import azure.functions as func
+from azurefunctions.extensions.http.fastapi import Request, Response
+
+from shared.auth.scopes import Action
+from shared.bootstrap import registry
+from shared.wire import ranges, response, routes
+from shared.wire.operation import operation
+from shared.wire.request import Call
+
+bp = func.Blueprint()
+
+
+@bp.route(route=routes.BLOB.template, methods=["GET", "HEAD"])
+@operation
+async def blob_get(req: Request) -> Response:
+    """Read a blob or a part of it, or tell that it is there (end-2)."""
+    call = Call.read(req, routes.BLOB)
+    here = await registry(req)
+    await here.gate.admit(call.credentials, call.repository, Action.PULL)
+
+    digest = call.digest
+    if call.is_head:
+        return response.blob(digest, (await here.blobs.find(call.repository, digest)).size)
+    link = await here.blobs.link(call.repository, digest)
+    if here.has_redirects:
+        return response.redirect(await here.blobs.url(link), digest)
+
+    wanted = ranges.parse_range(call.header("range"), link.size)
+    part = range(link.size) if wanted is None else wanted
+    body = here.blobs.read(link, part.start, len(part))
+    return response.blob_stream(digest, link.size, part, body, is_part=wanted is not None)
+
+
+@bp.route(route=routes.BLOB.template, methods=["DELETE"])
+@operation
+async def blob_delete(req: Request) -> Response:
+    """Take a blob out of a repository (end-10)."""
+    call = Call.read(req, routes.BLOB)
+    here = await registry(req)
+    await here.gate.admit(call.credentials, call.repository, Action.DELETE)
+
+    await here.blobs.delete(call.repository, call.digest)
+
+    return response.deleted(call.digest)

@@ -1,0 +1,32 @@
+"""The challenge: what a 401 tells a client to ask for, and where (ACR 2.1, rules 1 to 3)."""
+
+from dataclasses import dataclass
+
+from shared.errors import Detail, Unauthorized
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """The scope a request needs; empty for the registry as such."""
+
+    scope: str
+
+    def refusal(self, scheme: str, host: str, error: str = "", reason: str = "") -> Unauthorized:
+        """Refuse a request to this login server.
+
+        `error` is `invalid_token` or `insufficient_scope` where a credential was sent.
+        """
+        header = f'Bearer realm="{scheme}://{host}/oauth2/token",service="{host}"'
+        if self.scope:
+            header += f',scope="{self.scope}"'
+        if error:
+            header += f',error="{error}"'
+        message = f"{Unauthorized.message} ({reason})" if reason else None
+        return Unauthorized(message, detail=self._detail(), headers={"WWW-Authenticate": header})
+
+    def _detail(self) -> Detail:
+        if not self.scope:
+            return None
+        kind, _, rest = self.scope.partition(":")
+        name, _, actions = rest.rpartition(":")
+        return [{"Type": kind, "Name": name, "Action": action} for action in actions.split(",")]

@@ -1,0 +1,141 @@
+"""The gate: the one place that decides whether this caller may do this, on every request anew.
+
+Nothing is allowed that is not said here. A caller who may not, and one who has not logged in, get
+the same 401 with the challenge that says what to ask for (ACR rule 3), before anything is looked
+up: so nobody learns what there is.
+"""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from shared.auth import scopes
+from shared.auth.accounts import Accounts
+from shared.auth.callers import ANONYMOUS, Caller, anonymous
+from shared.auth.challenge import Challenge
+from shared.auth.scopes import Access, Action
+from shared.auth.tokens import TokenInvalid, Tokens
+from shared.errors import Unauthorized
+from shared.model.names import RepositoryName
+
+TOKEN_USER = "00000000-0000-0000-0000-000000000000"  # noqa: S105 - a name
+"""The user name that says: the password is a token (ACR 2.6)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a request says of its caller: its `Authorization` header, and the login server asked."""
+
+    authorization: str
+    host: str
+    scheme: str
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A caller who has been recognised, and what was granted to them."""
+
+    name: str
+    granted: Sequence[Access]
+
+    def may(self, repository: RepositoryName, action: Action) -> bool:
+        """Tell whether the caller may do something to a repository."""
+        return scopes.permits(self.granted, repository, action)
+
+
+class Gate:
+    """Admits callers to one registry."""
+
+    def __init__(self, tokens: Tokens, accounts: Accounts, anonymous_access: str) -> None:
+        self._tokens = tokens
+        self._accounts = accounts
+        self._anonymous = anonymous(anonymous_access)
+
+    async def admit(
+        self, credentials: Credentials, repository: RepositoryName, action: Action
+    ) -> Identity:
+        """Let a caller do something to a repository; raises Unauthorized."""
+        scope = scopes.repository_scope(repository, action)
+        who = await self._identify(credentials, Challenge(scope))
+        if not who.may(repository, action):
+            raise self._refusal(credentials, Challenge(scope), who)
+        return who
+
+    async def admit_to_catalog(self, credentials: Credentials) -> Identity:
+        """Let a caller list the repositories; raises Unauthorized."""
+        challenge = Challenge(f"{scopes.REGISTRY}:{scopes.CATALOG}:*")
+        who = await self._identify(credentials, challenge)
+        if not scopes.permits_catalog(who.granted):
+            raise self._refusal(credentials, challenge, who)
+        return who
+
+    async def admit_anyone(self, credentials: Credentials) -> Identity:
+        """Let any caller in who is known to the registry; raises Unauthorized."""
+        return await self._identify(credentials, Challenge(""))
+
+    async def log_in(self, name: str, password: str, host: str) -> Caller | None:
+        """Recognise a caller by name and password, of which one may be a token."""
+        if name == TOKEN_USER:
+            return await self.redeem(password, host)
+        return await self._accounts.log_in(name, password)
+
+    async def redeem(self, refresh_token: str, host: str) -> Caller | None:
+        """Recognise a caller by a refresh token whose credentials still stand."""
+        try:
+            claims = self._tokens.read(refresh_token, host)
+        except TokenInvalid:
+            return None
+        if claims.kind != "refresh_token":
+            return None
+        return await self._accounts.find(claims.subject, claims.stamp)
+
+    def nobody(self) -> Caller | None:
+        """Give the caller without a name, where the registry admits such."""
+        return self._anonymous
+
+    async def _identify(self, credentials: Credentials, challenge: Challenge) -> Identity:
+        kind, _, value = credentials.authorization.partition(" ")
+        match kind.lower():
+            case "bearer":
+                return self._bearer(value.strip(), credentials, challenge)
+            case "basic":
+                return await self._basic(value.strip(), credentials, challenge)
+            case "" if self._anonymous:
+                return Identity(ANONYMOUS, self._anonymous.everything())
+        raise challenge.refusal(credentials.scheme, credentials.host)
+
+    def _bearer(self, token: str, credentials: Credentials, challenge: Challenge) -> Identity:
+        try:
+            claims = self._tokens.read(token, credentials.host)
+        except TokenInvalid as error:
+            raise challenge.refusal(
+                credentials.scheme, credentials.host, "invalid_token", str(error)
+            ) from None
+        if claims.kind != "access_token":
+            reason = "a refresh token is not an access token"
+            raise challenge.refusal(credentials.scheme, credentials.host, "invalid_token", reason)
+        return Identity(claims.subject, claims.access)
+
+    async def _basic(self, value: str, credentials: Credentials, challenge: Challenge) -> Identity:
+        name, password = basic_credentials(value)
+        caller = await self.log_in(name, password, credentials.host)
+        if caller is None:
+            reason = "wrong user name or password"
+            raise challenge.refusal(credentials.scheme, credentials.host, "", reason)
+        return Identity(caller.name, caller.everything())
+
+    def _refusal(
+        self, credentials: Credentials, challenge: Challenge, who: Identity
+    ) -> Unauthorized:
+        error = "insufficient_scope" if who.name != ANONYMOUS else ""
+        return challenge.refusal(credentials.scheme, credentials.host, error)
+
+
+def basic_credentials(value: str) -> tuple[str, str]:
+    """Read the user name and password of a Basic header; both are empty where it is malformed."""
+    try:
+        name, _, password = base64.b64decode(value, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return "", ""
+    return name, password

@@ -1,0 +1,195 @@
+"""Bootstrap: settings → adapters → services, once a worker. Only this room names an adapter.
+
+A worker keeps each registry it has served for a minute; a registry that is deleted or made anew is
+noticed after that at the latest. Rights and contents are never kept.
+"""
+
+import hashlib
+import hmac
+import time
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+
+from starlette.requests import Request
+
+from shared.auth.accounts import Accounts
+from shared.auth.gate import Gate
+from shared.auth.issuer import Issuer
+from shared.auth.tokens import Tokens
+from shared.errors import NameUnknown
+from shared.model.upload import Seal
+from shared.services.blobs import Blobs
+from shared.services.events import Events
+from shared.services.manifests import Manifests
+from shared.services.pushes import Pushes
+from shared.services.referrers import Referrers
+from shared.services.repositories import Repositories
+from shared.services.staging import Staging
+from shared.services.tags import Tags
+from shared.services.uploads import Uploads
+from shared.settings import Settings
+from shared.storage import keys
+from shared.storage.azure_connections import open_ports
+from shared.storage.bodies import Bodies
+from shared.storage.ports import Messages, NotPrepared, Objects, Rows
+from shared.storage.registries import RegistryRecord, RegistryRecords
+from shared.storage.stores import Stores
+from shared.wire.request import host
+
+_KEPT_SECONDS = 60
+_BODIES_BYTES = 64 * 1024 * 1024
+_BLOCKS_IN_FLIGHT = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The three kinds of storage."""
+
+    rows: Rows
+    objects: Objects
+    messages: Messages
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """One registry: its gate and its services."""
+
+    generation: str
+    gate: Gate
+    issuer: Issuer
+    manifests: Manifests
+    pushes: Pushes
+    blobs: Blobs
+    uploads: Uploads
+    tags: Tags
+    referrers: Referrers
+    repositories: Repositories
+    stores: Stores
+    has_redirects: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Jobs:
+    """What the functions behind queues work with."""
+
+    events: Events
+    repositories: Repositories
+
+
+class Registries:
+    """The registries that this process serves."""
+
+    def __init__(self, settings: Settings, ports: Ports) -> None:
+        self._settings = settings
+        self._ports = ports
+        self._records = RegistryRecords(ports.rows, settings.master_key)
+        self._bodies = Bodies(_BODIES_BYTES)
+        self._staging = Staging(ports.objects, _BLOCKS_IN_FLIGHT)
+        self._kept: dict[str, tuple[float, Registry]] = {}
+
+    async def at(self, login_server: str) -> Registry:
+        """Give the registry behind a login server; raises NameUnknown."""
+        name = self._name(login_server)
+        since, kept = self._kept.get(name, (0.0, None))
+        if kept and time.monotonic() - since < _KEPT_SECONDS:
+            return kept
+        record = await self._record(name)
+        if kept is None or kept.generation != record.generation:
+            kept = await self._open(record)
+        self._kept[name] = time.monotonic(), kept
+        return kept
+
+    def jobs(self, generation: str) -> Jobs:
+        """Give the services of a registry's generation, whether it is still there or not."""
+        stores = self._stores(generation)
+        return Jobs(Events(stores), Repositories(stores))
+
+    def _name(self, login_server: str) -> str:
+        domain = f".{self._settings.root_domain}"
+        host_name = login_server.partition(":")[0]
+        if self._settings.root_domain and host_name.endswith(domain):
+            return host_name.removesuffix(domain)
+        return self._settings.registry_name
+
+    async def _record(self, name: str) -> RegistryRecord:
+        try:
+            record = await self._records.find(name)
+        except NotPrepared:
+            await self._prepare()
+            record = None
+        if record is None and name == self._settings.registry_name:
+            await self._records.create(name, new_id())
+            record = await self._records.find(name)
+        if record is None:
+            raise NameUnknown(f"there is no registry {name!r} here")
+        return record
+
+    async def _prepare(self) -> None:
+        await self._ports.rows.prepare(keys.TABLES)
+        await self._ports.objects.prepare()
+        await self._ports.messages.prepare(keys.QUEUES)
+
+    async def _open(self, record: RegistryRecord) -> Registry:
+        settings = self._settings
+        stores = self._stores(record.generation)
+        accounts = Accounts(self._ports.rows, record.generation)
+        if record.name == settings.registry_name and settings.admin_password:
+            await accounts.set_password(record.name, settings.admin_password)
+        tokens = Tokens(record.signing_key, record.generation, now, new_id)
+        gate = Gate(tokens, accounts, settings.anonymous_access)
+        seal = Seal(_derived(settings.master_key, record.generation))
+        return Registry(
+            generation=record.generation,
+            gate=gate,
+            issuer=Issuer(gate, tokens),
+            manifests=Manifests(stores),
+            pushes=Pushes(stores, is_sparse_allowed=settings.sparse_manifests),
+            blobs=Blobs(stores, settings.grace, int(settings.url_lifetime.total_seconds())),
+            uploads=Uploads(stores, self._staging, seal, settings.upload_lifetime),
+            tags=Tags(stores),
+            referrers=Referrers(stores),
+            repositories=Repositories(stores),
+            stores=stores,
+            has_redirects=settings.blob_redirects,
+        )
+
+    def _stores(self, generation: str) -> Stores:
+        return Stores.over(
+            self._ports.rows,
+            self._ports.objects,
+            self._ports.messages,
+            generation,
+            bodies=self._bodies,
+            clock=now,
+            new_id=new_id,
+        )
+
+
+def now() -> datetime:
+    """Tell the time in UTC."""
+    return datetime.now(UTC)
+
+
+def new_id() -> str:
+    """Give 32 hexadecimal digits that nobody can guess."""
+    return uuid.uuid4().hex
+
+
+async def registry(request: Request) -> Registry:
+    """Give the registry that a request is for; raises NameUnknown."""
+    return await registries().at(host(request))
+
+
+@cache
+def registries() -> Registries:
+    """Build all that a worker needs, once; raises SettingsInvalid."""
+    settings = Settings.from_env()
+    return Registries(settings, Ports(*open_ports(settings.storage)))
+
+
+def _derived(master_key: str, generation: str) -> bytes:
+    return hmac.digest(
+        master_key.encode(), f"upload sessions of {generation}".encode(), hashlib.sha256
+    )

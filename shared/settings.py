@@ -1,0 +1,108 @@
+"""Settings: the only reader of the environment. All faults are told at once."""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Self
+
+_NAME = re.compile(r"[a-z0-9]{5,50}")
+_MASTER_KEY_LENGTH = 32
+_WORDS = {"true": True, "false": False}
+
+
+class SettingsInvalid(ValueError):
+    """One or more settings cannot be used; the message names each, and what it must be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the registry is told from outside. The README's table says what each one means."""
+
+    registry_name: str
+    root_domain: str
+    admin_password: str
+    master_key: str
+    blob_redirects: bool
+    sparse_manifests: bool
+    anonymous_access: str
+    upload_lifetime: timedelta
+    grace: timedelta
+    url_lifetime: timedelta
+    storage: Mapping[str, str]
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] | None = None) -> Self:
+        """Read the settings; raises SettingsInvalid."""
+        reader = _Reader(os.environ if env is None else env)  # noqa: TID251 - the one reader
+        settings = cls(
+            registry_name=reader.matching("REGISTRY_NAME", "registry", _NAME),
+            root_domain=reader.text("REGISTRY_ROOT_DOMAIN", "").lower().strip("."),
+            admin_password=reader.text("REGISTRY_ADMIN_PASSWORD", ""),
+            master_key=reader.long("REGISTRY_MASTER_KEY", _MASTER_KEY_LENGTH),
+            blob_redirects=reader.flag("REGISTRY_BLOB_REDIRECTS", default=True),
+            sparse_manifests=reader.flag("REGISTRY_SPARSE_MANIFESTS", default=False),
+            anonymous_access=reader.one_of("REGISTRY_ANONYMOUS_ACCESS", ("none", "pull", "all")),
+            upload_lifetime=reader.seconds("REGISTRY_UPLOAD_SECONDS", 7 * 86_400),
+            grace=reader.seconds("REGISTRY_GRACE_SECONDS", 86_400),
+            url_lifetime=reader.seconds("REGISTRY_BLOB_URL_SECONDS", 1_200),
+            storage=reader.prefixed("AzureWebJobsStorage"),
+        )
+        reader.check()
+        return settings
+
+
+class _Reader:
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self._env = env
+        self._faults: list[str] = []
+
+    def check(self) -> None:
+        if self._faults:
+            raise SettingsInvalid("; ".join(self._faults))
+
+    def text(self, name: str, default: str) -> str:
+        return self._env.get(name) or default
+
+    def matching(self, name: str, default: str, shape: re.Pattern[str]) -> str:
+        value = self.text(name, default)
+        if not shape.fullmatch(value):
+            self._faults.append(f"{name}={value!r} must be 5 to 50 lower-case letters and digits")
+        return value
+
+    def long(self, name: str, length: int) -> str:
+        value = self.text(name, "")
+        if len(value) < length:
+            self._faults.append(f"{name} must be a secret of {length} or more random characters")
+        return value
+
+    def flag(self, name: str, *, default: bool) -> bool:
+        value = self.text(name, str(default)).lower()
+        if value not in _WORDS:
+            self._faults.append(f"{name}={value!r} must be true or false")
+        return _WORDS.get(value, default)
+
+    def one_of(self, name: str, choices: tuple[str, ...]) -> str:
+        value = self.text(name, choices[0])
+        if value not in choices:
+            self._faults.append(f"{name}={value!r} must be one of {', '.join(choices)}")
+        return value
+
+    def seconds(self, name: str, default: int) -> timedelta:
+        value = self.text(name, str(default))
+        if not re.fullmatch(r"[1-9]\d{0,8}", value, re.ASCII):
+            self._faults.append(f"{name}={value!r} must be a whole number of seconds, 1 or more")
+            return timedelta(seconds=default)
+        return timedelta(seconds=int(value))
+
+    def prefixed(self, name: str) -> Mapping[str, str]:
+        """Give a connection: its string under the empty key, or its parts (`NAME__part`)."""
+        parts = {
+            key.removeprefix(name).removeprefix("__"): value
+            for key, value in self._env.items()
+            if (key == name or key.startswith(f"{name}__")) and value
+        }
+        if not parts:
+            self._faults.append(f"{name} must be a connection string, or {name}__… its parts")
+        return parts

@@ -1,0 +1,66 @@
+"""The wrapper of every HTTP function: errors become answers, each request a line of the log."""
+
+import functools
+import logging
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from shared.errors import RegistryError, Unavailable, Unknown
+from shared.storage import ports
+from shared.wire import response
+
+type Handler = Callable[..., Awaitable[Response]]
+
+_log = logging.getLogger(__name__)
+
+_CORRELATION = "X-Ms-Correlation-Request-Id"
+_EXPOSED = ("Docker-Content-Digest", "WWW-Authenticate", "Link", _CORRELATION)
+
+
+def operation(handler: Handler) -> Handler:
+    """Answer with the envelope where the handler raises; add the headers of all answers.
+
+    The signature stays: the worker looks through the wrapper, and calls by keyword.
+    """
+
+    @functools.wraps(handler)
+    async def wrapped(*args: object, **kwargs: object) -> Response:
+        started = time.perf_counter()
+        correlation = str(uuid.uuid4())
+        try:
+            answer = await handler(*args, **kwargs)
+        except RegistryError as error:
+            answer = response.failure(error)
+        except ports.Unavailable as error:
+            _log.warning("%s: storage: %s", correlation, error)
+            answer = response.failure(Unavailable(headers={"Retry-After": str(error.seconds)}))
+        except ClientDisconnect:
+            answer = response.empty(400)
+        except Exception:  # noqa: BLE001 - nothing may leave but an answer
+            _log.exception("%s: %s failed", correlation, handler.__name__)
+            answer = response.failure(Unknown(detail={"correlation": correlation}))
+        _finish(answer, correlation)
+        request = next((arg for arg in (*args, *kwargs.values()) if isinstance(arg, Request)), None)
+        _log.info(
+            "%s %s %s %.1f ms %s",
+            handler.__name__,
+            request.url.path if request else "",
+            answer.status_code,
+            (time.perf_counter() - started) * 1_000,
+            correlation,
+        )
+        return answer
+
+    return wrapped
+
+
+def _finish(answer: Response, correlation: str) -> None:
+    answer.headers["Docker-Distribution-API-Version"] = "registry/2.0"
+    answer.headers["X-Content-Type-Options"] = "nosniff"
+    answer.headers[_CORRELATION] = correlation
+    for name in _EXPOSED:
+        answer.headers.append("Access-Control-Expose-Headers", name)

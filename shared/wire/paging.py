@@ -1,0 +1,44 @@
+"""Paging: `n` and `last` of a request for a list."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+
+from shared.errors import PaginationNumberInvalid
+from shared.model.page import Page
+
+MOST = 1_000
+"""Items of the longest page; a page without `n` has as many."""
+
+_DIGITS = 18
+_LAST_LENGTH = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The page that is asked for: up to `n` items that follow `last`."""
+
+    n: int
+    last: str
+
+    @classmethod
+    def read(cls, request: Request, most: int = MOST) -> Self:
+        """Read the parameters, with `n` brought down to `most`; raises PaginationNumberInvalid."""
+        text = request.query_params.get("n", "") or str(most)
+        if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS):
+            raise PaginationNumberInvalid(f"n={text[:50]!r} must be a whole number of 0 or more")
+        last = request.query_params.get("last", "")[:_LAST_LENGTH]
+        return cls(min(int(text), most), last)
+
+    def following(self, path: str, page: Page[Any], extra: Mapping[str, str] | None = None) -> str:
+        """Give the relative URL of the page after this one, or nothing after the last.
+
+        Every pair of its query has its `=` (rule 11).
+        """
+        if not page.has_more:
+            return ""
+        query = {"last": page.last, "n": self.n, "orderby": "", **(extra or {})}
+        return f"{path}?{urlencode(query)}"
