@@ -1,0 +1,146 @@
+"""Azure Storage accounts: how we reach one, and the clients that do.
+
+All clients of an account share one pool of connections and one credential. They are made when
+first asked for, which must be in the running event loop, and last until `close`.
+
+Proxy settings and .netrc are not looked up: that look-up takes a thread and doubles the time of a
+point read (2.3 ms against 1.25 ms, measured on the emulator).
+"""
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, cast
+
+from aiohttp import ClientSession, DummyCookieJar, TCPConnector
+from azure.core.credentials_async import AsyncTokenCredential
+from azure.core.pipeline.transport import AioHttpTransport
+from azure.data.tables.aio import TableServiceClient
+from azure.identity.aio import DefaultAzureCredential, ManagedIdentityCredential
+from azure.storage.blob.aio import BlobServiceClient, ExponentialRetry
+from azure.storage.queue.aio import QueueServiceClient
+
+# Four tries of at most 30 s and the pauses between them stay well below the 230 s after which
+# Azure's load balancer hangs up on our caller.
+_RETRIES = 3
+_CONNECT_SECONDS = 10
+_READ_SECONDS = 30
+_FIRST_PAUSE = 0.2
+
+# A kept connection saves a TLS handshake. Storage closes idle ones later than this.
+_IDLE_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """The addresses of an account's three services."""
+
+    blob: str
+    queue: str
+    table: str
+
+
+class AzureAccount:
+    """One storage account, reached with a connection string or as an identity."""
+
+    def __init__(
+        self,
+        place: str | Endpoints,
+        credential: AsyncTokenCredential | None = None,
+        *,
+        authorities: str | None = None,
+    ) -> None:
+        """Note where the account is; nothing is opened yet.
+
+        Args:
+            place: A connection string, or the endpoints to go to as `credential`.
+            credential: Who we are; a connection string says so itself.
+            authorities: A file of certificates to trust instead of the system's.
+        """
+        self._place = place
+        self._credential = credential
+        self._verify = authorities or True
+
+    @cached_property
+    def tables(self) -> TableServiceClient:
+        """The Table service."""
+        options: dict[str, Any] = {
+            "transport": self._transport,
+            "retry_total": _RETRIES,
+            "retry_backoff_factor": _FIRST_PAUSE,
+        }
+        if isinstance(self._place, str):
+            return TableServiceClient.from_connection_string(self._place, **options)
+        return TableServiceClient(self._place.table, credential=self._identity, **options)
+
+    @cached_property
+    def blobs(self) -> BlobServiceClient:
+        """The Blob service."""
+        options: dict[str, Any] = {"transport": self._transport, "retry_policy": _Pauses()}
+        if isinstance(self._place, str):
+            return BlobServiceClient.from_connection_string(self._place, **options)
+        return BlobServiceClient(self._place.blob, credential=self._identity, **options)
+
+    @cached_property
+    def queues(self) -> QueueServiceClient:
+        """The Queue service."""
+        options: dict[str, Any] = {"transport": self._transport, "retry_policy": _Pauses()}
+        if isinstance(self._place, str):
+            return QueueServiceClient.from_connection_string(self._place, **options)
+        return QueueServiceClient(self._place.queue, credential=self._identity, **options)
+
+    @property
+    def key(self) -> str | None:
+        """The account's key, if the connection string has one."""
+        return cast("str | None", getattr(self.blobs.credential, "account_key", None))
+
+    async def close(self) -> None:
+        """Close the connections; the account is of no use after that."""
+        if "_session" in vars(self):
+            await self._session.close()
+        if self._credential is not None:
+            await self._credential.close()
+
+    @property
+    def _identity(self) -> AsyncTokenCredential:
+        if self._credential is None:
+            raise ValueError("endpoints alone do not say who we are: a credential is missing")
+        return self._credential
+
+    @property
+    def _transport(self) -> AioHttpTransport:
+        return AioHttpTransport(
+            session=self._session,
+            session_owner=False,
+            connection_timeout=_CONNECT_SECONDS,
+            read_timeout=_READ_SECONDS,
+            connection_verify=self._verify,
+        )
+
+    @cached_property
+    def _session(self) -> ClientSession:
+        # The host bounds how many requests run at once. A limit here as well would let a hundred
+        # slow downloads keep everyone else from the tables.
+        connector = TCPConnector(limit=0, keepalive_timeout=_IDLE_SECONDS)
+        return ClientSession(
+            connector=connector, cookie_jar=DummyCookieJar(), auto_decompress=False
+        )
+
+
+def identity(client_id: str | None) -> AsyncTokenCredential:
+    """Be the managed identity of this client id, or whoever the environment says."""
+    if client_id:
+        return ManagedIdentityCredential(client_id=client_id)
+    return DefaultAzureCredential()
+
+
+class _Pauses(ExponentialRetry):
+    """Retries after about 0.2, 0.8 and 3.2 seconds; the SDK's own pauses begin at 15."""
+
+    def __init__(self) -> None:
+        super().__init__(retry_total=_RETRIES)
+
+    def get_backoff_time(self, settings: Mapping[str, Any]) -> float:
+        longest = _FIRST_PAUSE * 4.0 ** (settings["count"] - 1)
+        return random.uniform(longest / 2, longest)  # noqa: S311 - spreads load, keeps no secret

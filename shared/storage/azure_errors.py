@@ -1,0 +1,83 @@
+"""Azure's exceptions, turned into the four of the ports.
+
+By the time one is seen here the SDK has repeated the call. A repeated write may meet its own first
+try, which Azure carried out and then failed to acknowledge: an Insert ends in Conflict, a Delete in
+NotFound, an Update with an ETag in Conflict, an object's commit in Conflict. Nothing here can tell
+that from another's write. Whoever gets such an answer reads again and compares.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import cast
+
+from azure.core.exceptions import AzureError, HttpResponseError
+
+from shared.storage.ports import Conflict, NotFound, NotPrepared, Unavailable
+
+_MISSING_STORES = {"TableNotFound", "ContainerNotFound", "QueueNotFound"}
+_CONFLICTS = {
+    "BlobAlreadyExists",
+    "ConditionNotMet",
+    "EntityAlreadyExists",
+    "UpdateConditionNotSatisfied",
+}
+_MISSING = {"BlobNotFound", "EntityNotFound", "InvalidBlockList", "ResourceNotFound"}
+_FAULTS = {400, 411, 413, 414, 416}
+
+# Table answers carry the code in the body alone, and the SDK does not always look there.
+_CODE_IN_BODY = re.compile(r'"code"\s*:\s*"(\w+)"')
+
+
+@contextmanager
+def translated(*names: str) -> Iterator[None]:
+    """Turn an Azure exception into a port's; `names` are the rows or the object it is about."""
+    try:
+        yield
+    except AzureError as error:
+        raise translate(error, names) from error
+
+
+def translate(error: AzureError, names: Sequence[str]) -> Exception:
+    """Say in a port's words what Azure answered.
+
+    A ValueError is a call that Azure will never take: a fault of the caller, not of the store.
+    A refusal of our credential counts as Unavailable: roles take minutes to reach the store.
+    """
+    if not isinstance(error, HttpResponseError) or error.response is None:
+        return Unavailable(f"{names[0]}: {error}")
+    code = code_of(error)
+    index = getattr(error, "index", 0)
+    if code in _MISSING_STORES:
+        return NotPrepared(f"{names[0]}: {code}")
+    if code in _MISSING:
+        return NotFound(names[index], index)
+    if code in _CONFLICTS:
+        return Conflict(names[index], index)
+    if error.status_code in _FAULTS:
+        return ValueError(f"{names[0]}: {error.message}")
+    return Unavailable(f"{names[0]}: {error.status_code} {code}", _pause(error))
+
+
+def code_of(error: HttpResponseError) -> str:
+    """Find the name Azure has for what went wrong; empty without one."""
+    code = getattr(error, "error_code", None)
+    if code:
+        return str(getattr(code, "value", code))
+    if error.response is None:
+        return ""
+    headers = _headers(error)
+    if "x-ms-error-code" in headers:
+        return headers["x-ms-error-code"]
+    in_body = _CODE_IN_BODY.search(error.response.text())
+    return in_body[1] if in_body else ""
+
+
+def _pause(error: HttpResponseError) -> int:
+    named = _headers(error).get("Retry-After", "")
+    return int(named) if named.isdecimal() else 1
+
+
+def _headers(error: HttpResponseError) -> Mapping[str, str]:
+    # The SDK's type of a response leaves out what all its responses have.
+    return cast("Mapping[str, str]", getattr(error.response, "headers", {}))
