@@ -7,6 +7,7 @@ hash.
 
 import ctypes
 import ctypes.util
+from collections.abc import Callable
 from functools import cache
 from typing import Self
 
@@ -56,7 +57,7 @@ class Hasher:
 
 
 @cache
-def _function(algorithm: str, step: str) -> ctypes._NamedFuncPointer:
+def _function(algorithm: str, step: str) -> Callable[..., int]:
     return getattr(_library(), f"{algorithm.upper()}_{step}")  # type: ignore[no-any-return]
 
 

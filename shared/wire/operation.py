@@ -4,12 +4,13 @@ import functools
 import logging
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from urllib.parse import urlencode
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from shared.errors import RegistryError, Unavailable, Unknown
+from shared.errors import RangeInvalid, RegistryError, Unavailable, Unknown
 from shared.storage import ports
 from shared.wire import response
 
@@ -35,6 +36,8 @@ def operation(handler: Handler) -> Handler:
             answer = await handler(*args, **kwargs)
         except RegistryError as error:
             answer = response.failure(error)
+            if isinstance(error, RangeInvalid) and error.offset is not None:
+                answer.headers["Location"] = _own_url(_request(args, kwargs))
         except ports.Unavailable as error:
             _log.warning("%s: storage: %s", correlation, error)
             answer = response.failure(Unavailable(headers={"Retry-After": str(error.seconds)}))
@@ -44,11 +47,10 @@ def operation(handler: Handler) -> Handler:
             _log.exception("%s: %s failed", correlation, handler.__name__)
             answer = response.failure(Unknown(detail={"correlation": correlation}))
         _finish(answer, correlation)
-        request = next((arg for arg in (*args, *kwargs.values()) if isinstance(arg, Request)), None)
         _log.info(
             "%s %s %s %.1f ms %s",
             handler.__name__,
-            request.url.path if request else "",
+            _request(args, kwargs).url.path,
             answer.status_code,
             (time.perf_counter() - started) * 1_000,
             correlation,
@@ -56,6 +58,16 @@ def operation(handler: Handler) -> Handler:
         return answer
 
     return wrapped
+
+
+def _request(args: tuple[object, ...], kwargs: Mapping[str, object]) -> Request:
+    return next(arg for arg in (*args, *kwargs.values()) if isinstance(arg, Request))
+
+
+def _own_url(request: Request) -> str:
+    """Give where an upload goes on that a misplaced part has not moved."""
+    kept = [pair for pair in request.query_params.multi_items() if pair[0] != "digest"]
+    return f"{request.url.path}?{urlencode(kept)}"
 
 
 def _finish(answer: Response, correlation: str) -> None:
