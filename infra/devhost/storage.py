@@ -9,6 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, NamedTuple, Self
 
+from infra.devhost.settings import StartError
+
 ACCOUNT = "devstoreaccount1"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 """The emulator's account and its key, which Microsoft publishes: no secret."""
@@ -41,7 +43,7 @@ FREE = Ports(0, 0, 0)
 WELL_KNOWN = Ports(10000, 10001, 10002)
 
 
-class StorageError(Exception):
+class StorageError(StartError):
     """The emulator did not start."""
 
 

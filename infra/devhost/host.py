@@ -1,0 +1,214 @@
+"""The host: everything an app's functions need, started together and stopped together."""
+
+import asyncio
+import logging
+import re
+import socket
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from azure.core.exceptions import AzureError
+
+from infra.devhost import queues
+from infra.devhost.accounts import Accounts
+from infra.devhost.blob_watcher import BlobWatcher
+from infra.devhost.blobs import BlobEvents
+from infra.devhost.invocations import Invoker
+from infra.devhost.memory import Memory
+from infra.devhost.router import Entry, Route, RouteError, Router
+from infra.devhost.server import STOP_SECONDS, Front, Server, bind
+from infra.devhost.settings import (
+    STORAGE,
+    HostSettings,
+    StartError,
+    announce,
+    apply_local_settings,
+    body_limit,
+    host_id,
+    is_disabled,
+)
+from infra.devhost.stopping import Stopping
+from infra.devhost.timers import TimerListener
+from infra.devhost.worker import Function, InvocationFailed, Worker
+
+DEFAULT_PORT = 7071
+
+_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9_-]{0,127}")
+_RESERVED = re.compile("admin|runtime", re.IGNORECASE)
+_KINDS = ("httpTrigger", "queueTrigger", "blobTrigger", "timerTrigger")
+_log = logging.getLogger(__name__)
+
+
+class Listener(Protocol):
+    """Waits for what triggers a function."""
+
+    async def run(self, stopping: Stopping) -> None:
+        """Listen until the host is to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A running host."""
+
+    port: int
+    functions: Sequence[Function]
+    route_prefix: str
+
+    def listing(self) -> str:
+        """Give the list that `func start` prints."""
+        routed = [f for f in self.functions if f.kind == "httpTrigger"]
+        others = [f for f in self.functions if f.kind != "httpTrigger"]
+        lines = [self._http_line(f) for f in routed]
+        lines += [f"{f.name}: {_disabled(f)}{f.kind}" for f in others]
+        return "\n".join(["\nFunctions:\n", *(f"\t{line}\n" for line in lines)])
+
+    def _http_line(self, function: Function) -> str:
+        methods = ",".join(function.trigger.get("methods") or ())
+        path = _route(function, self.route_prefix).template
+        start = f"{function.name}: {_disabled(function)}{f'[{methods}] ' if methods else ''}"
+        return f"{start}http://localhost:{self.port}/{path}"
+
+
+@asynccontextmanager
+async def running_host(
+    app: Path, port: int | None = None, only: Collection[str] = ()
+) -> AsyncIterator[Host]:
+    """Run an app (one per process: the worker's state is global); port 0 takes a free one."""
+    settings = HostSettings.read(app)
+    _set_log_levels(settings)
+    local_port = apply_local_settings(app)
+    with closing(bind(local_port or DEFAULT_PORT if port is None else port)) as listening:
+        host_port = listening.getsockname()[1]
+        announce(app, host_port)
+        worker = Worker(settings.function_timeout)
+        functions = await _index(worker, app, only)
+        async with Accounts() as accounts:
+            invoker = Invoker(worker, accounts, settings)
+            enabled = [f for f in functions if not is_disabled(f.name)]
+            server, listeners = await _connect(app, enabled, settings, invoker, accounts)
+            async with _running(server, listeners, listening):
+                yield Host(host_port, functions, settings.route_prefix)
+
+
+@asynccontextmanager
+async def _running(
+    server: Server, listeners: Sequence[Listener], listening: socket.socket
+) -> AsyncIterator[None]:
+    stopping = Stopping()
+    async with asyncio.TaskGroup() as group:
+        tasks = {group.create_task(listener.run(stopping)) for listener in listeners}
+        tasks.add(group.create_task(server.serve([listening])))
+        try:
+            await server.is_ready.wait()
+            yield
+        finally:
+            stopping.set()
+            server.should_exit = True
+            _, unfinished = await asyncio.wait(tasks, timeout=STOP_SECONDS + 1)
+            for task in unfinished:
+                _log.warning("A function did not end within %s s and is cut off.", STOP_SECONDS)
+                task.cancel()
+
+
+async def _index(worker: Worker, app: Path, only: Collection[str]) -> list[Function]:
+    if not (app / "function_app.py").exists():
+        raise StartError(f"there is no function_app.py in {app}")
+    try:
+        functions = await worker.start(app)
+    except InvocationFailed as error:
+        raise StartError(_in_one_line(app, error)) from error
+    names = {function.name.lower() for function in functions}
+    for name in only:
+        if name.lower() not in names:
+            raise StartError(f"the app has no function {name}")
+    wanted = {name.lower() for name in only} or names
+    return [function for function in functions if function.name.lower() in wanted]
+
+
+def _in_one_line(app: Path, error: InvocationFailed) -> str:
+    message = str(error).partition(". Cannot find module.")[0].splitlines()[0]
+    places = re.findall(rf'File "{re.escape(str(app))}/(.+?)", line (\d+)', error.stack)
+    place = f" ({places[-1][0]}, line {places[-1][1]})" if places else ""
+    return f"the app cannot be loaded: {message}{place}"
+
+
+async def _connect(
+    app: Path,
+    functions: Sequence[Function],
+    settings: HostSettings,
+    invoker: Invoker,
+    accounts: Accounts,
+) -> tuple[Server, list[Listener]]:
+    for function in functions:
+        _check(function)
+        invoker.check(function)
+    routed, queued, blobs, timers = ([f for f in functions if f.kind == k] for k in _KINDS)
+    listeners: list[Listener] = [
+        queues.listener(f, invoker, accounts, settings.queues) for f in queued
+    ]
+    events = None
+    if blobs or timers:
+        memory = await _memory(accounts, host_id(app))
+        listeners += [TimerListener(f, invoker, memory) for f in timers]
+    if blobs:
+        events = BlobEvents(blobs, invoker, accounts, host_id(app))
+        listeners.append(events.listener(settings))
+        listeners += [BlobWatcher(f, events, accounts, memory) for f in blobs]
+    front = Front(
+        _router(routed, settings.route_prefix),
+        invoker,
+        events.webhook if events else None,
+        settings.custom_headers,
+        body_limit(),
+    )
+    return Server(front), listeners
+
+
+async def _memory(accounts: Accounts, host: str) -> Memory:
+    memory = Memory(accounts, host)
+    try:
+        await memory.prepare()
+    except AzureError as error:
+        raise StartError(f"the storage in {STORAGE} does not answer: {error}") from error
+    return memory
+
+
+def _check(function: Function) -> None:
+    if not _NAME.fullmatch(function.name) or function.name.lower() == "host":
+        raise StartError(f"{function.name!r} cannot be a function's name")
+    if function.kind not in _KINDS:
+        raise StartError(f"{function.name}: this host has no {function.kind}")
+
+
+def _router(functions: Sequence[Function], prefix: str) -> Router[Function]:
+    try:
+        return Router([Entry(_route(f, prefix), _methods(f), f) for f in functions])
+    except RouteError as error:
+        raise StartError(str(error)) from error
+
+
+def _route(function: Function, prefix: str) -> Route:
+    template = function.trigger.get("route", function.name)
+    try:
+        route = Route(template, prefix)
+    except RouteError as error:
+        raise StartError(f"{function.name}: the route {template!r}: {error}") from error
+    if _RESERVED.match(route.template):
+        raise StartError(f"{function.name}: the route {template!r} is the host's own")
+    return route
+
+
+def _methods(function: Function) -> frozenset[str]:
+    return frozenset(method.upper() for method in function.trigger.get("methods") or ())
+
+
+def _disabled(function: Function) -> str:
+    return "[disabled] " if is_disabled(function.name) else ""
+
+
+def _set_log_levels(settings: HostSettings) -> None:
+    for category, level in settings.log_levels.items():
+        logging.getLogger(None if category.lower() == "default" else category).setLevel(level)
