@@ -1,0 +1,92 @@
+"""What is unusual for clients: many layers, a huge one, a foreign one, two pushes at once."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.protocol.conftest import Clients
+from tests.support import flows
+from tests.support.clients import Skopeo
+from tests.support.hosts import Host, Registry
+from tests.support.images import (
+    DOCKER,
+    OCI,
+    Flavour,
+    Platform,
+    foreign,
+    image,
+    image_of,
+    layer,
+    random_bytes,
+)
+from tests.support.layouts import (
+    read_directory,
+    stored,
+    write_directory,
+    write_large_directory,
+)
+
+pytestmark = [pytest.mark.protocol, pytest.mark.clients, pytest.mark.xdist_group("engine")]
+
+GIB = 1 << 30
+MIB = 1 << 20
+
+
+@pytest.mark.parametrize("name", ["docker", "ctr"])
+def test_twenty_layers_make_the_round_trip(name: str, clients: Clients, registry: Registry) -> None:
+    client, built = clients(name), image(len(name), layers=20, size=50_000)
+    reference = f"{registry.login_server}/layers/{name}:v1"
+    client.login(registry)
+    client.load(built, reference)
+    client.push(reference)
+    client.remove(reference)
+    pushed = flows.resolve(registry, f"layers/{name}", "v1")
+    assert client.pull(reference) == stored(built, pushed)
+
+
+def test_a_layer_of_a_gibibyte_does_not_grow_the_server(
+    skopeo: Skopeo, registry: Registry, host: Host, tmp_path: Path
+) -> None:
+    source, target = write_large_directory(tmp_path / "large", GIB), tmp_path / "pulled"
+    reference = f"docker://{registry.login_server}/large/layer:v1"
+    before = host.resident_bytes()
+    host.reset_peak()
+    skopeo.copy(f"dir:{source}", reference)
+    skopeo.copy(reference, f"dir:{target}")
+    grown = host.peak_bytes() - before
+    assert read_directory(target) == read_directory(source)
+    assert grown < 100 * MIB, f"the server grew by {grown / MIB:.0f} MiB"
+
+
+def test_two_clients_push_the_same_image_at_once(clients: Clients, registry: Registry) -> None:
+    built = image(1, layers=4, size=4 * MIB)
+    reference = f"{registry.login_server}/raced/image:v1"
+    pushers = [clients("skopeo"), clients("ctr")]
+    for each in pushers:
+        each.login(registry)
+        each.load(built, reference)
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda each: each.push(reference), pushers))
+    assert flows.pull(registry, "raced/image", "v1") == flows.pulled(built)
+    pushers[1].remove(reference)
+    assert [each.pull(reference) for each in pushers] == [stored(built)] * 2
+
+
+@pytest.mark.parametrize("flavour", [OCI, DOCKER], ids=["oci", "docker"])
+def test_a_foreign_layer_stays_where_it_is(
+    flavour: Flavour, skopeo: Skopeo, registry: Registry, tmp_path: Path
+) -> None:
+    base = layer({"Files/base": random_bytes(1000, 1)}, flavour)
+    own = layer({"Files/own": random_bytes(1000, 2)}, flavour)
+    built = image_of(
+        [foreign(base, flavour, "https://example.invalid/base"), own],
+        flavour,
+        Platform("amd64", "windows"),
+    )
+    flows.push(registry, "foreign/http", built, "v1")
+    here = f"docker://{registry.login_server}/foreign"
+    skopeo.copy(f"{here}/http:v1", f"{here}/skopeo:v1", "--override-os=windows")
+    skopeo.copy(f"dir:{write_directory(built, tmp_path / 'made')}", f"{here}/pushed:v1")
+    for repository in ("http", "skopeo", "pushed"):
+        assert flows.pull(registry, f"foreign/{repository}", "v1") == flows.pulled(built)

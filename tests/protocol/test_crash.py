@@ -1,0 +1,72 @@
+"""The host is killed in the middle of an upload: what it acknowledged is still there."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from infra.devhost.storage import Azurite
+from tests.support import flows
+from tests.support.hosts import Host, Registry, running, settings_of
+from tests.support.images import blob, image, random_bytes
+
+pytestmark = pytest.mark.protocol
+
+MIB = 1 << 20
+REPOSITORY = "crash/blob"
+
+
+@pytest.fixture
+def pair(storage: Azurite, tmp_path: Path) -> Iterator[tuple[Host, Registry]]:
+    with running(settings_of(storage), tmp_path / "log") as pair:
+        yield pair
+
+
+def cut_off(host: Host, piece: bytes) -> Iterator[bytes]:
+    """Send half of a piece, kill the host, and send the rest."""
+    yield piece[: len(piece) // 2]
+    host.kill()
+    yield piece[len(piece) // 2 :]
+
+
+def test_an_acknowledged_piece_survives_a_kill(pair: tuple[Host, Registry]) -> None:
+    host, registry = pair
+    content = blob(random_bytes(12 * MIB, 1))
+    first, second = content.content[: 5 * MIB], content.content[5 * MIB :]
+    with flows.connect(registry, REPOSITORY) as client:
+        location = flows.start_upload(client, REPOSITORY)
+        location = flows.send_piece(client, location, first, 0)
+        with pytest.raises(httpx.TransportError):
+            client.patch(location, content=cut_off(host, second))
+    host.start()
+    with flows.connect(registry, REPOSITORY) as client:
+        status = client.get(location)
+        assert (status.status_code, status.headers["Range"]) == (204, f"0-{len(first) - 1}")
+        location = flows.send_piece(client, status.headers["Location"], second, len(first))
+        assert flows.finish_upload(client, location, content.digest).status_code == 201
+        assert flows.pull_blob(client, REPOSITORY, content.digest) == content.content
+
+
+def test_a_push_that_was_cut_off_succeeds_when_repeated(pair: tuple[Host, Registry]) -> None:
+    host, registry = pair
+    built = image(2, size=4 * MIB)
+    layer = built.layers[0].blob
+    with flows.connect(registry, REPOSITORY) as client:
+        location = flows.start_upload(client, REPOSITORY)
+        with pytest.raises(httpx.TransportError):
+            client.patch(location, content=cut_off(host, layer.content))
+        host.start()
+    with flows.connect(registry, REPOSITORY) as client:
+        assert client.head(f"/v2/{REPOSITORY}/blobs/{layer.digest}").status_code == 404
+    flows.push(registry, REPOSITORY, built, "v1")
+    assert flows.pull(registry, REPOSITORY, "v1") == flows.pulled(built)
+
+
+def test_what_was_pushed_before_a_kill_is_pulled_after_it(pair: tuple[Host, Registry]) -> None:
+    host, registry = pair
+    built = image(3)
+    flows.push(registry, REPOSITORY, built, "v2")
+    host.kill()
+    host.start()
+    assert flows.pull(registry, REPOSITORY, "v2") == flows.pulled(built)

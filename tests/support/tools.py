@@ -1,0 +1,32 @@
+"""What a test needs of the machine: without it a test is skipped, or fails where CI runs it."""
+
+import os
+import shutil
+
+import pytest
+
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def is_ci() -> bool:
+    """Tell whether continuous integration runs us, where a skip is a failure."""
+    return os.environ.get("CI", "").lower() in {"1", "true"}  # noqa: TID251 - no setting of ours
+
+
+def unavailable(reason: str) -> None:
+    """Skip the test for a reason; in CI fail it."""
+    if is_ci():
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+def require(*programs: str) -> None:
+    """Go on if the programs are installed."""
+    missing = [each for each in programs if not shutil.which(each, path=SYSTEM_PATH)]
+    if missing:
+        unavailable(f"not installed: {', '.join(missing)} (see infra/toolchain/clients.sh)")
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Give a program an environment of its own, with nothing of ours but the path."""
+    return {"PATH": SYSTEM_PATH, "LANG": "C.UTF-8", **more}
