@@ -24,7 +24,7 @@ async def blob_get(req: Request) -> Response:
     if call.is_head:
         return response.blob(digest, (await here.blobs.find(call.repository, digest)).size)
     link = await here.blobs.link(call.repository, digest)
-    if here.has_redirects:
+    if here.has_redirects and not ranges.is_suffix(call.header("range")):
         return response.redirect(await here.blobs.url(link), digest)
 
     wanted = ranges.parse_range(call.header("range"), link.size)

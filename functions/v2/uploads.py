@@ -102,11 +102,15 @@ async def upload_cancel(req: Request) -> Response:
 
 
 async def _mount(here: Registry, call: Call, who: Identity, digest: Digest) -> bool:
-    """Mount from the repository named, or else from any that the caller may pull from."""
+    """Mount from the repository named, or else from any that the caller may pull from.
+
+    Where none is named it is the caller who counts, not the token: that was asked for another name.
+    """
     if call.query("from"):
         sources = [parse_repository(call.query("from"))]
     else:
         sources = await here.uploads.sources(digest)
+        who = await here.gate.owner(who)
     for source in sources:
         may_pull = who.may(source, Action.PULL)
         if may_pull and await here.uploads.mount(call.repository, digest, source):

@@ -27,10 +27,14 @@ class Accounts:
         is_right = await self._passwords.fits(password, hashed or _NOBODY)
         return _caller(name, hashed) if hashed and is_right else None
 
+    async def get(self, name: str) -> Caller | None:
+        """Give the caller of this name."""
+        hashed = await self._hash(name)
+        return _caller(name, hashed) if hashed else None
+
     async def find(self, name: str, stamp: str) -> Caller | None:
         """Give the caller of this name while the credentials are still those of the stamp."""
-        hashed = await self._hash(name)
-        caller = _caller(name, hashed) if hashed else None
+        caller = await self.get(name)
         return caller if caller and caller.stamp == stamp else None
 
     async def set_password(self, name: str, password: str) -> None:

@@ -90,6 +90,11 @@ class Gate:
             return None
         return await self._accounts.find(claims.subject, claims.stamp)
 
+    async def owner(self, who: Identity) -> Identity:
+        """Give a caller with all that they may do, whatever their token was asked for."""
+        caller = self._anonymous if who.name == ANONYMOUS else await self._accounts.get(who.name)
+        return Identity(who.name, caller.everything() if caller else [])
+
     def nobody(self) -> Caller | None:
         """Give the caller without a name, where the registry admits such."""
         return self._anonymous

@@ -29,6 +29,11 @@ def parse_range(header: str, size: int) -> range | None:
     return range(start, stop)
 
 
+def is_suffix(header: str) -> bool:
+    """Tell a range that counts from the end, `bytes=-500`, which Azure Blob does not know."""
+    return header.strip().startswith("bytes=-")
+
+
 def parse_content_range(header: str) -> tuple[int, int] | tuple[None, None]:
     """Read the first and last byte of a part, from `0-99` or `bytes 0-99/*` (end-5).
 
