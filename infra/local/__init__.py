@@ -1,0 +1,1 @@
+"""The registry on this machine, storage included: what `make run` starts."""

@@ -1,0 +1,53 @@
+"""python -m infra.local: the storage emulator and the registry, in the foreground until Ctrl-C."""
+
+import argparse
+import asyncio
+from functools import partial
+from pathlib import Path
+
+from infra.devhost.command import command, serve
+from infra.devhost.host import Host
+from infra.devhost.server import bind
+from infra.devhost.settings import ENVIRONMENT, STORAGE
+from infra.devhost.storage import WELL_KNOWN, Azurite
+from infra.local.banner import banner
+from infra.local.options import Options
+from infra.local.secrets import keep
+
+_REPOSITORY = Path(__file__).parents[2]
+_BODY_LIMIT = 10 * 1024**3
+
+
+def main() -> None:
+    """Check everything first; then start the storage, then the registry."""
+    parser = argparse.ArgumentParser(prog="python -m infra.local", description=__doc__)
+    parser.add_argument("--app", type=Path, default=_REPOSITORY, help="the app's folder")
+    app = parser.parse_args().app.resolve()
+    with command("run"):
+        options = Options.read(ENVIRONMENT)
+        for port in (options.port, *WELL_KNOWN):
+            bind(port).close()
+        kept = keep(options.data)
+        password = options.admin_password or kept.admin_password
+        _hand_over(options.registry_name, password, kept.master_key)
+        with Azurite(options.data / "azurite", WELL_KNOWN):
+            say = partial(_banner, user=options.registry_name, password=password)
+            asyncio.run(serve(app, options.port, banner=say))
+
+
+def _hand_over(name: str, password: str, master_key: str) -> None:
+    ENVIRONMENT[STORAGE] = "UseDevelopmentStorage=true"
+    ENVIRONMENT["REGISTRY_NAME"] = name
+    ENVIRONMENT["REGISTRY_ADMIN_PASSWORD"] = password
+    ENVIRONMENT["REGISTRY_MASTER_KEY"] = master_key
+    # What the host keeps in DATA is to be found again if the repository is moved.
+    ENVIRONMENT.setdefault("AzureFunctionsWebHost__hostid", "local")
+    ENVIRONMENT.setdefault("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT", str(_BODY_LIMIT))
+
+
+def _banner(host: Host, user: str, password: str) -> str:
+    return banner(host.port, user, password)
+
+
+if __name__ == "__main__":
+    main()
