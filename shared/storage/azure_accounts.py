@@ -11,6 +11,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from ssl import create_default_context
 from typing import Any, cast
 
 from aiohttp import ClientSession, DummyCookieJar, TCPConnector
@@ -21,15 +22,17 @@ from azure.identity.aio import DefaultAzureCredential, ManagedIdentityCredential
 from azure.storage.blob.aio import BlobServiceClient, ExponentialRetry
 from azure.storage.queue.aio import QueueServiceClient
 
-# Four tries of at most 30 s and the pauses between them stay well below the 230 s after which
+# Four tries of at most 40 s and the pauses between them stay well below the 230 s after which
 # Azure's load balancer hangs up on our caller.
-_RETRIES = 3
-_CONNECT_SECONDS = 10
-_READ_SECONDS = 30
+RETRIES = 3
+CONNECT_SECONDS = 10
+READ_SECONDS = 30
 _FIRST_PAUSE = 0.2
 
 # A kept connection saves a TLS handshake. Storage closes idle ones later than this.
 _IDLE_SECONDS = 60
+
+_BLOCK_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +63,14 @@ class AzureAccount:
         """
         self._place = place
         self._credential = credential
-        self._verify = authorities or True
+        self._authorities = authorities
 
     @cached_property
     def tables(self) -> TableServiceClient:
         """The Table service."""
         options: dict[str, Any] = {
             "transport": self._transport,
-            "retry_total": _RETRIES,
+            "retry_total": RETRIES,
             "retry_backoff_factor": _FIRST_PAUSE,
         }
         if isinstance(self._place, str):
@@ -97,8 +100,8 @@ class AzureAccount:
 
     async def close(self) -> None:
         """Close the connections; the account is of no use after that."""
-        if "_session" in vars(self):
-            await self._session.close()
+        if "session" in vars(self):
+            await self.session.close()
         if self._credential is not None:
             await self._credential.close()
 
@@ -111,18 +114,20 @@ class AzureAccount:
     @property
     def _transport(self) -> AioHttpTransport:
         return AioHttpTransport(
-            session=self._session,
+            session=self.session,
             session_owner=False,
-            connection_timeout=_CONNECT_SECONDS,
-            read_timeout=_READ_SECONDS,
-            connection_verify=self._verify,
+            connection_timeout=CONNECT_SECONDS,
+            read_timeout=READ_SECONDS,
+            connection_data_block_size=_BLOCK_BYTES,
         )
 
     @cached_property
-    def _session(self) -> ClientSession:
+    def session(self) -> ClientSession:
+        """The pool of connections."""
         # The host bounds how many requests run at once. A limit here as well would let a hundred
         # slow downloads keep everyone else from the tables.
-        connector = TCPConnector(limit=0, keepalive_timeout=_IDLE_SECONDS)
+        trust = create_default_context(cafile=self._authorities)
+        connector = TCPConnector(limit=0, keepalive_timeout=_IDLE_SECONDS, ssl=trust)
         return ClientSession(
             connector=connector, cookie_jar=DummyCookieJar(), auto_decompress=False
         )
@@ -135,12 +140,17 @@ def identity(client_id: str | None) -> AsyncTokenCredential:
     return DefaultAzureCredential()
 
 
+def pause(tries: int) -> float:
+    """Give the seconds to wait after so many tries: about 0.2, 0.6 and 1.8."""
+    longest = _FIRST_PAUSE * 3.0 ** (tries - 1)
+    return random.uniform(longest / 2, longest)  # noqa: S311 - spreads load, keeps no secret
+
+
 class _Pauses(ExponentialRetry):
-    """Retries after about 0.2, 0.8 and 3.2 seconds; the SDK's own pauses begin at 15."""
+    """Our own pauses between tries; the SDK's begin at 15 seconds."""
 
     def __init__(self) -> None:
-        super().__init__(retry_total=_RETRIES)
+        super().__init__(retry_total=RETRIES)
 
     def get_backoff_time(self, settings: Mapping[str, Any]) -> float:
-        longest = _FIRST_PAUSE * 4.0 ** (settings["count"] - 1)
-        return random.uniform(longest / 2, longest)  # noqa: S311 - spreads load, keeps no secret
+        return pause(settings["count"])

@@ -39,24 +39,29 @@ def translated(*names: str) -> Iterator[None]:
 
 
 def translate(error: AzureError, names: Sequence[str]) -> Exception:
-    """Say in a port's words what Azure answered.
+    """Say in a port's words what the SDK raised."""
+    if not isinstance(error, HttpResponseError) or error.response is None:
+        return Unavailable(f"{names[0]}: {error}")
+    index = getattr(error, "index", 0)
+    status = error.status_code or 0
+    return named(names[index], status, code_of(error), index=index, seconds=_pause(error))
+
+
+def named(what: str, status: int, code: str, *, index: int = 0, seconds: int = 1) -> Exception:
+    """Give the error for an answer of this status and code about `what`.
 
     A ValueError is a call that Azure will never take: a fault of the caller, not of the store.
     A refusal of our credential counts as Unavailable: roles take minutes to reach the store.
     """
-    if not isinstance(error, HttpResponseError) or error.response is None:
-        return Unavailable(f"{names[0]}: {error}")
-    code = code_of(error)
-    index = getattr(error, "index", 0)
     if code in _MISSING_STORES:
-        return NotPrepared(f"{names[0]}: {code}")
+        return NotPrepared(f"{what}: {code}")
     if code in _MISSING:
-        return NotFound(names[index], index)
+        return NotFound(what, index)
     if code in _CONFLICTS:
-        return Conflict(names[index], index)
-    if error.status_code in _FAULTS:
-        return ValueError(f"{names[0]}: {error.message}")
-    return Unavailable(f"{names[0]}: {error.status_code} {code}", _pause(error))
+        return Conflict(what, index)
+    if status in _FAULTS:
+        return ValueError(f"{what}: {status} {code}")
+    return Unavailable(f"{what}: {status} {code}", seconds)
 
 
 def code_of(error: HttpResponseError) -> str:

@@ -72,6 +72,8 @@ class MemoryRows:
 
     async def commit(self, table: str, partition: str, changes: Sequence[Change]) -> None:
         """Make all changes, or none."""
+        if not changes:
+            return
         rows = self._partition(table, partition)
         _check(changes)
         for index, change in enumerate(changes):
@@ -130,7 +132,10 @@ def _is_large(value: Value) -> bool:
 
 
 def _kept(value: Value) -> Value:
-    return value.astimezone(UTC) if isinstance(value, datetime) else value
+    """Keep what the caller cannot change or tell from Azure's answer."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC)
+    return str(value) if isinstance(value, str) else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +217,6 @@ class MemoryObjects:
 
     async def url(self, name: str, seconds: int) -> str:
         """Name the object; nothing serves this address."""
-        self._open()
         return f"memory:///{name}?seconds={seconds}"
 
     def _open(self) -> _Container:

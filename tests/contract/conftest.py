@@ -1,0 +1,111 @@
+"""Each port twice: over memory, and over Azure's adapter with the storage emulator."""
+
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from infra.devhost.storage import Azurite, StorageError
+from shared.storage.azure_accounts import AzureAccount
+from shared.storage.azure_blobs import AzureObjects
+from shared.storage.azure_queues import AzureMessages
+from shared.storage.azure_tables import AzureRows
+from shared.storage.memory import MemoryMessages, MemoryObjects, MemoryRows
+from shared.storage.ports import Messages, Objects, Rows
+
+
+@pytest.fixture(scope="session")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Azurite, Path]]:
+    """One emulator for all tests of a process, and the log of its calls."""
+    log = tmp_path_factory.mktemp("azurite") / "calls.log"
+    azurite = Azurite(log=log)
+    try:
+        azurite.start()
+    except StorageError as error:
+        pytest.skip(str(error))
+    yield azurite, log
+    azurite.stop()
+
+
+@pytest.fixture
+def connection_string(emulator: tuple[Azurite, Path]) -> str:
+    return emulator[0].connection_string
+
+
+@pytest.fixture
+def calls(emulator: tuple[Azurite, Path]) -> Callable[[str], int]:
+    """Count the calls that the emulator has had about a name."""
+    return lambda name: sum(name in line for line in emulator[1].read_text().splitlines())
+
+
+@pytest.fixture
+async def account(connection_string: str) -> AsyncIterator[AzureAccount]:
+    account = AzureAccount(connection_string)
+    yield account
+    await account.close()
+
+
+@pytest.fixture(params=["memory", pytest.param("azure", marks=pytest.mark.emulator)])
+def place(request: pytest.FixtureRequest) -> str | None:
+    """The connection string of the place to store in; None is memory."""
+    if request.param == "memory":
+        return None
+    return str(request.getfixturevalue("connection_string"))
+
+
+@pytest.fixture
+def name() -> str:
+    """A name no other test uses: of a table, a container or a queue, whichever."""
+    return f"t{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+async def empty_rows(place: str | None) -> AsyncIterator[Rows]:
+    """Rows without a table yet."""
+    if place is None:
+        yield MemoryRows()
+        return
+    account = AzureAccount(place)
+    yield AzureRows(account)
+    await account.close()
+
+
+@pytest.fixture
+async def rows(empty_rows: Rows, name: str) -> Rows:
+    """Rows with one table, `name`."""
+    await empty_rows.prepare([name])
+    return empty_rows
+
+
+@pytest.fixture
+async def empty_objects(place: str | None, name: str) -> AsyncIterator[Objects]:
+    """Objects without their container yet."""
+    if place is None:
+        yield MemoryObjects()
+        return
+    account = AzureAccount(place)
+    yield AzureObjects(account, container=name)
+    await account.close()
+
+
+@pytest.fixture
+async def objects(empty_objects: Objects) -> Objects:
+    await empty_objects.prepare()
+    return empty_objects
+
+
+@pytest.fixture
+async def messages(place: str | None) -> AsyncIterator[Messages]:
+    """Messages without a queue yet."""
+    if place is None:
+        yield MemoryMessages()
+        return
+    account = AzureAccount(place)
+    yield AzureMessages(account)
+    await account.close()
+
+
+async def whole(stream: AsyncIterator[bytes]) -> bytes:
+    """Read a stream to its end."""
+    return b"".join([piece async for piece in stream])
