@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -22,15 +23,26 @@ DAEMONLESS: dict[str, Callable[[Path], Client]] = {
 }
 
 
+@contextmanager
+def scratch(name: str) -> Iterator[Path]:
+    """Give a folder with a path as short as podman asks for, and remove it."""
+    folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir="/tmp"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
 @pytest.fixture(scope="session")
 def storage() -> Iterator[Azurite]:
-    emulator = Azurite()
-    try:
-        emulator.start()
-    except StorageError as error:
-        unavailable(str(error))
-    yield emulator
-    emulator.stop()
+    with scratch("storage") as folder:
+        emulator = Azurite(folder)
+        try:
+            emulator.start()
+        except StorageError as error:
+            unavailable(str(error))
+        yield emulator
+        emulator.stop()
 
 
 @pytest.fixture(scope="session")
@@ -57,13 +69,23 @@ def registry(served: tuple[Host, Registry]) -> Registry:
 
 
 @pytest.fixture(scope="session")
-def streaming_registry(
+def streaming_served(
     settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Registry]:
+) -> Iterator[tuple[Host, Registry]]:
     """The same registry on a second host, which streams blobs instead of pointing to storage."""
     streamed = {**settings, "REGISTRY_BLOB_REDIRECTS": "false"}
-    with running(streamed, tmp_path_factory.mktemp("streaming") / "log") as (_, registry):
-        yield registry
+    with running(streamed, tmp_path_factory.mktemp("streaming") / "log") as pair:
+        yield pair
+
+
+@pytest.fixture(scope="session")
+def streaming_host(streaming_served: tuple[Host, Registry]) -> Host:
+    return streaming_served[0]
+
+
+@pytest.fixture(scope="session")
+def streaming_registry(streaming_served: tuple[Host, Registry]) -> Registry:
+    return streaming_served[1]
 
 
 def started[D: Daemon](daemon: D) -> Iterator[D]:
@@ -91,21 +113,19 @@ def containerd() -> Iterator[Containerd]:
 @pytest.fixture
 def clients(request: pytest.FixtureRequest) -> Iterator[Clients]:
     """Makes clients by name, each with an empty store and no credentials."""
-    # Not pytest's folder: podman takes no path of more than 50 characters.
-    home = Path(tempfile.mkdtemp(prefix="clients-", dir="/tmp"))
+    with scratch("clients") as home:
 
-    def make(name: str) -> Client:
-        folder = home / name
-        folder.mkdir()
-        if name == "docker":
-            return Docker(folder, request.getfixturevalue("docker_engine"))
-        if name == "ctr":
-            return Ctr(folder, request.getfixturevalue("containerd"))
-        require(name)
-        return DAEMONLESS[name](folder)
+        def make(name: str) -> Client:
+            folder = home / name
+            folder.mkdir()
+            if name == "docker":
+                return Docker(folder, request.getfixturevalue("docker_engine"))
+            if name == "ctr":
+                return Ctr(folder, request.getfixturevalue("containerd"))
+            require(name)
+            return DAEMONLESS[name](folder)
 
-    yield make
-    shutil.rmtree(home)
+        yield make
 
 
 @pytest.fixture

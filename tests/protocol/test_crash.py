@@ -6,9 +6,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from infra.devhost.storage import Azurite
 from tests.support import flows
-from tests.support.hosts import Host, Registry, running, settings_of
+from tests.support.hosts import Host, Registry, running
 from tests.support.images import blob, image, random_bytes
 
 pytestmark = pytest.mark.protocol
@@ -18,8 +17,8 @@ REPOSITORY = "crash/blob"
 
 
 @pytest.fixture
-def pair(storage: Azurite, tmp_path: Path) -> Iterator[tuple[Host, Registry]]:
-    with running(settings_of(storage), tmp_path / "log") as pair:
+def pair(settings: dict[str, str], tmp_path: Path) -> Iterator[tuple[Host, Registry]]:
+    with running(settings, tmp_path / "log") as pair:
         yield pair
 
 

@@ -20,6 +20,7 @@ from tests.support.tools import environment
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 60
 STOP_SECONDS = 20
+LAYER_BYTES = 200 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +142,7 @@ def settings_of(storage: Azurite, **more: str) -> dict[str, str]:
     """Give the settings of a registry on the emulator."""
     return {
         "AzureWebJobsStorage": storage.connection_string,
+        "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": str(LAYER_BYTES),
         "REGISTRY_NAME": "registry",
         "REGISTRY_ADMIN_PASSWORD": secrets.token_urlsafe(24),
         "REGISTRY_MASTER_KEY": secrets.token_urlsafe(48),
