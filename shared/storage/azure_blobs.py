@@ -1,5 +1,6 @@
 """Objects in Azure Blob storage: block blobs in one container."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime, timedelta
@@ -56,6 +57,7 @@ class AzureObjects:
         self._container = container
         self._now = now
         self._delegation: tuple[UserDelegationKey, datetime] | None = None
+        self._borrowing = asyncio.Lock()
 
     async def prepare(self) -> None:
         """Make the container where it is missing."""
@@ -154,13 +156,17 @@ class AzureObjects:
 
     async def _delegation_key(self, needed_until: datetime) -> UserDelegationKey:
         """Borrow a key to sign with, and keep it while it outlasts the signatures."""
-        if self._delegation is None or self._delegation[1] < needed_until:
-            now = self._now()
-            expiry = max(now + _KEY_LIFE, needed_until)
-            with translated("a key to sign with"):
-                key = await self._account.blobs.get_user_delegation_key(now - _CLOCK_SKEW, expiry)
-            self._delegation = key, expiry
-        return self._delegation[0]
+        async with self._borrowing:
+            if self._delegation is None or self._delegation[1] < needed_until:
+                self._delegation = await self._borrow(needed_until)
+            return self._delegation[0]
+
+    async def _borrow(self, needed_until: datetime) -> tuple[UserDelegationKey, datetime]:
+        now = self._now()
+        expiry = max(now + _KEY_LIFE, needed_until)
+        with translated("a key to sign with"):
+            key = await self._account.blobs.get_user_delegation_key(now - _CLOCK_SKEW, expiry)
+        return key, expiry
 
     def _blob(self, name: str) -> BlobClient:
         return self._account.blobs.get_blob_client(self._container, name)

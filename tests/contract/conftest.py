@@ -1,10 +1,12 @@
 """Each port twice: over memory, and over Azure's adapter with the storage emulator."""
 
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
+from aiohttp import ClientResponse, ClientSession
+from aiohttp.typedefs import StrOrURL
 
 from infra.devhost.storage import Azurite, StorageError
 from shared.storage.azure_accounts import AzureAccount
@@ -16,27 +18,36 @@ from shared.storage.ports import Messages, Objects, Rows
 
 
 @pytest.fixture(scope="session")
-def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Azurite, Path]]:
-    """One emulator for all tests of a process, and the log of its calls."""
-    log = tmp_path_factory.mktemp("azurite") / "calls.log"
-    azurite = Azurite(log=log)
+def emulator() -> Iterator[Azurite]:
+    """One emulator for all tests of a process."""
+    azurite = Azurite()
     try:
         azurite.start()
     except StorageError as error:
         pytest.skip(str(error))
-    yield azurite, log
+    yield azurite
     azurite.stop()
 
 
 @pytest.fixture
-def connection_string(emulator: tuple[Azurite, Path]) -> str:
-    return emulator[0].connection_string
+def connection_string(emulator: Azurite) -> str:
+    return emulator.connection_string
 
 
 @pytest.fixture
-def calls(emulator: tuple[Azurite, Path]) -> Callable[[str], int]:
-    """Count the calls that the emulator has had about a name."""
-    return lambda name: sum(name in line for line in emulator[1].read_text().splitlines())
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The calls over HTTP of this test so far."""
+    made: list[str] = []
+    send = ClientSession._request
+
+    async def noted(
+        session: ClientSession, method: str, address: StrOrURL, **options: Any
+    ) -> ClientResponse:
+        made.append(f"{method} {address}")
+        return await send(session, method, address, **options)
+
+    monkeypatch.setattr(ClientSession, "_request", noted)
+    return made
 
 
 @pytest.fixture

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
+from shared.storage.azure_accounts import AzureAccount
+from shared.storage.azure_blobs import AzureObjects
 from shared.storage.memory import MemoryObjects
 from shared.storage.ports import Block, Conflict, Facts, NotFound, NotPrepared, Objects
 from tests.contract.conftest import whole
@@ -268,6 +270,29 @@ class TestObjects:
         ):
             with pytest.raises(NotPrepared):
                 await call
+
+
+@pytest.mark.emulator
+class TestCalls:
+    """What Azure's adapter costs, in calls."""
+
+    async def test_each_step_is_one_call(
+        self, account: AzureAccount, name: str, calls: list[str]
+    ) -> None:
+        objects = AzureObjects(account, container=name)
+        await objects.prepare()
+        calls.clear()
+
+        await objects.stage("x", "a", bytes(9 * MIB))
+        await objects.staged("x")
+        await objects.commit("x", ["a"], {"digest": "sha256:0"})
+        await objects.put("y", bytes(MIB), {})
+        await objects.facts("x")
+        await whole(objects.read("x"))
+        await objects.url("x", 60)
+        await objects.delete("x")
+
+        assert len(calls) == 7
 
 
 class TestMemoryObjects:

@@ -1,0 +1,278 @@
+"""A store that fails: what is tried again, and what is said in the end."""
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+
+import pytest
+from aiohttp import web
+
+from infra.devhost.storage import ACCOUNT, KEY
+from shared.storage import azure_accounts
+from shared.storage.azure_accounts import RETRIES, AzureAccount
+from shared.storage.azure_blobs import AzureObjects
+from shared.storage.azure_queues import AzureMessages
+from shared.storage.azure_tables import AzureRows
+from shared.storage.ports import (
+    Change,
+    Conflict,
+    Delete,
+    Insert,
+    NotFound,
+    NotPrepared,
+    StorageError,
+    Unavailable,
+    Update,
+)
+from tests.contract.conftest import whole
+
+TRIES = 1 + RETRIES
+
+JSON = {"Content-Type": "application/json"}
+
+
+def place(port: int) -> str:
+    services = ("Blob", "Queue", "Table")
+    endpoints = (f"{each}Endpoint=http://127.0.0.1:{port}/{ACCOUNT}" for each in services)
+    return f"AccountName={ACCOUNT};AccountKey={KEY};{';'.join(endpoints)}"
+
+
+class TestNobodyListens:
+    @pytest.fixture
+    async def account(self) -> AsyncIterator[AzureAccount]:
+        with socket.socket() as unheard:
+            unheard.bind(("127.0.0.1", 0))
+            account = AzureAccount(place(unheard.getsockname()[1]))
+            yield account
+            await account.close()
+
+    async def test_every_call_says_so_within_seconds(self, account: AzureAccount) -> None:
+        rows, objects, messages = AzureRows(account), AzureObjects(account), AzureMessages(account)
+        calls: list[Awaitable[object]] = [
+            rows.prepare(["t"]),
+            rows.get("t", "p", "k"),
+            rows.scan("t", "p", after="a", before="b", limit=1),
+            rows.commit("t", "p", [Insert("k", {})]),
+            rows.commit("t", "p", [Insert("k", {}), Delete("l")]),
+            objects.prepare(),
+            objects.stage("x", "a", b"1"),
+            objects.staged("x"),
+            objects.commit("x", ["a"], {}),
+            objects.put("x", b"1", {}),
+            objects.facts("x"),
+            anext(objects.read("x")),
+            objects.delete("x"),
+            messages.prepare(["q"]),
+            messages.send("q", "text"),
+        ]
+        began = time.monotonic()
+
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+
+        assert {type(answer) for answer in answers} == {Unavailable}
+        assert time.monotonic() - began < 5
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the store is to say, and where in its body it breaks off, if it does."""
+
+    status: int
+    code: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    breaks_at: int | None = None
+
+    async def send(self, request: web.Request) -> web.StreamResponse:
+        headers = {"x-ms-error-code": self.code, **self.headers} if self.code else self.headers
+        if self.breaks_at is None:
+            return web.Response(status=self.status, headers=headers, body=self.body)
+        answer = web.StreamResponse(status=self.status, headers=headers)
+        answer.content_length = len(self.body)
+        await answer.prepare(request)
+        await answer.write(self.body[: self.breaks_at])
+        assert request.transport is not None
+        request.transport.close()
+        return answer
+
+
+class Store:
+    """A store that follows a script: an answer for each call, the last one for ever."""
+
+    def __init__(self) -> None:
+        self.script: list[Answer] = []
+        self.calls: list[tuple[str, bytes, str]] = []
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        self.calls.append((request.method, body, request.headers.get("Range", "")))
+        answer = self.script.pop(0) if len(self.script) > 1 else self.script[0]
+        return await answer.send(request)
+
+
+class TestAnswers:
+    @pytest.fixture
+    async def store(self) -> Store:
+        return Store()
+
+    @pytest.fixture
+    async def account(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> AsyncIterator[AzureAccount]:
+        monkeypatch.setattr(azure_accounts, "_FIRST_PAUSE", 0.01)
+        application = web.Application()
+        application.router.add_route("*", "/{path:.*}", store.answer)
+        runner = web.AppRunner(application)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        account = AzureAccount(place(runner.addresses[0][1]))
+        yield account
+        await account.close()
+        await runner.cleanup()
+
+    @pytest.fixture
+    def rows(self, account: AzureAccount) -> AzureRows:
+        return AzureRows(account)
+
+    @pytest.fixture
+    def objects(self, account: AzureAccount) -> AzureObjects:
+        return AzureObjects(account)
+
+    @pytest.mark.parametrize("status", [500, 503])
+    async def test_a_busy_store_is_asked_again(
+        self, store: Store, objects: AzureObjects, status: int
+    ) -> None:
+        store.script = [Answer(status, "ServerBusy"), Answer(201)]
+
+        await objects.stage("x", "a", b"piece")
+
+        assert [body for _, body, _ in store.calls] == [b"piece", b"piece"]
+
+    async def test_a_busy_store_is_unavailable_in_the_end(
+        self, store: Store, objects: AzureObjects
+    ) -> None:
+        store.script = [Answer(503, "ServerBusy", {"Retry-After": "7"})]
+
+        with pytest.raises(Unavailable) as raised:
+            await objects.facts("x")
+
+        assert raised.value.seconds == 7
+        assert len(store.calls) == TRIES
+
+    async def test_a_busy_table_is_asked_again(self, store: Store, rows: AzureRows) -> None:
+        store.script = [Answer(503), Answer(500), Answer(204)]
+
+        await rows.commit("t", "p", [Insert("k", {})])
+
+        assert len(store.calls) == 3
+
+    async def test_a_busy_table_is_unavailable_in_the_end(
+        self, store: Store, rows: AzureRows
+    ) -> None:
+        store.script = [Answer(503)]
+
+        one: list[Change] = [Insert("k", {})]
+        for changes in (one, [*one, Delete("l")]):
+            store.calls.clear()
+            with pytest.raises(Unavailable) as raised:
+                await rows.commit("t", "p", changes)
+            assert raised.value.seconds == 1
+            assert len(store.calls) == TRIES
+
+    async def test_a_retry_may_meet_its_own_first_try(self, store: Store, rows: AzureRows) -> None:
+        error = b'{"odata.error": {"code": "EntityAlreadyExists"}}'
+        store.script = [Answer(500), Answer(409, headers=JSON, body=error)]
+
+        with pytest.raises(Conflict):
+            await rows.commit("t", "p", [Insert("k", {})])
+
+    @pytest.mark.parametrize(
+        ("status", "code", "error"),
+        [
+            (400, "InvalidInput", ValueError),
+            (403, "AuthorizationPermissionMismatch", Unavailable),
+            (404, "ContainerNotFound", NotPrepared),
+            (404, "BlobNotFound", NotFound),
+            (409, "ContainerBeingDeleted", Unavailable),
+            (409, "BlobAlreadyExists", Conflict),
+            (412, "ConditionNotMet", Conflict),
+            (400, "", ValueError),
+            (409, "", Unavailable),
+        ],
+    )
+    @pytest.mark.parametrize("call", ["put", "read"])
+    async def test_an_answer_is_said_in_the_ports_words(
+        self,
+        store: Store,
+        objects: AzureObjects,
+        status: int,
+        code: str,
+        error: type[Exception],
+        call: str,
+    ) -> None:
+        store.script = [Answer(status, code)]
+        calls: dict[str, Callable[[], Awaitable[object]]] = {
+            "put": lambda: objects.put("x", b"", {}),
+            "read": lambda: whole(objects.read("x")),
+        }
+
+        with pytest.raises(error) as raised:
+            await calls[call]()
+
+        assert type(raised.value) is error
+
+    @pytest.mark.parametrize(
+        ("status", "code", "error"),
+        [
+            (404, "TableNotFound", NotPrepared),
+            (404, "ResourceNotFound", NotFound),
+            (412, "UpdateConditionNotSatisfied", Conflict),
+            (409, "TableBeingDeleted", Unavailable),
+            (400, "PropertyValueTooLarge", ValueError),
+        ],
+    )
+    async def test_a_tables_answer_is_read_from_its_body(
+        self, store: Store, rows: AzureRows, status: int, code: str, error: type[Exception]
+    ) -> None:
+        body = f'{{"odata.error":{{"code":"{code}","message":{{"value":"?"}}}}}}'.encode()
+        store.script = [Answer(status, headers=JSON, body=body)]
+
+        for change in (Insert("k", {}), Update("k", {})):
+            with pytest.raises(error) as raised:
+                await rows.commit("t", "p", [change])
+            assert type(raised.value) is error
+
+    async def test_a_broken_stream_goes_on_where_it_broke(
+        self, store: Store, objects: AzureObjects
+    ) -> None:
+        store.script = [
+            Answer(206, body=b"3456789", breaks_at=3),
+            Answer(503),
+            Answer(206, body=b"6789", breaks_at=0),
+            Answer(206, body=b"6789"),
+        ]
+
+        assert await whole(objects.read("x", 3, 7)) == b"3456789"
+        ranges = [wanted for _, _, wanted in store.calls]
+        assert ranges == ["bytes=3-9", "bytes=6-9", "bytes=6-9", "bytes=6-9"]
+
+    async def test_a_stream_that_stays_broken_is_unavailable(
+        self, store: Store, objects: AzureObjects
+    ) -> None:
+        store.script = [Answer(200, body=b"0123", breaks_at=2), Answer(503)]
+        stream = objects.read("x")
+
+        assert await anext(stream) == b"01"
+        with pytest.raises(Unavailable):
+            await anext(stream)
+        assert len(store.calls) == 1 + RETRIES
+
+    async def test_a_refusal_is_no_object(self, store: Store, objects: AzureObjects) -> None:
+        store.script = [Answer(404, "BlobNotFound")]
+
+        with pytest.raises(StorageError):
+            await anext(objects.read("x"))
+        assert len(store.calls) == 1
