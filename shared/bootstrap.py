@@ -35,6 +35,7 @@ from shared.storage.azure_connections import open_ports
 from shared.storage.bodies import Bodies
 from shared.storage.ports import Messages, NotPrepared, Objects, Rows
 from shared.storage.registries import RegistryRecord, RegistryRecords
+from shared.storage.sharing import SharedRows
 from shared.storage.stores import Stores
 from shared.wire.request import host
 
@@ -186,7 +187,8 @@ async def registry(request: Request) -> Registry:
 def registries() -> Registries:
     """Build all that a worker needs, once; raises SettingsInvalid."""
     settings = Settings.from_env()
-    return Registries(settings, Ports(*open_ports(settings.storage)))
+    rows, objects, messages = open_ports(settings.storage)
+    return Registries(settings, Ports(SharedRows(rows), objects, messages))
 
 
 def _derived(master_key: str, generation: str) -> bytes:

@@ -1,0 +1,91 @@
+"""Shared reads: callers who wait for the same row at the same time share one call to the store.
+
+A caller may only join a read that starts after it asked. So what it gets is never older than a write that
+was acknowledged before it asked (promise 5), and a hot tag costs one read for each round trip to the store,
+however many nodes pull it. For each row at most one read runs and one waits:
+
+    first asks         read 1 starts
+    second, third ask  read 2 waits for read 1 to end, and is for both
+    read 1 ends        first is answered; read 2 starts
+    fourth asks        read 3 waits for read 2
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from shared.storage.ports import Change, Row, Rows
+
+type _Key = tuple[str, str, str, tuple[str, ...] | None]
+type _Read = asyncio.Task[Row | None]
+
+
+@dataclass(slots=True)
+class _Line:
+    running: _Read
+    waiting: _Read | None = None
+
+
+class SharedRows:
+    """Rows whose point reads are shared; all else goes straight to the store."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+        self._lines: dict[_Key, _Line] = {}
+
+    async def prepare(self, tables: Sequence[str]) -> None:
+        """Make the tables that are missing."""
+        await self._rows.prepare(tables)
+
+    async def get(
+        self, table: str, partition: str, key: str, only: Sequence[str] | None = None
+    ) -> Row | None:
+        """Read one row, together with those who ask for it at the same time."""
+        place = (table, partition, key, None if only is None else tuple(only))
+        return await asyncio.shield(self._join(place))
+
+    async def scan(  # noqa: PLR0913 - as the port has it
+        self,
+        table: str,
+        partition: str,
+        *,
+        after: str,
+        before: str,
+        limit: int,
+        where: Mapping[str, str] | None = None,
+        only: Sequence[str] | None = None,
+    ) -> list[Row]:
+        """Read a range of rows."""
+        return await self._rows.scan(
+            table, partition, after=after, before=before, limit=limit, where=where, only=only
+        )
+
+    async def commit(self, table: str, partition: str, changes: Sequence[Change]) -> None:
+        """Make all changes or none."""
+        await self._rows.commit(table, partition, changes)
+
+    def _join(self, place: _Key) -> _Read:
+        line = self._lines.get(place)
+        if line is None:
+            read = asyncio.create_task(self._rows.get(*place))
+            self._lines[place] = _Line(read)
+            read.add_done_callback(lambda _: self._leave(place))
+            return read
+        if line.waiting is None:
+            line.waiting = asyncio.create_task(self._read_after(line, place))
+        return line.waiting
+
+    async def _read_after(self, line: _Line, place: _Key) -> Row | None:
+        await asyncio.wait([line.running])
+        return await self._rows.get(*place)
+
+    def _leave(self, place: _Key) -> None:
+        """Let the read that waits run, or forget the line; nobody may be left to hear a failure."""
+        line = self._lines[place]
+        if not line.running.cancelled():
+            line.running.exception()
+        if line.waiting is None:
+            del self._lines[place]
+            return
+        self._lines[place] = _Line(line.waiting)
+        line.waiting.add_done_callback(lambda _: self._leave(place))
