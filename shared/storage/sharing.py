@@ -1,8 +1,9 @@
 """Shared reads: callers who wait for the same row at the same time share one call to the store.
 
-A caller may only join a read that starts after it asked. So what it gets is never older than a write that
-was acknowledged before it asked (promise 5), and a hot tag costs one read for each round trip to the store,
-however many nodes pull it. For each row at most one read runs and one waits:
+A caller may only join a read that starts after it asked. So what it gets is never older than a
+write that was acknowledged before it asked (promise 5), and a hot tag costs one read for each
+round trip to the store, however many nodes pull it. For each row at most one read runs and one
+waits:
 
     first asks         read 1 starts
     second, third ask  read 2 waits for read 1 to end, and is for both

@@ -1,4 +1,4 @@
-"""Shared reads: fewer calls, and never an answer older than what was acknowledged before the question."""
+"""Shared reads: fewer calls, and no answer older than what was acknowledged before the question."""
 
 import asyncio
 from collections.abc import Sequence
