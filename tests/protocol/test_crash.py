@@ -1,6 +1,8 @@
 """The host is killed in the middle of an upload: what it acknowledged is still there."""
 
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -69,3 +71,26 @@ def test_what_was_pushed_before_a_kill_is_pulled_after_it(pair: tuple[Host, Regi
     host.kill()
     host.start()
     assert flows.pull(registry, REPOSITORY, "v2") == flows.pulled(built)
+
+
+@pytest.mark.parametrize("delay", [0, 0.01, 0.03])
+def test_a_finish_that_was_cut_off_leaves_all_or_nothing(
+    delay: float, pair: tuple[Host, Registry]
+) -> None:
+    host, registry = pair
+    content = blob(random_bytes(MIB, 10 + int(delay * 100)))
+    path = f"/v2/{REPOSITORY}/blobs/{content.digest}"
+    with flows.connect(registry, REPOSITORY) as client, ThreadPoolExecutor() as pool:
+        location = flows.start_upload(client, REPOSITORY)
+        location = flows.send_piece(client, location, content.content, 0)
+        finishing = pool.submit(flows.finish_upload, client, location, content.digest)
+        time.sleep(delay)
+        host.kill()
+        is_acknowledged = finishing.exception() is None
+    host.start()
+    with flows.connect(registry, REPOSITORY) as client:
+        found = client.get(path, follow_redirects=True)
+        assert found.status_code == 200 or (found.status_code == 404 and not is_acknowledged)
+        assert found.status_code == 404 or found.content == content.content
+        assert flows.finish_upload(client, location, content.digest).status_code == 201
+        assert flows.pull_blob(client, REPOSITORY, content.digest) == content.content
