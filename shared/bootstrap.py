@@ -41,7 +41,6 @@ from shared.wire.request import host
 
 _KEPT_SECONDS = 60
 _BODIES_BYTES = 64 * 1024 * 1024
-_BLOCKS_IN_FLIGHT = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +86,7 @@ class Registries:
         self._ports = ports
         self._records = RegistryRecords(ports.rows, settings.master_key)
         self._bodies = Bodies(_BODIES_BYTES)
-        self._staging = Staging(ports.objects, _BLOCKS_IN_FLIGHT)
+        self._staging = Staging(ports.objects)
         self._kept: dict[str, tuple[float, Registry]] = {}
 
     async def at(self, login_server: str) -> Registry:

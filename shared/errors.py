@@ -218,7 +218,14 @@ class RangeInvalid(RegistryError):
         self.size = size
 
 
-class TooManyRequests(RegistryError):
+class _Busy(RegistryError):
+    """The same request may succeed after `seconds`."""
+
+    def __init__(self, message: str | None = None, *, seconds: int = 1) -> None:
+        super().__init__(message, headers={"Retry-After": str(seconds)})
+
+
+class TooManyRequests(_Busy):
     """The caller is to wait (code-14)."""
 
     code, status, message = "TOOMANYREQUESTS", 429, "too many requests: wait and repeat"
@@ -230,7 +237,7 @@ class Unknown(RegistryError):
     code, status, message = "UNKNOWN", 500, "the registry failed: report the correlation id"
 
 
-class Unavailable(RegistryError):
+class Unavailable(_Busy):
     """Storage does not answer; the request may be repeated."""
 
     code, status, message = "UNAVAILABLE", 503, "the registry's storage is busy: repeat the request"

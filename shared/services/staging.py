@@ -2,15 +2,16 @@
 
 A buffer is filled from the body; full, it is hashed and handed to a task that stages it, while the
 next is filled. A body has at most two blocks on their way, and a process at most `in_flight` of
-them: when storage is slower than the client, nothing more is read from the socket. So 64 uploads
-at once take no more than 64 buffers being filled and `in_flight` being sent.
+them: when storage is slower than the client, nothing more is read from the socket. At most
+`bodies` are read at once; one more waits for `patience`, and is then sent away to come back later.
+So a process has at most `bodies` buffers being filled and `in_flight` being sent.
 """
 
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from shared.errors import BlobUploadInvalid
+from shared.errors import BlobUploadInvalid, TooManyRequests
 from shared.model.hashing import Hasher
 from shared.model.upload import BLOCKS, block_id
 from shared.storage.ports import Objects
@@ -24,6 +25,15 @@ _HASHED_IN_PLACE = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a piece goes: the upload, the piece's own nonce, and that of the piece before."""
+
+    upload_id: str
+    nonce: bytes
+    previous: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Staged:
     """What was staged: its size in bytes and its number of blocks."""
 
@@ -34,23 +44,42 @@ class Staged:
 class Staging:
     """Stages bodies as blocks of objects."""
 
-    def __init__(self, objects: Objects, in_flight: int) -> None:
+    def __init__(
+        self, objects: Objects, *, bodies: int = 64, in_flight: int = 8, patience: float = 10
+    ) -> None:
+        """Set the bounds: bodies and blocks at once, and seconds that a body waits for its turn."""
         self._objects = objects
+        self._bodies = asyncio.Semaphore(bodies)
         self._in_flight = asyncio.Semaphore(in_flight)
+        self._patience = patience
 
     async def stage(
-        self,
-        upload_id: str,
-        nonce: bytes,
-        previous: bytes,
-        body: AsyncIterator[bytes],
-        hasher: Hasher,
-        room: int,
+        self, place: Place, body: AsyncIterator[bytes], hasher: Hasher, room: int
     ) -> Staged:
-        """Stage a body as the piece `nonce` that follows the piece `previous`, and hash it.
+        """Stage a body as one piece, and hash it.
 
-        Raises BlobUploadInvalid for a body of more than `room` blocks.
+        Raises:
+            BlobUploadInvalid: the body has more than `room` blocks.
+            TooManyRequests: too many bodies are being read.
         """
+        await self._wait_for_turn()
+        try:
+            return await self._stage(place, body, hasher, room)
+        finally:
+            self._bodies.release()
+
+    async def _wait_for_turn(self) -> None:
+        try:
+            async with asyncio.timeout(self._patience):
+                await self._bodies.acquire()
+        except TimeoutError:
+            raise TooManyRequests(
+                "too many uploads are under way: wait and repeat", seconds=5
+            ) from None
+
+    async def _stage(
+        self, place: Place, body: AsyncIterator[bytes], hasher: Hasher, room: int
+    ) -> Staged:
         size = count = 0
         tasks: set[asyncio.Task[None]] = set()
         own = asyncio.Semaphore(_AT_ONCE)
@@ -62,8 +91,8 @@ class Staging:
                 await own.acquire()
                 _drop_finished(tasks)
                 await self._in_flight.acquire()
-                name = block_id(nonce, previous, count)
-                task = asyncio.create_task(self._objects.stage(upload_id, name, block))
+                name = block_id(place.nonce, place.previous, count)
+                task = asyncio.create_task(self._objects.stage(place.upload_id, name, block))
                 task.add_done_callback(lambda _: own.release())
                 task.add_done_callback(lambda _: self._in_flight.release())
                 tasks.add(task)

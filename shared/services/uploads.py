@@ -38,7 +38,7 @@ from shared.model.upload import (
     chained_block_ids,
     listed_block_ids,
 )
-from shared.services.staging import Staging
+from shared.services.staging import Place, Staging
 from shared.storage import keys
 from shared.storage.holdings import Content
 from shared.storage.ports import Conflict, NotFound, Put
@@ -100,7 +100,8 @@ class Uploads:
         _check_place(upload, part)
         hasher, nonce = upload.hasher(), bytes.fromhex(self._stores.new_id())[:8]
         room = BLOCKS - upload.blocks
-        staged = await self._staging.stage(upload.id, nonce, upload.last, part.body, hasher, room)
+        place = Place(upload.id, nonce, upload.last)
+        staged = await self._staging.stage(place, part.body, hasher, room)
         _check_length(part, staged.size)
         if not staged.blocks:
             return upload

@@ -40,7 +40,7 @@ def operation(handler: Handler) -> Handler:
                 answer.headers["Location"] = _own_url(_request(args, kwargs))
         except ports.Unavailable as error:
             _log.warning("%s: storage: %s", correlation, error)
-            answer = response.failure(Unavailable(headers={"Retry-After": str(error.seconds)}))
+            answer = response.failure(Unavailable(seconds=error.seconds))
         except ClientDisconnect:
             answer = response.empty(400)
         except Exception:  # noqa: BLE001 - nothing may leave but an answer

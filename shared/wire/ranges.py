@@ -12,7 +12,7 @@ def parse_range(header: str, size: int) -> range | None:
     """Read the bytes that `Range` asks for of `size`; None where all of them are to be sent.
 
     A header that is not understood, or names several ranges, is passed over (RFC 9110, 14.2).
-    Raises RangeInvalid where the range lies outside.
+    Raises RangeInvalid where the range lies outside, or ends before it begins.
     """
     found = _RANGE.fullmatch(header.strip().replace(" ", ""))
     if found is None or found.groups() == ("", ""):
@@ -22,8 +22,6 @@ def parse_range(header: str, size: int) -> range | None:
         start, stop = max(size - int(last), 0), size
     else:
         start, stop = int(first), min(int(last) + 1, size) if last else size
-        if last and int(last) < start:
-            return None
     if start >= stop:
         raise RangeInvalid(f"the blob has {size} bytes", size=size)
     return range(start, stop)
