@@ -9,7 +9,7 @@ from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
 from infra.devhost.settings import ENVIRONMENT, STORAGE, StartError
 
-_RETRY = {"initial_backoff": 1, "increment_base": 2, "random_jitter_range": 1}
+_RETRY = {"retry_total": 2, "initial_backoff": 1, "increment_base": 2, "random_jitter_range": 1}
 """Quicker than the SDK's own 15 seconds: the storage is most often on this machine."""
 
 

@@ -120,6 +120,10 @@ async def _index(worker: Worker, app: Path, only: Collection[str]) -> list[Funct
         functions = await worker.start(app)
     except InvocationFailed as error:
         raise StartError(_in_one_line(app, error)) from error
+    if not functions:
+        raise StartError("the app has no functions")
+    if not worker.streams and any(f.kind == "httpTrigger" for f in functions):
+        raise StartError("HTTP functions take the types of azurefunctions-extensions-http-fastapi")
     names = {function.name.lower() for function in functions}
     for name in only:
         if name.lower() not in names:
@@ -149,14 +153,14 @@ async def _connect(
     listeners: list[Listener] = [
         queues.listener(f, invoker, accounts, settings.queues) for f in queued
     ]
-    events = None
+    events = BlobEvents(blobs, invoker, accounts, host_id(app)) if blobs else None
     if blobs or timers:
-        memory = await _memory(accounts, host_id(app))
+        memory = Memory(accounts, host_id(app))
         listeners += [TimerListener(f, invoker, memory) for f in timers]
-    if blobs:
-        events = BlobEvents(blobs, invoker, accounts, host_id(app))
-        listeners.append(events.listener(settings))
-        listeners += [BlobWatcher(f, events, accounts, memory) for f in blobs]
+        if events:
+            listeners.append(events.listener(settings))
+            listeners += [BlobWatcher(f, events, accounts, memory) for f in blobs]
+        await _prepare(memory)
     front = Front(
         _router(routed, settings.route_prefix),
         invoker,
@@ -167,13 +171,12 @@ async def _connect(
     return Server(front), listeners
 
 
-async def _memory(accounts: Accounts, host: str) -> Memory:
-    memory = Memory(accounts, host)
+async def _prepare(memory: Memory) -> None:
     try:
         await memory.prepare()
     except AzureError as error:
-        raise StartError(f"the storage in {STORAGE} does not answer: {error}") from error
-    return memory
+        message = str(error).splitlines()[0]
+        raise StartError(f"the storage in {STORAGE} does not answer: {message}") from error
 
 
 def _check(function: Function) -> None:

@@ -1,0 +1,38 @@
+"""A message stays hidden for as long as its function runs, however long that is."""
+
+import asyncio
+import uuid
+from datetime import timedelta
+
+import pytest
+from azure.storage.queue import QueueMessage
+from azure.storage.queue.aio import QueueServiceClient
+
+from infra.devhost.queues import QueueListener
+from infra.devhost.settings import QueueSettings
+from infra.devhost.stopping import Stopping
+from infra.devhost.storage import Azurite
+
+pytestmark = pytest.mark.emulator
+
+
+async def test_visibility_is_renewed_while_the_function_runs(azurite: Azurite) -> None:
+    runs, stopping = 0, Stopping()
+
+    async def handle(_: QueueMessage, body: str | bytes) -> bool:
+        nonlocal runs
+        runs += 1
+        await asyncio.sleep(5)
+        stopping.set()
+        return body == "plain"
+
+    async with QueueServiceClient.from_connection_string(azurite.connection_string) as service:
+        queue = service.get_queue_client(f"t{uuid.uuid4().hex}")
+        await queue.create_queue()
+        await queue.send_message("plain")
+        settings = QueueSettings(is_base64=False, max_polling_interval=timedelta(seconds=0.2))
+        listener = QueueListener(queue, None, settings, handle, timedelta(seconds=2))
+        await listener.run(stopping)
+        properties = await queue.get_queue_properties()
+    assert runs == 1
+    assert properties.approximate_message_count == 0
