@@ -93,9 +93,14 @@ def _media_type(document: dict[str, object], announced: str) -> str:
     if own and announced and own != announced:
         raise ManifestInvalid(f"Content-Type is {announced!r}, but mediaType is {own!r}")
     media_type = announced or own or _guess(document)
-    if len(media_type) > _MEDIA_TYPE_LENGTH or not media_type.isascii():
-        raise ManifestInvalid("the media type is too long, or not ASCII")
+    if len(media_type) > _MEDIA_TYPE_LENGTH or not _is_printable(media_type):
+        raise ManifestInvalid("the media type is too long, or not ASCII, or not printable")
     return media_type
+
+
+def _is_printable(text: str) -> bool:
+    """Tell what may stand in a header: a line break there would begin another one."""
+    return text.isascii() and text.isprintable()
 
 
 def _guess(document: dict[str, object]) -> str:
