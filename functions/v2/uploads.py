@@ -7,7 +7,7 @@ from shared.auth.gate import Identity
 from shared.auth.scopes import Action
 from shared.bootstrap import Registry, registry
 from shared.model.digest import Digest
-from shared.model.names import parse_repository
+from shared.model.names import RepositoryName, parse_repository
 from shared.model.upload import Upload
 from shared.wire import response, routes
 from shared.wire.operation import operation
@@ -26,11 +26,15 @@ async def upload_start(req: Request) -> Response:
     """Start an upload, mount a blob, or take a whole blob at once (end-4a, b, c and end-11)."""
     call = Call.read(req, routes.UPLOADS)
     here = await registry(req)
-    who = await here.gate.admit(call.credentials, call.repository, Action.PUSH)
+    source = parse_repository(call.query("from")) if _names_source(call) else None
+    if source:
+        who = await here.gate.admit_to_mount(call.credentials, call.repository, source)
+    else:
+        who = await here.gate.admit(call.credentials, call.repository, Action.PUSH)
 
     if call.query("mount"):
         digest = Digest.parse(call.query("mount"))
-        if await _mount(here, call, who, digest):
+        if await _mount(here, call, who, digest, source):
             return response.created(routes.blob_url(call.repository, digest), digest)
     elif call.query("digest"):
         digest = Digest.parse(call.query("digest"))
@@ -101,19 +105,25 @@ async def upload_cancel(req: Request) -> Response:
     return response.empty(204)
 
 
-async def _mount(here: Registry, call: Call, who: Identity, digest: Digest) -> bool:
+def _names_source(call: Call) -> bool:
+    return bool(call.query("mount") and call.query("from"))
+
+
+async def _mount(
+    here: Registry, call: Call, who: Identity, digest: Digest, source: RepositoryName | None
+) -> bool:
     """Mount from the repository named, or else from any that the caller may pull from.
 
     Where none is named it is the caller who counts, not the token: that was asked for another name.
     """
-    if call.query("from"):
-        sources = [parse_repository(call.query("from"))]
+    if source:
+        sources = [source]
     else:
         sources = await here.uploads.sources(digest)
         who = await here.gate.owner(who)
-    for source in sources:
-        may_pull = who.may(source, Action.PULL)
-        if may_pull and await here.uploads.mount(call.repository, digest, source):
+    for one in sources:
+        may_pull = who.may(one, Action.PULL)
+        if may_pull and await here.uploads.mount(call.repository, digest, one):
             return True
     return False
 

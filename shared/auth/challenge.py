@@ -7,7 +7,7 @@ from shared.errors import Detail, Unauthorized
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """The scope a request needs; empty for the registry as such."""
+    """The scope a request needs, or several between blanks; empty for the registry as such."""
 
     scope: str
 
@@ -27,6 +27,10 @@ class Challenge:
     def _detail(self) -> Detail:
         if not self.scope:
             return None
-        kind, _, rest = self.scope.partition(":")
-        name, _, actions = rest.rpartition(":")
-        return [{"Type": kind, "Name": name, "Action": action} for action in actions.split(",")]
+        return [entry for scope in self.scope.split() for entry in _entries(scope)]
+
+
+def _entries(scope: str) -> list[dict[str, object]]:
+    kind, _, rest = scope.partition(":")
+    name, _, actions = rest.rpartition(":")
+    return [{"Type": kind, "Name": name, "Action": action} for action in actions.split(",")]

@@ -62,6 +62,26 @@ class Gate:
             raise self._refusal(credentials, Challenge(scope), who)
         return who
 
+    async def admit_to_mount(
+        self, credentials: Credentials, repository: RepositoryName, source: RepositoryName
+    ) -> Identity:
+        """Let a caller push to a repository what may come out of another; raises Unauthorized.
+
+        The challenge asks for both. Who may not pull from the source is let in without it; who may,
+        but has a token that was not asked for it, is sent for another token.
+        """
+        asked = (
+            scopes.repository_scope(repository, Action.PUSH),
+            scopes.repository_scope(source, Action.PULL),
+        )
+        challenge = Challenge(" ".join(asked))
+        who = await self._identify(credentials, challenge)
+        if not who.may(repository, Action.PUSH) or (
+            not who.may(source, Action.PULL) and (await self.owner(who)).may(source, Action.PULL)
+        ):
+            raise self._refusal(credentials, challenge, who)
+        return who
+
     async def admit_to_catalog(self, credentials: Credentials) -> Identity:
         """Let a caller list the repositories; raises Unauthorized."""
         challenge = Challenge(f"{scopes.REGISTRY}:{scopes.CATALOG}:*")
