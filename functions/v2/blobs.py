@@ -29,7 +29,7 @@ async def blob_get(req: Request) -> Response:
 
     wanted = ranges.parse_range(call.header("range"), link.size)
     part = range(link.size) if wanted is None else wanted
-    body = here.blobs.read(link, part.start, len(part))
+    body = await here.blobs.read(link, part.start, len(part))
     return response.blob_stream(digest, link.size, part, body, is_part=wanted is not None)
 
 

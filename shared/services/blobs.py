@@ -5,7 +5,8 @@ renews a link that was last seen over half of that ago, with the ETag it read: i
 removed the link meanwhile the renewal fails, and the answer is that there is no such blob.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from datetime import timedelta
 
 from shared.errors import BlobUnknown, Unavailable, Unsupported
@@ -58,9 +59,18 @@ class Blobs:
         """Sign a short-lived address of a blob's bytes."""
         return await self._objects.url(link.object, self._url_seconds)
 
-    def read(self, link: Link, start: int, length: int) -> AsyncIterator[bytes]:
-        """Stream `length` bytes of a blob from `start` on."""
-        return self._objects.read(link.object, start, length)
+    async def read(self, link: Link, start: int, length: int) -> AsyncIterator[bytes]:
+        """Stream `length` bytes of a blob from `start` on.
+
+        The first piece is read at once, while there is still another answer to give.
+        Raises BlobUnknown where the bytes are gone.
+        """
+        pieces = self._objects.read(link.object, start, length)
+        try:
+            first = await anext(pieces, b"")
+        except NotFound:
+            raise unknown_blob(link.digest) from None
+        return _chain(first, pieces)
 
     async def delete(self, repository: RepositoryName, digest: Digest) -> None:
         """Take a blob out of a repository (end-10); its bytes are left to the collector.
@@ -81,6 +91,13 @@ class Blobs:
                 continue
             return
         raise Unavailable(f"{digest} is being changed too often: repeat the deletion")
+
+
+async def _chain(first: bytes, rest: AsyncGenerator[bytes]) -> AsyncIterator[bytes]:
+    async with aclosing(rest):
+        yield first
+        async for piece in rest:
+            yield piece
 
 
 def unknown_blob(digest: Digest) -> BlobUnknown:

@@ -1,7 +1,7 @@
 """Objects in Azure Blob storage: block blobs in one container."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -116,7 +116,7 @@ class AzureObjects:
 
     async def read(
         self, name: str, start: int = 0, length: int | None = None
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes]:
         """Stream `length` bytes from `start` on."""
         if length == 0 and await self.facts(name) is None:
             raise NotFound(f"object {name}")
@@ -184,6 +184,6 @@ class _Body:
     def __len__(self) -> int:
         return len(self._view)
 
-    async def __aiter__(self) -> AsyncIterator[memoryview]:
+    async def __aiter__(self) -> AsyncGenerator[memoryview]:
         for at in range(0, len(self._view), _SLICE_BYTES):
             yield self._view[at : at + _SLICE_BYTES]

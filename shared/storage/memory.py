@@ -4,7 +4,7 @@ It behaves as Azure does (one contract suite runs over both), knows no clock and
 does each call in one step: nothing else runs between a call's check and its write.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count, islice
@@ -198,7 +198,7 @@ class MemoryObjects:
 
     async def read(
         self, name: str, start: int = 0, length: int | None = None
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes]:
         """Stream `length` bytes from `start` on."""
         found = self._open().objects.get(name)
         if found is None:

@@ -5,7 +5,7 @@ which pass the same contract suite (`tests/contract`). Azure's exceptions end in
 out come the four errors below.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -205,7 +205,7 @@ class Objects(Protocol):
         """Tell an object's size and metadata, or None (staged pieces are not an object)."""
         ...
 
-    def read(self, name: str, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
+    def read(self, name: str, start: int = 0, length: int | None = None) -> AsyncGenerator[bytes]:
         """Stream `length` bytes from `start` on, in pieces of a few MiB at the most.
 
         Raises NotFound, before the first piece, without the object.
