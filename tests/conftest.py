@@ -1,0 +1,67 @@
+"""Settings, clock, and a registry over memory with a client, in this process."""
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from pathlib import Path
+
+import hypothesis
+import pytest
+import pytest_socket
+
+from tests.support.app import Memory, Site, indexed, open_site, patched, registry_row
+from tests.support.clock import Clock
+
+ROOMS_WITHOUT_NETWORK = {"unit", "functions", "property"}
+
+hypothesis.settings.register_profile("quick", max_examples=50, deadline=None, derandomize=True)
+hypothesis.settings.register_profile("long", max_examples=2_000, deadline=None)
+hypothesis.settings.load_profile("quick")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    room = item.path.relative_to(Path(__file__).parent).parts[0]
+    if room in ROOMS_WITHOUT_NETWORK:
+        pytest_socket.disable_socket(allow_unix_socket=True)
+
+
+def pytest_runtest_teardown() -> None:
+    pytest_socket.enable_socket()
+
+
+@pytest.fixture(scope="session")
+def worker() -> None:
+    """The app, indexed by the worker, and a key pair: both before any loop runs."""
+    indexed()
+    registry_row()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def memory() -> Memory:
+    """Empty stores, which `site` uses."""
+    return Memory()
+
+
+@pytest.fixture
+def settings() -> Mapping[str, str]:
+    """Settings of the site without their REGISTRY_; a test or a module may have its own."""
+    return {}
+
+
+@pytest.fixture
+def environment(
+    worker: None, memory: Memory, clock: Clock, settings: Mapping[str, str]
+) -> Iterator[None]:
+    """Settings, ports and clock in place of the real ones."""
+    with patched(memory, clock, settings):
+        yield
+
+
+@pytest.fixture
+async def site(environment: None, memory: Memory, clock: Clock) -> AsyncIterator[Site]:
+    """A registry of its own, with a client that knows its admin."""
+    async with open_site(memory, clock) as opened:
+        yield opened

@@ -1,0 +1,174 @@
+import json
+
+import pytest
+
+from shared.errors import ManifestInvalid
+from shared.model import manifest as manifests
+from shared.model.digest import Digest
+from shared.model.manifest import Manifest, read_manifest
+from shared.model.media_types import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
+
+CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
+SCHEMA_1 = "application/vnd.docker.distribution.manifest.v1+prettyjws"
+
+type Json = dict[str, object]
+
+
+def descriptor(content: bytes, media_type: str = "a/b") -> Json:
+    return {"mediaType": media_type, "digest": str(Digest.of(content)), "size": len(content)}
+
+
+def changed(document: Json, **changes: object) -> Json:
+    return {key: value for key, value in {**document, **changes}.items() if value is not ...}
+
+
+IMAGE: Json = {
+    "schemaVersion": 2,
+    "mediaType": OCI_MANIFEST,
+    "config": descriptor(b"config", CONFIG_TYPE),
+    "layers": [descriptor(b"one"), descriptor(b"two")],
+}
+INDEX: Json = {
+    "schemaVersion": 2,
+    "mediaType": OCI_INDEX,
+    "manifests": [descriptor(b"child", OCI_MANIFEST)],
+}
+
+
+def read(document: object, media_type: str = "") -> Manifest:
+    return read_manifest(json.dumps(document).encode(), media_type)
+
+
+REFUSED: list[tuple[str, object, str, str]] = [
+    ("a list", [], OCI_MANIFEST, "must be a JSON object"),
+    ("a number", 1, OCI_MANIFEST, "must be a JSON object"),
+    ("null", None, OCI_MANIFEST, "must be a JSON object"),
+    ("mediaType a number", changed(IMAGE, mediaType=1), "", "mediaType must be a string"),
+    ("two media types", IMAGE, OCI_INDEX, "Content-Type is .*, but mediaType is"),
+    ("no media type at all", {"schemaVersion": 2}, "", "the request has no Content-Type"),
+    ("a long media type", changed(IMAGE, mediaType="a/" + "b" * 254), "", "too long"),
+    ("a media type not in ASCII", changed(IMAGE, mediaType="a/ä"), "", "not ASCII"),
+    ("a media type with a line break", changed(IMAGE, mediaType="a/b\r\nX: y"), "", "printable"),
+    ("schema 1 by its type", {}, SCHEMA_1, "docker schema 1"),
+    ("schema 1 by its version", changed(IMAGE, schemaVersion=1), "", "docker schema 1"),
+    ("an image of schema 3", changed(IMAGE, schemaVersion=3), "", "schemaVersion must be 2"),
+    ("an index without schema", changed(INDEX, schemaVersion=...), "", "schemaVersion must be 2"),
+    ("an image without config", changed(IMAGE, config=...), "", "config must be a descriptor"),
+    ("a config that is a list", changed(IMAGE, config=[]), "", "config must be a descriptor"),
+    ("an image without layers", changed(IMAGE, layers=...), "", "layers must be a list"),
+    ("layers an object", changed(IMAGE, layers={}), "", "layers must be a list"),
+    ("a layer null", changed(IMAGE, layers=[None]), "", r"layers\[0\] must be a descriptor"),
+    ("blobs a string", changed(IMAGE, blobs="x"), "", "blobs must be a list"),
+    ("an index without list", changed(INDEX, manifests=...), "", "manifests must be a list"),
+    ("manifests of an image", changed(IMAGE, manifests=1), "", "manifests must be a list"),
+    ("subject a string", changed(IMAGE, subject="x"), "", "subject must be a descriptor"),
+    ("subject an empty object", changed(IMAGE, subject={}), "", "subject.mediaType must be"),
+    ("artifactType a number", changed(IMAGE, artifactType=1), "", "artifactType must be a string"),
+    ("annotations a list", changed(IMAGE, annotations=[]), "", "annotations must be an object"),
+    ("an annotation null", changed(IMAGE, annotations={"a": None}), "", "annotations must be"),
+    ("an artifact's bad config", {"config": {}}, "a/b+json", "config.mediaType must be"),
+]
+
+
+@pytest.mark.parametrize(
+    ("document", "media_type", "message"),
+    [case[1:] for case in REFUSED],
+    ids=[case[0] for case in REFUSED],
+)
+def test_what_is_not_a_manifest_is_refused(document: object, media_type: str, message: str) -> None:
+    with pytest.raises(ManifestInvalid, match=message):
+        read(document, media_type)
+
+
+@pytest.mark.parametrize("media_type", ["", OCI_MANIFEST, "application/json"])
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff{}", b'{"a": NaN}', b"[" * 5_000])
+def test_what_is_not_json_is_refused(body: bytes, media_type: str) -> None:
+    with pytest.raises(ManifestInvalid, match="not JSON"):
+        read_manifest(body, media_type)
+
+
+def test_too_many_descriptors_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(manifests, "REFERENCES", 3)
+    read(IMAGE)
+    with pytest.raises(ManifestInvalid, match="at most 3 descriptors"):
+        read(changed(IMAGE, manifests=INDEX["manifests"]))
+
+
+@pytest.mark.parametrize("media_type", [OCI_MANIFEST, DOCKER_MANIFEST])
+def test_an_image_has_a_config_and_layers(media_type: str) -> None:
+    image = read(changed(IMAGE, mediaType=media_type), media_type)
+    wanted = [Digest.of(content) for content in (b"config", b"one", b"two")]
+    assert [blob.digest for blob in image.blobs] == wanted
+    assert (image.media_type, image.children, image.subject) == (media_type, (), None)
+
+
+@pytest.mark.parametrize("media_type", [OCI_INDEX, DOCKER_LIST])
+def test_an_index_has_children(media_type: str) -> None:
+    index = read(changed(INDEX, mediaType=...), media_type)
+    assert [child.digest for child in index.children] == [Digest.of(b"child")]
+    assert (index.media_type, index.blobs) == (media_type, ())
+
+
+def test_an_artifact_may_have_any_of_the_usual_lists() -> None:
+    document = {
+        "blobs": [descriptor(b"one")],
+        "manifests": [descriptor(b"child")],
+        "config": descriptor(b"config"),
+    }
+    artifact = read(document, "application/vnd.example+json")
+    assert {blob.digest for blob in artifact.blobs} == {Digest.of(b"config"), Digest.of(b"one")}
+    assert [child.digest for child in artifact.children] == [Digest.of(b"child")]
+
+
+def test_an_artifact_need_not_be_json() -> None:
+    artifact = read_manifest(b"\x00text", "text/plain")
+    assert artifact == Manifest(b"\x00text", Digest.of(b"\x00text"), "text/plain")
+
+
+@pytest.mark.parametrize(
+    ("document", "guess"),
+    [(changed(IMAGE, mediaType=...), OCI_MANIFEST), (changed(INDEX, mediaType=...), OCI_INDEX)],
+)
+def test_a_manifest_without_any_type_is_known_by_its_lists(document: Json, guess: str) -> None:
+    assert read(document).media_type == guess
+
+
+def test_the_bytes_are_kept_and_hashed_as_they_are() -> None:
+    body = b" " + json.dumps(IMAGE, indent=3).encode() + b"\n"
+    manifest = read_manifest(body, OCI_MANIFEST, "sha512")
+    assert (manifest.body, manifest.digest) == (body, Digest.of(body, "sha512"))
+
+
+@pytest.mark.parametrize(
+    ("document", "artifact_type"),
+    [
+        (IMAGE, CONFIG_TYPE),
+        (changed(IMAGE, artifactType="x/y"), "x/y"),
+        (changed(IMAGE, artifactType=""), CONFIG_TYPE),
+        (INDEX, None),
+        (changed(INDEX, artifactType="x/y"), "x/y"),
+        (changed(INDEX, config=descriptor(b"config")), None),
+    ],
+)
+def test_the_artifact_type_of_an_image_is_its_configs_unless_it_has_one(
+    document: Json, artifact_type: str | None
+) -> None:
+    assert read(document).artifact_type == artifact_type
+
+
+def test_a_referrer_shows_type_size_artifact_type_and_annotations() -> None:
+    document = changed(IMAGE, subject=descriptor(b"s"), annotations={"k": "v"}, artifactType="x/y")
+    manifest = read(document)
+    assert manifest.subject
+    assert manifest.subject.digest == Digest.of(b"s")
+    assert manifest.as_referrer() == {
+        "mediaType": OCI_MANIFEST,
+        "digest": str(manifest.digest),
+        "size": len(manifest.body),
+        "artifactType": "x/y",
+        "annotations": {"k": "v"},
+    }
+
+
+def test_a_referrer_without_extras_shows_none() -> None:
+    assert set(read(INDEX).as_referrer()) == {"mediaType", "digest", "size"}
