@@ -7,11 +7,12 @@ that from another's write. Whoever gets such an answer reads again and compares.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import cast
 
 from azure.core.exceptions import AzureError, HttpResponseError
+from azure.core.rest import HttpResponse
 
 from shared.storage.ports import Conflict, NotFound, NotPrepared, Unavailable
 
@@ -42,9 +43,17 @@ def translate(error: AzureError, names: Sequence[str]) -> Exception:
     """Say in a port's words what the SDK raised."""
     if not isinstance(error, HttpResponseError) or error.response is None:
         return Unavailable(f"{names[0]}: {error}")
+    # The SDK's type of a response leaves out what all its responses have.
+    response = cast("HttpResponse", error.response)
     index = getattr(error, "index", 0)
-    status = error.status_code or 0
-    return named(names[index], status, code_of(error), index=index, seconds=_pause(error))
+    pause = response.headers.get("Retry-After", "")
+    return named(
+        names[index],
+        response.status_code,
+        _code(error, response),
+        index=index,
+        seconds=int(pause) if pause.isdecimal() else 1,
+    )
 
 
 def named(what: str, status: int, code: str, *, index: int = 0, seconds: int = 1) -> Exception:
@@ -64,25 +73,12 @@ def named(what: str, status: int, code: str, *, index: int = 0, seconds: int = 1
     return Unavailable(f"{what}: {status} {code}", seconds)
 
 
-def code_of(error: HttpResponseError) -> str:
+def _code(error: HttpResponseError, response: HttpResponse) -> str:
     """Find the name Azure has for what went wrong; empty without one."""
     code = getattr(error, "error_code", None)
     if code:
         return str(getattr(code, "value", code))
-    if error.response is None:
-        return ""
-    headers = _headers(error)
-    if "x-ms-error-code" in headers:
-        return headers["x-ms-error-code"]
-    in_body = _CODE_IN_BODY.search(error.response.text())
+    if "x-ms-error-code" in response.headers:
+        return response.headers["x-ms-error-code"]
+    in_body = _CODE_IN_BODY.search(response.text())
     return in_body[1] if in_body else ""
-
-
-def _pause(error: HttpResponseError) -> int:
-    named = _headers(error).get("Retry-After", "")
-    return int(named) if named.isdecimal() else 1
-
-
-def _headers(error: HttpResponseError) -> Mapping[str, str]:
-    # The SDK's type of a response leaves out what all its responses have.
-    return cast("Mapping[str, str]", getattr(error.response, "headers", {}))

@@ -25,7 +25,6 @@ from shared.storage.ports import (
     Put,
     Row,
     Update,
-    Upsert,
     Value,
 )
 
@@ -127,15 +126,12 @@ def _operation(partition: str, change: Change) -> _Operation:
     if isinstance(change, Delete):
         return "delete", entity, _condition(change.etag)
     entity |= {name: _encoded(value) for name, value in change.values.items()}
-    match change:
-        case Insert():
-            return "create", entity, {"response_preference": "return-no-content"}
-        case Put():
-            return "upsert", entity, {"mode": UpdateMode.REPLACE}
-        case Upsert():
-            return "upsert", entity, {"mode": UpdateMode.MERGE}
-        case Update():
-            return "update", entity, {"mode": UpdateMode.MERGE, **_condition(change.etag)}
+    if isinstance(change, Insert):
+        return "create", entity, {"response_preference": "return-no-content"}
+    if isinstance(change, Update):
+        return "update", entity, {"mode": UpdateMode.MERGE, **_condition(change.etag)}
+    mode = UpdateMode.REPLACE if isinstance(change, Put) else UpdateMode.MERGE
+    return "upsert", entity, {"mode": mode}
 
 
 def _condition(etag: str) -> dict[str, Any]:
