@@ -12,6 +12,7 @@ from typing import Any
 import azure.functions as func
 from azurefunctions.extensions.bindings import blob
 from azurefunctions.extensions.http.fastapi import Request, Response, StreamingResponse
+from azure_functions_runtime.http_v2 import http_coordinator
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
@@ -46,6 +47,7 @@ async def facts(req: Request) -> Response:
         "scheme": req.url.scheme,
         "host": req.url.netloc,
         "id": req.headers.getlist("x-ms-invocation-id"),
+        "held": len(http_coordinator._context_references),
     }
     return Response(json.dumps(seen), headers={"X-Custom": "mine"})
 

@@ -23,6 +23,10 @@ async def {1}(req: Request) -> Response:
     return Response()
 """
 CLASSIC = """
+import azure.functions as func
+
+app = func.FunctionApp()
+
 @app.route(route="x")
 async def classic(req: func.HttpRequest) -> func.HttpResponse:
     return func.HttpResponse()

@@ -103,6 +103,13 @@ def test_scheme_and_host_are_the_clients(client: httpx.Client) -> None:
     assert client.get("/facts", headers={"X-Forwarded-Proto": "https"}).json()["scheme"] == "https"
 
 
+def test_finished_requests_are_let_go(client: httpx.Client) -> None:
+    """azure-functions-runtime 1.3.0 would hold each of them for ever."""
+    for path in ("/facts", "/raises", "/teapot", "/nowhere"):
+        client.get(path)
+    assert client.get("/facts").json()["held"] == 1
+
+
 def test_failure_is_a_500_and_logged_with_its_stack(host: DevHost, client: httpx.Client) -> None:
     assert client.get("/raises").status_code == 500
     host.until_printed("Executed 'Functions.raises' (Failed")

@@ -1,0 +1,119 @@
+"""The emulator: it starts, keeps its data, and never outlives whoever started it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from azure.data.tables import TableServiceClient
+from azure.storage.blob import BlobServiceClient
+from azure.storage.queue import QueueServiceClient
+
+from infra.devhost.storage import Azurite, StorageError
+from tests.devhost.conftest import REPOSITORY, until
+
+pytestmark = pytest.mark.emulator
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from infra.devhost.storage import Azurite
+with Azurite(Path(sys.argv[1])) as azurite:
+    print(azurite.pid, azurite.connection_string, flush=True)
+    time.sleep(600)
+"""
+
+
+def write(connection_string: str) -> None:
+    blobs = BlobServiceClient.from_connection_string(connection_string)
+    blobs.create_container("kept").upload_blob("blob", b"content")
+    QueueServiceClient.from_connection_string(connection_string).create_queue("kept").send_message(
+        "text"
+    )
+    tables = TableServiceClient.from_connection_string(connection_string)
+    tables.create_table("kept").create_entity({"PartitionKey": "p", "RowKey": "r", "v": 1})
+
+
+def check(connection_string: str) -> None:
+    blobs = BlobServiceClient.from_connection_string(connection_string)
+    assert blobs.get_blob_client("kept", "blob").download_blob().readall() == b"content"
+    queues = QueueServiceClient.from_connection_string(connection_string)
+    assert [m.content for m in queues.get_queue_client("kept").peek_messages()] == ["text"]
+    tables = TableServiceClient.from_connection_string(connection_string)
+    assert tables.get_table_client("kept").get_entity("p", "r")["v"] == 1
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def test_what_was_written_at_the_last_moment_is_kept(tmp_path: Path) -> None:
+    with Azurite(tmp_path) as azurite:
+        pid = azurite.pid
+        write(azurite.connection_string)
+    assert pid
+    assert not is_alive(pid)
+    with Azurite(tmp_path) as azurite:
+        check(azurite.connection_string)
+
+
+def test_nothing_is_lost_when_its_parent_is_killed(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path)],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as holder:
+        assert holder.stdout
+        pid, connection_string = holder.stdout.readline().split()
+        write(connection_string)
+        holder.kill()
+    until(lambda: not is_alive(int(pid)))
+    with Azurite(tmp_path) as azurite:
+        check(azurite.connection_string)
+
+
+def test_terminal_does_not_interrupt_it(tmp_path: Path) -> None:
+    with Azurite(tmp_path) as azurite:
+        assert azurite.pid
+        assert os.getsid(azurite.pid) != os.getsid(0)
+
+
+def test_log_has_a_line_for_each_call(tmp_path: Path) -> None:
+    log = tmp_path / "calls.log"
+    with Azurite(log=log) as azurite:
+        write(azurite.connection_string)
+        calls = [line for line in log.read_text().splitlines() if "HTTP/1.1" in line]
+    assert len(calls) == 6
+    assert '"PUT /devstoreaccount1/kept/blob HTTP/1.1" 201' in calls[1]
+
+
+def test_taken_port_is_named(tmp_path: Path) -> None:
+    with Azurite() as first, pytest.raises(StorageError, match=f":{first.ports.blob}$"):
+        Azurite(tmp_path, first.ports).start()
+
+
+def test_stop_is_quick_and_may_be_repeated() -> None:
+    azurite = Azurite()
+    azurite.start()
+    began = time.monotonic()
+    azurite.stop()
+    azurite.stop()
+    assert time.monotonic() - began < 5
+    assert azurite.pid is None
+
+
+def test_signal_to_the_emulator_is_graceful_too(tmp_path: Path) -> None:
+    with Azurite(tmp_path) as azurite:
+        assert azurite.pid
+        write(azurite.connection_string)
+        os.kill(azurite.pid, signal.SIGINT)
+    with Azurite(tmp_path) as azurite:
+        check(azurite.connection_string)
