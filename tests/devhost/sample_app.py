@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import azure.functions as func
+from azure_functions_runtime.http_v2 import http_coordinator
 from azurefunctions.extensions.bindings import blob
 from azurefunctions.extensions.http.fastapi import Request, Response, StreamingResponse
-from azure_functions_runtime.http_v2 import http_coordinator
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
