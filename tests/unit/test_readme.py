@@ -1,0 +1,34 @@
+"""The READMEs name every setting, every function and every folder."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+
+
+def test_every_setting_is_in_the_table() -> None:
+    settings = set(re.findall(r'"(REGISTRY_[A-Z_]+)"', (ROOT / "shared/settings.py").read_text()))
+
+    assert settings
+    assert settings == set(re.findall(r"^\| `(REGISTRY_[A-Z_]+)`", README, re.MULTILINE))
+
+
+def test_every_function_is_in_the_table() -> None:
+    modules = (ROOT / "functions").rglob("*.py")
+    functions = {
+        name
+        for module in modules
+        for name in re.findall(r"^async def ([a-z]\w+)\(", module.read_text(), re.MULTILINE)
+    }
+
+    assert functions
+    assert functions <= set(re.findall(r"`([a-z]\w+)`", (ROOT / "functions/README.md").read_text()))
+
+
+@pytest.mark.parametrize("folder", ["functions", "shared", "tests", "infra"])
+def test_every_folder_has_a_readme_and_a_row(folder: str) -> None:
+    assert f"| `{folder}/` |" in README
+    assert (ROOT / folder / "README.md").read_text().startswith(f"# {folder}")
