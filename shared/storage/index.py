@@ -1,8 +1,12 @@
 """The index of repositories: names alone, in order."""
 
+import re
+
 from shared.model.names import RepositoryName
 from shared.storage import keys
-from shared.storage.ports import ANY, Conflict, Delete, NotFound, Put, Rows
+from shared.storage.ports import Conflict, Delete, NotFound, Put, Rows
+
+_BEFORE_NAMES = re.compile("[\0-,].*", re.DOTALL)
 
 
 class Index:
@@ -19,14 +23,16 @@ class Index:
         )
 
     async def etag(self, repository: RepositoryName) -> str:
-        """Give what `remove` wants to see unchanged; ANY where it is not listed."""
+        """Give what `remove` wants to see unchanged; empty where it is not listed."""
         row = await self._rows.get(
             keys.REPOSITORIES, self._generation, keys.encode_repository(repository)
         )
-        return row.etag if row else ANY
+        return row.etag if row else ""
 
     async def remove(self, repository: RepositoryName, etag: str) -> bool:
         """Strike a repository off; False where it was listed anew meanwhile."""
+        if not etag:
+            return not await self.etag(repository)
         try:
             await self._rows.commit(
                 keys.REPOSITORIES,
@@ -40,11 +46,17 @@ class Index:
         return True
 
     async def page(self, after: str, limit: int) -> list[RepositoryName]:
-        """List up to `limit` names that follow `after`, in order."""
+        """List up to `limit` names that follow `after`, in order.
+
+        `after` may be any text. What begins with a character that sorts before all those of names
+        is cut off: names follow without it as they do with it, and their code has other places
+        for such characters.
+        """
+        name = RepositoryName(_BEFORE_NAMES.sub("", after))
         rows = await self._rows.scan(
             keys.REPOSITORIES,
             self._generation,
-            after=keys.encode_repository(RepositoryName(after)),
+            after=keys.encode_repository(name),
             before="}",
             limit=limit,
             only=(),
