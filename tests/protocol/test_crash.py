@@ -43,7 +43,7 @@ def test_an_acknowledged_piece_survives_a_kill(pair: tuple[Host, Registry]) -> N
     host.start()
     with flows.connect(registry, REPOSITORY) as client:
         status = client.get(location)
-        assert (status.status_code, status.headers["Range"]) == (204, f"0-{len(first) - 1}")
+        assert (status.status_code, status.headers.get("Range")) == (204, f"0-{len(first) - 1}")
         location = flows.send_piece(client, status.headers["Location"], second, len(first))
         assert flows.finish_upload(client, location, content.digest).status_code == 201
         assert flows.pull_blob(client, REPOSITORY, content.digest) == content.content

@@ -21,7 +21,7 @@ from tests.support.layouts import (
 from tests.support.tools import environment
 
 NAMES = ("docker", "podman", "buildah", "skopeo", "ctr")
-PATIENCE_SECONDS = 240
+PATIENCE_SECONDS = 400
 
 
 class ClientError(Exception):
