@@ -27,6 +27,7 @@ lists it again.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum, auto
 
 from shared.errors import ManifestBlobUnknown, PreconditionFailed, Unavailable
 from shared.events import ManifestPushed
@@ -82,12 +83,20 @@ class Condition:
             raise PreconditionFailed
 
 
+class _Row(Enum):
+    """Rows that a push meets once, whatever it is called and refers to."""
+
+    REPOSITORY = auto()
+    MANIFEST = auto()
+    EVENT = auto()
+
+
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """A change, and what it expects: the digest that is there, the tag, the row of the manifest."""
+    """A change, and what it expects: a digest or a tag that is there (or not), one of the rows."""
 
     change: Change
-    expects: Digest | Tag | str = ""
+    expects: Digest | Tag | _Row | None = None
 
 
 @dataclass(slots=True)
@@ -107,26 +116,25 @@ class _Attempt:
 
     def references(self) -> Iterator[list[_Step]]:
         """Give the steps for each reference, which belong into one transaction."""
-        blobs = {blob.digest: blob.is_foreign for blob in self.manifest.blobs}
-        for digest, is_foreign in blobs.items():
-            yield self._reference(digest, keys.blob(digest), is_free=is_foreign)
-        for digest in {child.digest for child in self.manifest.children}:
-            yield self._reference(digest, keys.manifest(digest), is_free=False)
-
-    def _reference(self, target: Digest, key: str, *, is_free: bool) -> list[_Step]:
-        edge = _Step(Put(keys.edge(target, self.manifest.digest), {}))
-        if is_free or target in self.absent:
-            return [edge]
-        return [_Step(Update(key, {"seen": self.now}), target), edge]
+        wanted: dict[Digest, set[str]] = {}
+        for blob in self.manifest.blobs:
+            rows = () if blob.is_foreign else (keys.blob(blob.digest),)
+            wanted.setdefault(blob.digest, set()).update(rows)
+        for child in self.manifest.children:
+            wanted.setdefault(child.digest, set()).add(keys.manifest(child.digest))
+        for target, keys_of_target in wanted.items():
+            there = () if target in self.absent else sorted(keys_of_target)
+            uses = [_Step(Update(key, {"seen": self.now}), target) for key in there]
+            yield [*uses, _Step(Put(keys.edge(target, self.manifest.digest), {}))]
 
     def final(self, outbox: Sequence[Insert]) -> list[_Step]:
         """Give the steps that make the manifest visible."""
         marker = Update if self.is_repository_there else Upsert
-        steps = [_Step(marker(keys.REPOSITORY, {"updated": self.now}), keys.REPOSITORY)]
-        steps.append(_Step(self._manifest_row(), "manifest"))
+        steps = [_Step(marker(keys.REPOSITORY, {"updated": self.now}), _Row.REPOSITORY)]
+        steps.append(_Step(self._manifest_row(), _Row.MANIFEST))
         steps += [_Step(self._tag_row(tag, there), tag) for tag, there in self.tags.items()]
         steps += [_Step(row) for row in self._referrer_rows()]
-        return [*steps, *(_Step(row) for row in outbox)]
+        return [*steps, *(_Step(row, _Row.EVENT) for row in outbox)]
 
     def _manifest_row(self) -> Change:
         key = keys.manifest(self.manifest.digest)
@@ -254,7 +262,9 @@ class Pushes:
             try:
                 await self._contents.commit(attempt.repository, [step.change for step in steps])
             except (NotFound, Conflict) as error:
-                return steps[error.index]
+                surprise = steps[error.index]
+                # Ids of events never repeat: this try went through, and its answer was lost.
+                return None if surprise.expects is _Row.EVENT else surprise
         return None
 
     async def _keep_body(self, attempt: _Attempt) -> None:
@@ -267,11 +277,11 @@ class Pushes:
         match surprise.expects:
             case Digest():
                 await self._learn_missing(attempt)
-            case keys.REPOSITORY:
+            case _Row.REPOSITORY:
                 attempt.is_repository_there = False
-            case "manifest":
+            case _Row.MANIFEST:
                 attempt.is_manifest_there = not attempt.is_manifest_there
-            case tag if tag:
+            case str(tag):
                 await self._look_up(attempt, Tag(tag))
 
     async def _learn_missing(self, attempt: _Attempt) -> None:
@@ -290,12 +300,20 @@ class Pushes:
         if not attempt.is_repository_there:
             await self._index.add(repository)
         if attempt.body_object and attempt.is_manifest_there:
-            await self._objects.delete(attempt.body_object)
+            await self._drop_body(attempt)
         self._hints.add(repository)
         self._hints.add((repository, manifest.digest))
         for tag in attempt.tags:
             self._hints.add((repository, tag))
         self._bodies.keep(manifest.digest, manifest.body)
+
+    async def _drop_body(self, attempt: _Attempt) -> None:
+        """Remove the body we brought, unless a try whose answer was lost has put it in use."""
+        record = await self._contents.manifest(
+            attempt.repository, attempt.manifest.digest, with_body=False
+        )
+        if record is None or record.object != attempt.body_object:
+            await self._objects.delete(attempt.body_object)
 
 
 def _transactions(references: Iterator[list[_Step]], final: list[_Step]) -> Iterator[list[_Step]]:
