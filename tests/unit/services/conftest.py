@@ -1,0 +1,157 @@
+"""Services over memory, and what may happen to them in the midst of a call."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared.model.digest import Digest
+from shared.model.manifest import Manifest, read_manifest
+from shared.model.media_types import OCI_INDEX, OCI_MANIFEST
+from shared.model.names import RepositoryName, Tag
+from shared.model.upload import Seal
+from shared.services.blobs import Blobs
+from shared.services.manifests import Manifests
+from shared.services.pushes import Pushes
+from shared.services.repositories import Repositories
+from shared.services.staging import Staging
+from shared.services.uploads import Uploads
+from shared.storage import keys
+from shared.storage.holdings import Content
+from shared.storage.ports import Put
+from shared.storage.records import Link
+from shared.storage.stores import Stores
+from tests.support.app import Memory
+from tests.support.images import Blob, blob, document
+
+REPOSITORY = RepositoryName("team/app")
+LATEST = Tag("latest")
+LIFETIME = timedelta(days=7)
+GRACE = timedelta(days=1)
+
+type Step = Callable[[], Awaitable[object]]
+type Before = Callable[..., None]
+
+
+class Crash(BaseException):
+    """The process died here."""
+
+
+@pytest.fixture
+def before(monkeypatch: pytest.MonkeyPatch) -> Before:
+    """Let a step happen, once, before the call number `at` of a port's method."""
+
+    def hook(port: object, method: str, step: Step, at: int = 1) -> None:
+        original = getattr(port, method)
+        calls = 0
+
+        async def hooked(*arguments: Any, **options: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls == at:
+                setattr(port, method, original)
+                await step()
+            return await original(*arguments, **options)
+
+        monkeypatch.setattr(port, method, hooked)
+
+    return hook
+
+
+@pytest.fixture
+def crash(monkeypatch: pytest.MonkeyPatch) -> Callable[[Memory, int], Callable[[], None]]:
+    """Let the process die after so many writes; what is given lets it live again."""
+
+    def arm(memory: Memory, writes: int) -> Callable[[], None]:
+        left = writes
+
+        def dying(original: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+            async def call(*arguments: Any) -> Any:
+                nonlocal left
+                if not left:
+                    raise Crash
+                left -= 1
+                return await original(*arguments)
+
+            return call
+
+        for port, names in (
+            (memory.rows, ["commit"]),
+            (memory.objects, ["stage", "commit", "put", "delete"]),
+            (memory.messages, ["send"]),
+        ):
+            for name in names:
+                monkeypatch.setattr(port, name, dying(getattr(port, name)))
+        return monkeypatch.undo
+
+    return arm
+
+
+@pytest.fixture
+def pushes(stores: Stores) -> Pushes:
+    return Pushes(stores, is_sparse_allowed=False)
+
+
+@pytest.fixture
+def manifests(stores: Stores) -> Manifests:
+    return Manifests(stores)
+
+
+@pytest.fixture
+def blobs(stores: Stores) -> Blobs:
+    return Blobs(stores, GRACE, 60)
+
+
+@pytest.fixture
+def repositories(stores: Stores) -> Repositories:
+    return Repositories(stores)
+
+
+@pytest.fixture
+def uploads(stores: Stores, prepared: Memory) -> Uploads:
+    return Uploads(stores, Staging(prepared.objects), Seal(b"key"), LIFETIME)
+
+
+async def hold(stores: Stores, *contents: Blob, repository: RepositoryName = REPOSITORY) -> None:
+    """Let a repository hold blobs, as if they had been uploaded."""
+    now = stores.clock()
+    for content in contents:
+        name, digest = stores.new_id(), Digest.parse(content.digest)
+        await stores.objects.put(name, content.content, {"digest": content.digest})
+        used = await stores.holdings.add(digest, repository, Content(name, content.size), now)
+        link = Link(digest, content.size, used.object, now)
+        await stores.contents.commit(repository, [Put(keys.blob(digest), link.values())])
+
+
+def parts(count: int, name: str = "part") -> list[Blob]:
+    """Make so many small blobs."""
+    return [blob(f"{name} {number}".encode()) for number in range(count)]
+
+
+def image_of(contents: Sequence[Blob], **more: object) -> Manifest:
+    """Make an image: the first blob is its config."""
+    fields = {
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "config": contents[0].descriptor(),
+        "layers": [content.descriptor() for content in contents[1:]],
+        **more,
+    }
+    return read_manifest(document(fields, OCI_MANIFEST).content, OCI_MANIFEST)
+
+
+def index_of(children: Sequence[Manifest], **more: object) -> Manifest:
+    """Make an index of manifests."""
+    described = [described_as(child) for child in children]
+    fields = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": described, **more}
+    return read_manifest(document(fields, OCI_INDEX).content, OCI_INDEX)
+
+
+def described_as(manifest: Manifest) -> dict[str, object]:
+    """Describe a manifest."""
+    return {
+        "mediaType": manifest.media_type,
+        "digest": str(manifest.digest),
+        "size": len(manifest.body),
+    }
