@@ -116,7 +116,7 @@ class Uploads:
     async def cancel(self, upload: Upload) -> None:
         """End a session (end-14); raises BlobUploadUnknown where it has ended."""
         try:
-            await self._stores.objects.put(upload.id, b"", _CANCELLED)
+            await self._stores.objects.commit(upload.id, [], _CANCELLED)
         except Conflict:
             raise BlobUploadUnknown from None
 
@@ -152,8 +152,10 @@ class Uploads:
     ) -> bool:
         """Show a blob of another repository in this one (end-11); False where that has none."""
         link = await self._stores.contents.link(source, digest)
+        if link is None:
+            return False
         now = self._stores.clock()
-        if link is None or not await self._stores.holdings.share(digest, repository, now):
+        if not await self._stores.holdings.share(digest, repository, link.object, now):
             return False
         await self._link(repository, digest, Content(link.object, link.size))
         return True
