@@ -146,7 +146,8 @@ def _quoted(text: str) -> str:
 
 
 def _select(only: Sequence[str] | None) -> list[str] | None:
-    # Azure sends no ETag in a selection: the SDK makes it from the Timestamp.
+    # Azure promises an ETag with full metadata alone: failing that, the SDK makes it of the
+    # Timestamp. The emulator always sends it.
     return None if only is None else ["RowKey", "Timestamp", *only]
 
 

@@ -22,6 +22,7 @@ from shared.storage.ports import (
     Insert,
     NotFound,
     NotPrepared,
+    Row,
     StorageError,
     Unavailable,
     Update,
@@ -244,6 +245,17 @@ class TestAnswers:
             with pytest.raises(error) as raised:
                 await rows.commit("t", "p", [change])
             assert type(raised.value) is error
+
+    async def test_an_etag_is_known_where_azure_sends_none(
+        self, store: Store, rows: AzureRows, calls: list[str]
+    ) -> None:
+        body = b'{"RowKey": "k", "Timestamp": "2024-02-29T12:00:00.1234567Z", "n": 1, "none": null}'
+        store.script = [Answer(200, headers=JSON, body=body)]
+
+        row = await rows.get("t", "p", "k", only=["n", "none"])
+
+        assert row == Row("k", {"n": 1}, "W/\"datetime'2024-02-29T12%3A00%3A00.1234567Z'\"")
+        assert "Timestamp" in calls[0]
 
     async def test_a_broken_stream_goes_on_where_it_broke(
         self, store: Store, objects: AzureObjects
