@@ -72,18 +72,17 @@ class Manifests:
             found, digest = Found(tag.digest, tag.media_type, tag.size), tag.digest
             if body := self._bodies.get(digest):
                 return found, body
-        is_kept = self._bodies.get(digest) is not None
-        record = await self._record(repository, digest, with_body=not is_kept)
-        body = await self._stores.body(record)
+        kept = self._bodies.get(digest)
+        record = await self._record(repository, digest, with_body=kept is None)
+        body = await self._body(repository, record) if kept is None else kept
         return found or Found(digest, record.media_type, record.size), body
 
     async def delete(self, repository: RepositoryName, digest: Digest, *, by: str) -> None:
         """Delete a manifest and all its tags (end-9); raises ManifestUnknown."""
         for _ in range(_TRIES):
             record = await self._record(repository, digest, with_body=True)
-            manifest = read_manifest(
-                await self._stores.body(record), record.media_type, digest.algorithm
-            )
+            body = await self._body(repository, record)
+            manifest = read_manifest(body, record.media_type, digest.algorithm)
             event = ManifestDeleted(str(digest), record.media_type, by, self._clock())
             if await self._remove(repository, manifest, record, event):
                 if record.object:
@@ -151,11 +150,20 @@ class Manifests:
     ) -> ManifestRecord:
         record = await self._contents.manifest(repository, digest, with_body=with_body)
         if record is None:
-            raise ManifestUnknown(
-                f"manifest {digest} is not found",
-                detail={"Name": repository, "Revision": str(digest)},
-            )
+            raise _unknown(repository, digest)
         return record
+
+    async def _body(self, repository: RepositoryName, record: ManifestRecord) -> bytes:
+        try:
+            return await self._stores.body(record)
+        except NotFound:  # deleted since the record was read
+            raise _unknown(repository, record.digest) from None
+
+
+def _unknown(repository: RepositoryName, digest: Digest) -> ManifestUnknown:
+    return ManifestUnknown(
+        f"manifest {digest} is not found", detail={"Name": repository, "Revision": str(digest)}
+    )
 
 
 def _unknown_tag(tag: Tag) -> ManifestUnknown:
