@@ -18,7 +18,7 @@ from shared.auth.accounts import Accounts
 from shared.auth.gate import Gate
 from shared.auth.issuer import Issuer
 from shared.auth.tokens import Tokens
-from shared.errors import NameUnknown
+from shared.errors import NameUnknown, Unknown
 from shared.model.upload import Seal
 from shared.services.blobs import Blobs
 from shared.services.events import Events
@@ -34,13 +34,14 @@ from shared.storage import keys
 from shared.storage.azure_connections import open_ports
 from shared.storage.bodies import Bodies
 from shared.storage.ports import Messages, NotPrepared, Objects, Rows
-from shared.storage.registries import RegistryRecord, RegistryRecords
+from shared.storage.registries import MasterKeyWrong, RegistryRecord, RegistryRecords
 from shared.storage.sharing import SharedRows
 from shared.storage.stores import Stores
 from shared.wire.request import host
 
 _KEPT_SECONDS = 60
 _BODIES_BYTES = 64 * 1024 * 1024
+_WRONG_KEY = "REGISTRY_MASTER_KEY is not the one that registry {} was made with: put that one back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,8 @@ class Registries:
         except NotPrepared:
             await self._prepare()
             record = None
+        except MasterKeyWrong:
+            raise Unknown(_WRONG_KEY.format(name)) from None
         if record is None and name == self._settings.registry_name:
             await self._records.create(name, new_id())
             record = await self._records.find(name)

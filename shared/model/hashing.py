@@ -34,8 +34,8 @@ class Hasher:
         else:
             self._state.raw = state
 
-    def update(self, data: bytearray) -> None:
-        """Take in more bytes, without copying them."""
+    def update(self, data: bytearray | memoryview) -> None:
+        """Take in more bytes, which must be writable memory, without copying them."""
         if data:
             view = (ctypes.c_char * len(data)).from_buffer(data)
             _function(self.algorithm, "Update")(self._state, view, ctypes.c_size_t(len(data)))

@@ -10,6 +10,7 @@ So a process has at most `bodies` buffers being filled and `in_flight` being sen
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from mmap import mmap
 
 from shared.errors import BlobUploadInvalid, TooManyRequests
 from shared.model.hashing import Hasher
@@ -98,6 +99,7 @@ class Staging:
                 tasks.add(task)
                 size += len(block)
                 count += 1
+                del task, block  # or the last block would live on while the next one is filled
             await asyncio.gather(*tasks)
         finally:
             await _stop(tasks)
@@ -117,20 +119,25 @@ async def _stop(tasks: set[asyncio.Task[None]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _blocks(body: AsyncIterator[bytes]) -> AsyncIterator[bytearray]:
-    block = bytearray()
+async def _blocks(body: AsyncIterator[bytes]) -> AsyncIterator[memoryview]:
+    """Cut a body into blocks, in mapped memory that goes back as soon as one is sent."""
+    buffer, size = None, 0
     async for piece in body:
-        block += piece
-        while len(block) >= BLOCK_BYTES:
-            rest = block[BLOCK_BYTES:]
-            del block[BLOCK_BYTES:]
-            yield block
-            block = rest
-    if block:
-        yield block
+        rest = memoryview(piece)
+        while rest:
+            buffer = buffer or mmap(-1, BLOCK_BYTES)
+            taken = min(len(rest), BLOCK_BYTES - size)
+            buffer[size : size + taken] = rest[:taken]
+            size, rest = size + taken, rest[taken:]
+            if size == BLOCK_BYTES:
+                block, buffer, size = memoryview(buffer), None, 0
+                yield block
+                del block
+    if buffer:
+        yield memoryview(buffer)[:size]
 
 
-async def _hash(hasher: Hasher, block: bytearray) -> None:
+async def _hash(hasher: Hasher, block: memoryview) -> None:
     if len(block) <= _HASHED_IN_PLACE:
         hasher.update(block)
     else:

@@ -1,6 +1,7 @@
 """Registries: the row of each, with its generation and its signing key."""
 
 from dataclasses import dataclass
+from typing import cast
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import (
@@ -25,6 +26,10 @@ class RegistryRecord:
     signing_key: rsa.RSAPrivateKey
 
 
+class MasterKeyWrong(Exception):
+    """A registry's signing key was sealed with another master key."""
+
+
 class RegistryRecords:
     """The rows of all registries. Their keys are sealed with the master key."""
 
@@ -33,7 +38,7 @@ class RegistryRecords:
         self._master_key = master_key.encode()
 
     async def find(self, name: str) -> RegistryRecord | None:
-        """Read a registry; ValueError where its key was sealed with another master key."""
+        """Read a registry; raises MasterKeyWrong."""
         row = await self._rows.get(keys.REGISTRIES, keys.REGISTRY_PARTITION, name)
         return self._read(row) if row else None
 
@@ -50,8 +55,9 @@ class RegistryRecords:
             return
 
     def _read(self, row: Row) -> RegistryRecord:
-        sealed = row.values["signing_key"]
-        key = load_pem_private_key(sealed, self._master_key) if isinstance(sealed, bytes) else None
-        if not isinstance(key, rsa.RSAPrivateKey):
-            raise TypeError(f"the signing key of registry {row.key} is not an RSA key")
+        sealed = cast("bytes", row.values["signing_key"])
+        try:
+            key = cast("rsa.RSAPrivateKey", load_pem_private_key(sealed, self._master_key))
+        except ValueError:
+            raise MasterKeyWrong(row.key) from None
         return RegistryRecord(row.key, str(row.values["generation"]), key)

@@ -89,11 +89,11 @@ def streaming_registry(streaming_served: tuple[Host, Registry]) -> Registry:
 
 
 def started[D: Daemon](daemon: D) -> Iterator[D]:
-    """Start a daemon; skip where the machine itself forbids it, which no installing mends."""
+    """Start a daemon; where the machine forbids it, the right is missing."""
     try:
         daemon.start()
     except MountRefusedError as error:
-        pytest.skip(str(error))
+        unavailable(str(error))
     yield daemon
     daemon.stop()
 

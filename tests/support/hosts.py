@@ -44,7 +44,10 @@ class HostError(Exception):
 class Host:
     """The dev host on a port that stays its own, so that it can be killed and started again."""
 
-    def __init__(self, settings: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self, settings: Mapping[str, str], log: Path, module: str = "infra.devhost"
+    ) -> None:
+        self._module = module
         self.port = free_port()
         self._settings = dict(settings)
         self._log = log
@@ -59,7 +62,7 @@ class Host:
         """Start it and wait until it answers."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "infra.devhost", "--port", str(self.port)],
+                [sys.executable, "-m", self._module, "--port", str(self.port)],
                 cwd=ROOT,
                 env=environment(**self._settings),
                 stdout=log,
