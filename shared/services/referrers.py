@@ -7,7 +7,7 @@ from shared.model.manifest import read_manifest
 from shared.model.names import RepositoryName
 from shared.model.page import Page, cut_page
 from shared.storage import keys
-from shared.storage.ports import Row
+from shared.storage.ports import NotFound, Row
 from shared.storage.records import row_body
 from shared.storage.stores import Stores
 
@@ -48,5 +48,8 @@ class Referrers:
         record = await self._stores.contents.manifest(repository, digest, with_body=True)
         if record is None:
             return None
-        manifest_body = await self._stores.body(record)
+        try:
+            manifest_body = await self._stores.body(record)
+        except NotFound:  # deleted since the record was read
+            return None
         return read_manifest(manifest_body, record.media_type, digest.algorithm).as_referrer()
