@@ -74,7 +74,10 @@ class DevHost:
         return self.wait()
 
     def wait(self, seconds: float = 30) -> tuple[int, str]:
-        _, errors = self.process.communicate(timeout=seconds)
+        try:
+            _, errors = self.process.communicate(timeout=seconds)
+        finally:
+            self.process.kill()
         return self.process.returncode, errors
 
 
@@ -107,17 +110,17 @@ def app(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def start(app: Path) -> Iterator[Start]:
-    """Start hosts on the app, without storage unless the caller says which."""
+    """Start hosts on the app, with another host.json if asked, and let none outlive the test."""
     hosts: list[DevHost] = []
 
-    def begin(*arguments: str, **options: Any) -> DevHost:
-        host = DevHost(app, "--port", "0", *arguments, **options)
+    def begin(*arguments: str, host_json: Mapping[str, Any] = HOST_JSON, **env: str) -> DevHost:
+        write_app(app, host_json)
+        host = DevHost(app, "--port", "0", *arguments, **env)
         hosts.append(host)
         host.until_printed("Functions:")
         return host
 
     yield begin
     for host in hosts:
-        if host.process.poll() is None:
-            host.process.kill()
+        host.process.kill()
         host.process.communicate()

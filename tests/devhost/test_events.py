@@ -15,7 +15,7 @@ from azure.storage.blob import BlobServiceClient, ContainerClient
 from azure.storage.queue import QueueClient
 
 from infra.devhost.storage import Azurite
-from tests.devhost.conftest import HOST_JSON, DevHost, Start, until, write_app
+from tests.devhost.conftest import DevHost, Start, until
 
 pytestmark = pytest.mark.emulator
 
@@ -100,13 +100,14 @@ def test_failing_message_is_retried_and_then_put_aside(start: Start, account: Ac
 
 
 def test_failed_message_stays_hidden_for_the_visibility_timeout(
-    tmp_path: Path, account: Account
+    start: Start, account: Account
 ) -> None:
     queues = {"visibilityTimeout": "00:00:03", "maxPollingInterval": "00:00:01"}
-    app = write_app(tmp_path, {"extensions": {"queues": queues}})
     account.queue().create_queue()
     account.queue().send_message(encoded("bad"))
-    host = DevHost(app, "--port", "0", "--functions", "take", **account.settings)
+    host = start(
+        "--functions", "take", host_json={"extensions": {"queues": queues}}, **account.settings
+    )
     until(lambda: len(host.notes("take")) == 1)
     failed = time.monotonic()
     until(lambda: len(host.notes("take")) == 2)
@@ -122,11 +123,11 @@ def test_text_that_is_not_base64_is_put_aside(start: Start, account: Account) ->
     assert host.notes("take") == []
 
 
-def test_plain_text_is_taken_if_host_json_says_so(tmp_path: Path, account: Account) -> None:
-    app = write_app(tmp_path, {"extensions": {"queues": {"messageEncoding": "none"}}})
+def test_plain_text_is_taken_if_host_json_says_so(start: Start, account: Account) -> None:
+    plain = {"extensions": {"queues": {"messageEncoding": "none"}}}
     account.queue().create_queue()
     account.queue().send_message("plain")
-    host = DevHost(app, "--port", "0", "--functions", "take", **account.settings)
+    host = start("--functions", "take", host_json=plain, **account.settings)
     until(lambda: texts(host) == ["plain"], 20)
     assert host.end() == (0, "")
 
@@ -139,13 +140,14 @@ def test_missing_queue_is_waited_for(start: Start, account: Account) -> None:
     until(lambda: texts(host) == ["late"])
 
 
-def test_messages_run_side_by_side_up_to_the_batch(tmp_path: Path, account: Account) -> None:
+def test_messages_run_side_by_side_up_to_the_batch(start: Start, account: Account) -> None:
     queues = {"batchSize": 2, "newBatchThreshold": 1, "maxPollingInterval": "00:00:01"}
-    app = write_app(tmp_path, {"extensions": {"queues": queues}})
     account.queue().create_queue()
     for _ in range(6):
         account.queue().send_message(encoded("slow2"))
-    host = DevHost(app, "--port", "0", "--functions", "take", **account.settings)
+    host = start(
+        "--functions", "take", host_json={"extensions": {"queues": queues}}, **account.settings
+    )
     until(lambda: "slept" in texts(host), 20)
     first = texts(host)
     assert first[: first.index("slept")] == ["slow2"] * 2
@@ -278,7 +280,7 @@ def test_timer_fires_without_overlap_and_on_one_host(start: Start, account: Acco
     assert all(note["at"] % 1 < 0.3 for note in notes[::2])
     (holder,) = [host for host in hosts if host.process.pid == notes[0]["pid"]]
     assert holder.end() == (0, "")
-    until(lambda: len({note["pid"] for note in hosts[0].notes("tick")}) == 2, 15)
+    until(lambda: len({note["pid"] for note in hosts[0].notes("tick")}) == 2, 9)
 
 
 def test_killed_hosts_timer_is_taken_over(start: Start, account: Account) -> None:
@@ -323,13 +325,14 @@ def test_run_on_startup_runs_at_each_start(start: Start, account: Account) -> No
     assert host.notes("first")[0] == {"past_due": False}
 
 
-def test_storage_away_for_a_while_is_survived(tmp_path: Path, account: Account) -> None:
+def test_storage_away_for_a_while_is_survived(
+    start: Start, tmp_path: Path, account: Account
+) -> None:
     data = tmp_path / "data"
     with Azurite(data) as first:
         ports, settings = first.ports, account.settings
         settings["AzureWebJobsStorage"] = first.connection_string
-        app = write_app(tmp_path / "app", HOST_JSON)
-        host = DevHost(app, "--port", "0", "--functions", "take", "tick", **settings)
+        host = start("--functions", "take", "tick", **settings)
         until(lambda: host.notes("tick"))
     time.sleep(1)
     with Azurite(data, ports) as second:

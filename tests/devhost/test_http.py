@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.devhost.conftest import DevHost, until, write_app
+from tests.devhost.conftest import DevHost, Start, until, write_app
 
 ROUTED = (
     "base",
@@ -38,9 +38,12 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevHost]:
         *("--port", "0", "--functions", *ROUTED),
         FUNCTIONS_REQUEST_BODY_SIZE_LIMIT=limit,
     )
-    running.until_printed("Functions:")
-    yield running
-    assert running.end() == (0, "")
+    try:
+        running.until_printed("Functions:")
+        yield running
+    finally:
+        ended = running.end()
+    assert ended == (0, "")
 
 
 @pytest.fixture
@@ -196,13 +199,8 @@ def _resident(host: DevHost, field: str = "VmRSS") -> int:
 
 
 @pytest.mark.parametrize("is_chunked", [True, False])
-def test_body_over_the_limit_is_a_500(tmp_path: Path, *, is_chunked: bool) -> None:
-    host = DevHost(
-        write_app(tmp_path),
-        *("--port", "0", "--functions", "digest"),
-        FUNCTIONS_REQUEST_BODY_SIZE_LIMIT="100",
-    )
-    host.until_printed("Functions:")
+def test_body_over_the_limit_is_a_500(start: Start, *, is_chunked: bool) -> None:
+    host = start("--functions", "digest", FUNCTIONS_REQUEST_BODY_SIZE_LIMIT="100")
 
     def put(size: int) -> httpx.Response:
         content = bytes(size)
@@ -212,30 +210,29 @@ def test_body_over_the_limit_is_a_500(tmp_path: Path, *, is_chunked: bool) -> No
     answer = put(101)
     assert (answer.status_code, answer.content) == (500, b"")
     assert answer.headers["x-other"] == "host"
-    assert httpx.put(f"{host.url}/digest", content=b"x").status_code == 200
+    assert put(99).status_code == 200
     assert host.end() == (0, "")
+    runs = host.output().count("Executing 'Functions.digest'")
+    assert runs == (3 if is_chunked else 2), "a length that is too large is refused at once"
 
 
-def test_route_prefix_of_host_json(tmp_path: Path) -> None:
-    host = DevHost(write_app(tmp_path, {"version": "2.0"}), "--port", "0", "--functions", "base")
-    host.until_printed("Functions:")
+def test_route_prefix_is_api_unless_host_json_says_otherwise(start: Start) -> None:
+    host = start("--functions", "base", host_json={"version": "2.0"})
     assert httpx.get(f"{host.url}/api/v2").text == "hello"
     assert httpx.get(f"{host.url}/v2").status_code == 404
-    assert host.end() == (0, "")
 
 
-def test_local_settings_reach_the_app_unless_the_environment_has_them(tmp_path: Path) -> None:
-    app = write_app(tmp_path)
+def test_local_settings_reach_the_app_unless_the_environment_has_them(
+    start: Start, app: Path
+) -> None:
     values = {
         "NOTES": "overruled",
         "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": "3",
         "AzureWebJobs.facts.Disabled": "true",
     }
     (app / "local.settings.json").write_text(json.dumps({"Values": values}))
-    host = DevHost(app, "--port", "0", "--functions", "digest", "facts")
-    host.until_printed("Functions:")
-    host.until_printed("Skipping 'NOTES' from local settings")
+    host = start("--functions", "digest", "facts")
+    assert "Skipping 'NOTES' from local settings" in host.output()
     assert "facts: [disabled] [GET]" in host.output()
     assert httpx.get(f"{host.url}/facts").status_code == 404
     assert httpx.put(f"{host.url}/digest", content=b"abcd").status_code == 500
-    assert host.end() == (0, "")

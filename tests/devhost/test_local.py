@@ -1,5 +1,6 @@
 """`python -m infra.local`: the registry's app and its storage with one command."""
 
+import fcntl
 import json
 import os
 import re
@@ -8,6 +9,7 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -112,9 +114,13 @@ class Local:
 
 
 @pytest.fixture(autouse=True)
-def ports() -> None:
-    """Wait for the well-known ports, which a run before may still hold for a moment."""
-    until(are_free, 60)
+def ports() -> Iterator[None]:
+    """Take turns at the well-known ports with whoever else runs these tests on this machine."""
+    turn = Path(tempfile.gettempdir()) / "registry-tests-well-known-ports.lock"
+    with turn.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        until(are_free, 60)
+        yield
 
 
 def are_free() -> bool:
