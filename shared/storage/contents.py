@@ -101,10 +101,13 @@ class Contents:
 
     async def users(self, repository: RepositoryName, target: Digest, limit: int) -> list[str]:
         """List up to `limit` digests of manifests that use a blob or a manifest."""
-        rows = await self._scan(
+        return [keys.last_part(row.key) for row in await self.edges(repository, target, limit)]
+
+    async def edges(self, repository: RepositoryName, target: Digest, limit: int) -> list[Row]:
+        """List up to `limit` edges that lead to a blob or a manifest."""
+        return await self._scan(
             repository, keys.edge(target, ""), keys.end_of(f"edge|{target}"), limit
         )
-        return [keys.last_part(row.key) for row in rows]
 
     async def missing(
         self,

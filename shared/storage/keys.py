@@ -12,6 +12,8 @@
                                         outbox|TIME-ID      event not yet handed on
     table blobs        GENERATION|DIGEST  content           object, size, state, last seen
                                         repo|REPO           a repository that holds the blob
+                                        sound|OBJECT        there while content names OBJECT
+                                        gone|OBJECT         bytes out of use, to be removed
     container content  32 HEX           a blob, or a large manifest; a name is never used again
     queue events                        the keys of new outbox rows
 
@@ -95,6 +97,16 @@ def outbox(moment: str, event_id: str) -> str:
 def holder(repository: RepositoryName) -> str:
     """Key of a repository that holds a blob."""
     return f"repo|{encode_repository(repository)}"
+
+
+def sound(name: str) -> str:
+    """Key of the fact that a digest's content is this object, fit to be mounted."""
+    return f"sound|{name}"
+
+
+def gone(name: str) -> str:
+    """Key of an object out of use that is yet to be removed."""
+    return f"gone|{name}"
 
 
 def last_part(key: str) -> str:

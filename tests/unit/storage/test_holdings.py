@@ -53,11 +53,19 @@ async def test_bad_bytes_are_replaced_by_the_next_good_ones(
 
 
 async def test_a_blob_is_shared_while_it_is_there(stores: Stores, clock: Clock) -> None:
-    assert not await stores.holdings.share(DIGEST, B, clock())
+    assert not await stores.holdings.share(DIGEST, B, FIRST.object, clock())
     assert await stores.holdings.holders(DIGEST, 10) == []
     await stores.holdings.add(DIGEST, A, FIRST, clock())
-    assert await stores.holdings.share(DIGEST, B, clock())
+    assert await stores.holdings.share(DIGEST, B, FIRST.object, clock())
     assert await stores.holdings.holders(DIGEST, 10) == [A, B]
+
+
+async def test_a_blob_that_is_another_object_by_now_is_not_shared(
+    stores: Stores, clock: Clock
+) -> None:
+    await stores.holdings.add(DIGEST, A, SECOND, clock())
+    assert not await stores.holdings.share(DIGEST, B, FIRST.object, clock())
+    assert await stores.holdings.holders(DIGEST, 10) == [A]
 
 
 async def test_content_collected_between_two_steps_is_brought_again(
