@@ -175,6 +175,7 @@ class TestObjects:
             (3, 4, b"3456"),
             (3, None, b"3456789"),
             (3, 100, b"3456789"),
+            (3, 9 * MIB, b"3456789"),
             (0, 0, b""),
             (3, 0, b""),
             (10, None, b""),
@@ -187,7 +188,10 @@ class TestObjects:
     ) -> None:
         await make(objects, DIGITS)
 
-        assert await whole(objects.read("x", start, length)) == expected
+        pieces = [piece async for piece in objects.read("x", start, length)]
+
+        assert b"".join(pieces) == expected
+        assert all(pieces)
 
     @pytest.mark.parametrize(("start", "length"), [(0, None), (0, 1), (1, None)])
     async def test_nothing_is_read_of_an_empty_object(
