@@ -122,12 +122,16 @@ class BlobEvents:
             await self.report(function, subject[1], subject[2], event["data"].get("eTag", ""))
 
     async def _handle(self, _: QueueMessage, body: str | bytes) -> bool:
-        event = json.loads(body)
-        function = self._functions.get(event["FunctionId"])
+        try:
+            event = json.loads(body)
+            function = self._functions.get(event["FunctionId"])
+            container, blob = event["ContainerName"], event["BlobName"]
+        except (ValueError, LookupError, TypeError):
+            return False
         if function is None:
             return True
         account = self._accounts.blobs(function.trigger.get("connection") or STORAGE)
-        client = account.get_blob_client(event["ContainerName"], event["BlobName"])
+        client = account.get_blob_client(container, blob)
         try:
             properties = await client.get_blob_properties()
             data = await _data(function, client)

@@ -11,7 +11,7 @@ from azure.storage.queue.aio import QueueClient
 def encode(body: str | bytes, *, is_base64: bool) -> str:
     """Give the text of a message with this body."""
     content = body.encode() if isinstance(body, str) else body
-    return base64.b64encode(content).decode() if is_base64 else content.decode()
+    return base64.b64encode(content).decode() if is_base64 else content.decode(errors="replace")
 
 
 def decode(text: str, *, is_base64: bool) -> str | bytes:

@@ -33,6 +33,7 @@ class TimerListener:
     def __init__(self, function: Function, invoker: Invoker, memory: Memory) -> None:
         self._function, self._invoker, self._memory = function, invoker, memory
         self._name = f"Host.Functions.{function.name}"
+        self._status_name = f"{self._name}/status"
         self._schedule = _schedule(function)
         first = self._schedule.next_after(_now())
         is_frequent = self._schedule.next_after(first) - first < _MONITORED_FROM
@@ -85,9 +86,11 @@ class TimerListener:
 
     async def _recall(self) -> datetime:
         """Give the next run: the one foreseen, unless nothing was or the schedule has changed."""
-        status = await self._memory.read(_KIND, self._name) if self._is_monitored else None
-        if status:
-            last, foreseen = (datetime.fromisoformat(status[key]) for key in ("Last", "Next"))
+        status = await self._memory.read(_KIND, self._status_name) if self._is_monitored else None
+        with contextlib.suppress(LookupError, ValueError, TypeError):
+            last, foreseen = (
+                datetime.fromisoformat((status or {})[key]) for key in ("Last", "Next")
+            )
             if foreseen == self._schedule.next_after(last):
                 self._status = status
                 return foreseen
@@ -102,7 +105,7 @@ class TimerListener:
                 "Next": self._schedule.next_after(last).isoformat(),
                 "LastUpdated": _now().isoformat(),
             }
-            await self._memory.write(_KIND, self._name, self._status)
+            await self._memory.write(_KIND, self._status_name, self._status)
 
     async def _fire(self, *, is_past_due: bool) -> None:
         started = _now()

@@ -130,3 +130,25 @@ def test_request_that_does_not_end_is_cut_off(start: Start) -> None:
         code, errors = host.end()
     assert code == 0, errors
     assert time.monotonic() - began < 20
+
+
+def test_second_interrupt_does_not_wait(start: Start) -> None:
+    host = start("--functions", "stall")
+    with socket.create_connection(("127.0.0.1", int(host.url.rpartition(":")[2]))) as client:
+        client.sendall(b"PUT /stall/600 HTTP/1.1\r\nHost: x\r\n\r\n")
+        host.until_printed("Executing 'Functions.stall'")
+        host.process.send_signal(signal.SIGINT)
+        host.until_printed("Stopping ...")
+        began = time.monotonic()
+        code, errors = host.end(signal.SIGINT)
+    assert code == 0, errors
+    assert time.monotonic() - began < 5
+
+
+def test_function_over_its_time_limit_has_failed(start: Start) -> None:
+    host_json = {"functionTimeout": "00:00:01", "extensions": {"http": {"routePrefix": ""}}}
+    host = start("--functions", "stall", host_json=host_json)
+    assert httpx.put(f"{host.url}/stall/0").text == "done"
+    assert httpx.put(f"{host.url}/stall/60").status_code == 500
+    host.until_printed("functionTimeout (1.0 s) has passed")
+    assert host.end() == (0, "")

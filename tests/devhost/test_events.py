@@ -241,8 +241,22 @@ def test_failing_blob_is_retried_and_then_put_aside(start: Start, account: Accou
     assert len(host.notes("read_client")) == 2
 
 
+def test_nonsense_among_the_events_is_put_aside(start: Start, account: Account) -> None:
+    events = QueueClient.from_connection_string(
+        account.connection_string, f"azure-webjobs-blobtrigger-{account.name}"
+    )
+    events.create_queue()
+    events.send_message(encoded(f"nonsense {account.name}"))
+    events.send_message(encoded('{"FunctionId": "Host.Functions.gone"}'))
+    host = start("--functions", "read_client", **account.settings)
+    until(lambda: length(events) == 0)
+    host.until_printed("goes to webjobs-blobtrigger-poison")
+    assert host.end() == (0, "")
+
+
 def _container(text: str) -> str:
-    return str(json.loads(base64.b64decode(text))["ContainerName"])
+    event = base64.b64decode(text).decode()
+    return json.loads(event).get("ContainerName", "") if event.startswith("{") else ""
 
 
 def test_webhook_takes_event_grids_events(start: Start, account: Account) -> None:
@@ -293,7 +307,7 @@ def test_killed_hosts_timer_is_taken_over(start: Start, account: Account) -> Non
 
 def test_missed_run_is_made_up_for(start: Start, account: Account) -> None:
     settings = {**account.settings, "SCHEDULE": "0 0 0 1 * *"}
-    path = "timers/{}/Host.Functions.tick"
+    path = "timers/{}/Host.Functions.tick/status"
     host = start("--functions", "tick", **settings)
     until(lambda: _exists(account, path))
     assert host.end() == (0, "")
