@@ -25,7 +25,12 @@ check: setup ## The quick round, under a minute: format, lint, types, imports, u
 .PHONY: test
 test: setup ## All tests; installs the clients they drive where it may
 	@infra/toolchain/clients.sh
+	@infra/toolchain/go_clients.sh
 	@$(BIN)/pytest -n auto --dist loadgroup
+
+.PHONY: conformance
+conformance: setup ## Run the OCI conformance program, which you bring: PROGRAM=path/to/binary
+	@$(BIN)/python -m tests.conformance.program "$(PROGRAM)"
 
 .PHONY: lock
 lock: setup ## Compile pyproject.toml into requirements.txt and tests/requirements.txt
