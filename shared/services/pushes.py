@@ -13,10 +13,10 @@ conditions saw.
 A repository is listed (`Index`) after its first manifest is in, and before that is acknowledged.
 It is struck off by `repositories.retire`, with these steps in either order:
 
-    push                                    retire
-    P1 transaction: marker, manifest        R1 read the index row, then the marker, then: no
-    manifest? P2 list in the index                    R2 delete the marker, if unchanged
-                                            R3 strike off the index row, if unchanged
+    push                                 retire
+    P1 transaction: marker, manifest     R1 read the index row, the marker, then: no manifest?
+    P2 list in the index                 R2 delete the marker, if unchanged
+                                         R3 strike off the index row, if unchanged
 
 P1 before R1: there is a manifest, nothing is retired. P1 between R1 and R2: the marker has
 changed, R2 fails. P1 after R2: P1 made a new marker (an expected one is not there: `Update` fails,
@@ -25,6 +25,7 @@ lists it again.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, auto
@@ -36,6 +37,7 @@ from shared.model.manifest import Manifest
 from shared.model.names import RepositoryName, Tag
 from shared.storage import keys
 from shared.storage.hints import Hints
+from shared.storage.origins import origin
 from shared.storage.ports import (
     MOST_CHANGES,
     Change,
@@ -125,7 +127,7 @@ class _Attempt:
         for target, keys_of_target in wanted.items():
             there = () if target in self.absent else sorted(keys_of_target)
             uses = [_Step(Update(key, {"seen": self.now}), target) for key in there]
-            yield [*uses, _Step(Put(keys.edge(target, self.manifest.digest), {}))]
+            yield [*uses, _Step(Put(keys.edge(target, self.manifest.digest), {"seen": self.now}))]
 
     def final(self, outbox: Sequence[Insert]) -> list[_Step]:
         """Give the steps that make the manifest visible."""
@@ -270,7 +272,11 @@ class Pushes:
     async def _keep_body(self, attempt: _Attempt) -> None:
         if not attempt.body_object:
             name = self._new_id()
-            await self._objects.put(name, attempt.manifest.body, {"kind": "manifest"})
+            digest, where = str(attempt.manifest.digest), attempt.repository
+            about = origin("manifest", attempt.now, digest=digest, repository=where)
+            # The name is new: where it is taken, our own first try took it, and its answer was lost.
+            with suppress(Conflict):
+                await self._objects.put(name, attempt.manifest.body, about)
             attempt.body_object = name
 
     async def _learn(self, attempt: _Attempt, surprise: _Step) -> None:
