@@ -5,7 +5,7 @@ import logging
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -67,7 +67,7 @@ def _request(args: tuple[object, ...], kwargs: Mapping[str, object]) -> Request:
 def _own_url(request: Request) -> str:
     """Give where an upload goes on that a misplaced part has not moved."""
     kept = [pair for pair in request.query_params.multi_items() if pair[0] != "digest"]
-    return f"{request.url.path}?{urlencode(kept)}"
+    return f"{quote(request.scope['path'], safe='/:')}?{urlencode(kept)}"
 
 
 def _finish(answer: Response, correlation: str) -> None:
