@@ -15,6 +15,8 @@ from shared.wire.routes import Route
 
 _HOST = re.compile(r"[a-z0-9._-]{1,255}(:\d{1,5})?|\[[0-9a-f:.]{2,45}\](:\d{1,5})?", re.ASCII)
 
+_LENGTH_DIGITS = 18
+
 _DRAINED = 4
 """A body over its limit is read on for this many limits, so that the client reads our answer."""
 
@@ -106,6 +108,6 @@ def content_length(request: Request) -> int | None:
     text = request.headers.get("content-length")
     if text is None:
         return None
-    if not (text.isascii() and text.isdigit()):
+    if not (text.isascii() and text.isdigit() and len(text) <= _LENGTH_DIGITS):
         raise SizeInvalid(f"Content-Length {text[:50]!r} is not a number")
     return int(text)
