@@ -1,0 +1,107 @@
+import logging
+import uuid
+
+import pytest
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from shared.errors import RangeInvalid, TagInvalid
+from shared.storage import ports
+from shared.wire.operation import operation
+from tests.unit.wire.conftest import request
+
+
+async def answer_to(outcome: Exception | Response, asked: Request | None = None) -> Response:
+    @operation
+    async def tag_list(req: Request) -> Response:
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    return await tag_list(req=asked or request())
+
+
+async def test_every_answer_has_the_usual_headers() -> None:
+    for outcome in (Response(status_code=202), TagInvalid(), ValueError("x")):
+        answer = await answer_to(outcome)
+        assert answer.headers["Docker-Distribution-Api-Version"] == "registry/2.0"
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert uuid.UUID(answer.headers["X-Ms-Correlation-Request-Id"])
+        assert answer.headers.getlist("Access-Control-Expose-Headers") == [
+            "Docker-Content-Digest",
+            "WWW-Authenticate",
+            "Link",
+            "X-Ms-Correlation-Request-Id",
+        ]
+
+
+async def test_storage_that_does_not_answer_is_told_so(caplog: pytest.LogCaptureFixture) -> None:
+    answer = await answer_to(ports.Unavailable("account x is busy", seconds=7))
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "7")
+    assert b"account x" not in answer.body
+    assert "account x is busy" in caplog.text
+
+
+async def test_a_fault_of_ours_shows_nothing_but_its_number(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    answer = await answer_to(ValueError("a secret"))
+    assert answer.status_code == 500
+    assert b"secret" not in answer.body
+    assert answer.headers["X-Ms-Correlation-Request-Id"].encode() in answer.body
+    assert "tag_list failed" in caplog.text
+    assert "a secret" in caplog.text
+
+
+async def test_a_client_that_has_gone_is_no_fault(caplog: pytest.LogCaptureFixture) -> None:
+    assert (await answer_to(ClientDisconnect())).status_code == 400
+    assert caplog.text == ""
+
+
+async def test_a_line_of_the_log_names_the_operation_and_no_secret(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    asked = request(
+        path="/v2/a/tags/list", query="_state=token", headers={"Authorization": "Bearer secret"}
+    )
+    with caplog.at_level(logging.INFO):
+        await answer_to(Response(), asked)
+    (line,) = caplog.messages
+    assert line.startswith("tag_list /v2/a/tags/list 200 ")
+    assert "secret" not in line
+    assert "token" not in line
+
+
+async def test_a_path_cannot_forge_a_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        await answer_to(Response(), request(path="/v2/a\r\nupload_start /v2/b 201"))
+    assert all(not set("\r\n") & set(message) for message in caplog.messages)
+
+
+MISPLACED = [
+    ("/v2/a/blobs/uploads/u", "_state=t&digest=d", "/v2/a/blobs/uploads/u?_state=t"),
+    ("/v2/a/blobs/uploads/u", "_state=t%2B%26", "/v2/a/blobs/uploads/u?_state=t%2B%26"),
+    ("/v2/a/blobs/uploads/\u65e5", "_state=t", "/v2/a/blobs/uploads/%E6%97%A5?_state=t"),
+    ("/v2/a/blobs/uploads/u\r\nX: y", "_state=t", "/v2/a/blobs/uploads/u%0D%0AX:%20y?_state=t"),
+    ("/v2/a/blobs/uploads/u?#", "_state=t", "/v2/a/blobs/uploads/u%3F%23?_state=t"),
+]
+
+
+@pytest.mark.parametrize(("path", "query", "location"), MISPLACED)
+async def test_a_misplaced_part_is_told_where_the_upload_goes_on(
+    path: str, query: str, location: str
+) -> None:
+    answer = await answer_to(RangeInvalid(offset=3), request("PATCH", path, query))
+    assert (answer.status_code, answer.headers["Range"]) == (416, "0-2")
+    assert answer.headers["Location"] == location
+
+
+async def test_a_range_of_a_blob_has_no_location() -> None:
+    answer = await answer_to(RangeInvalid(size=3))
+    assert "Location" not in answer.headers
+
+
+@pytest.mark.parametrize("name", ["[", "[::::]", "a b", "", "a:99999"])
+async def test_a_host_that_no_url_takes_gets_an_answer(name: str) -> None:
+    answer = await answer_to(TagInvalid(), request(headers={"Host": name}))
+    assert answer.status_code == 400

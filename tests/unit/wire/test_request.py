@@ -1,0 +1,121 @@
+import pytest
+from starlette.requests import ClientDisconnect
+
+from shared.errors import (
+    DigestInvalid,
+    ManifestTooLarge,
+    NameInvalid,
+    RouteUnknown,
+    SizeInvalid,
+    TagInvalid,
+)
+from shared.model.digest import Digest
+from shared.wire import routes
+from shared.wire.request import Call, content_length, credentials, host
+from tests.unit.wire.conftest import request
+
+DIGEST = Digest.of(b"")
+
+
+def test_a_call_names_a_repository_and_a_reference() -> None:
+    call = Call.read(request(path="/v2/team/app/manifests/latest"), routes.MANIFEST)
+    assert (call.repository, call.reference) == ("team/app", "latest")
+    call = Call.read(request(path=f"/v2/team/app/manifests/{DIGEST}"), routes.MANIFEST)
+    assert (call.reference, call.digest) == (DIGEST, DIGEST)
+
+
+@pytest.mark.parametrize("path", ["team%2Fapp/manifests/a", "team%2fapp%2Fmanifests%2fa"])
+def test_a_path_may_come_percent_encoded(path: str) -> None:
+    call = Call.read(request(path=f"/v2/{path}"), routes.MANIFEST)
+    assert (call.repository, call.reference) == ("team/app", "a")
+
+
+def test_a_malformed_name_tag_or_digest_has_its_own_error() -> None:
+    with pytest.raises(NameInvalid):
+        Call.read(request(path="/v2/Team/manifests/a"), routes.MANIFEST)
+    with pytest.raises(RouteUnknown):
+        Call.read(request(path="/v2/team/MANIFESTS/a"), routes.MANIFEST)
+    with pytest.raises(TagInvalid):
+        _ = Call.read(request(path="/v2/a/manifests/.a"), routes.MANIFEST).reference
+    with pytest.raises(DigestInvalid):
+        _ = Call.read(request(path="/v2/a/blobs/a"), routes.BLOB).digest
+
+
+@pytest.mark.parametrize(
+    ("header", "media_type"),
+    [
+        ("", ""),
+        ("a/b", "a/b"),
+        (" a/b ; charset=utf-8", "a/b"),
+        (
+            "application/vnd.oci.image.manifest.v1+json",
+            "application/vnd.oci.image.manifest.v1+json",
+        ),
+    ],
+)
+def test_a_media_type_has_no_parameters(header: str, media_type: str) -> None:
+    call = Call(request(headers={"Content-Type": header}), DIGEST, "")  # type: ignore[arg-type]
+    assert call.media_type == media_type
+    assert not call.is_head
+
+
+def test_credentials_are_what_the_request_says_of_its_caller() -> None:
+    read = credentials(request(headers={"Authorization": "Bearer x", "Host": "Reg:5000"}))
+    assert (read.authorization, read.host, read.scheme) == ("Bearer x", "reg:5000", "https")
+    assert credentials(request()).authorization == ""
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["localhost", "LOCALHOST:7071", "a.b-c.example:1", "127.0.0.1:80", "[::1]", "[::1]:7071"],
+)
+def test_a_login_server_is_a_host_and_perhaps_a_port(name: str) -> None:
+    assert host(request(headers={"Host": name})) == name.lower()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "a b", 'a"b', "a,b", "a/b", "a@b", "a:b", "a:123456", "[::1", "[x]", "ä", "a\nb", ":80"],
+)
+def test_any_other_is_refused(name: str) -> None:
+    with pytest.raises(RouteUnknown):
+        host(request(headers={"Host": name}))
+
+
+@pytest.mark.parametrize("name", ["[::::]", "[1:2]", "[..]", "[......]:1", "a:99999"])
+def test_a_login_server_that_no_url_takes_does_no_harm(name: str) -> None:
+    assert credentials(request(headers={"Host": name})).host == name
+
+
+@pytest.mark.parametrize(("text", "length"), [("", None), ("0", 0), ("42", 42)])
+def test_a_length_may_be_announced(text: str, length: int | None) -> None:
+    assert content_length(request(headers={"Content-Length": text})) == length
+
+
+@pytest.mark.parametrize("text", ["-1", "+1", "1.0", "x", "1 2", "²", "9" * 5_000])
+def test_a_length_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(SizeInvalid):
+        content_length(request(headers={"Content-Length": text}))
+
+
+async def body_of(*pieces: bytes, limit: int = 10) -> bytes:
+    call = Call(request(body=pieces), DIGEST, "")  # type: ignore[arg-type]
+    return await call.body(limit)
+
+
+async def test_a_body_within_the_limit_is_read() -> None:
+    assert await body_of() == b""
+    assert await body_of(b"12345", b"", b"67890") == b"1234567890"
+
+
+@pytest.mark.parametrize("pieces", [[b"x" * 11], [b"12345", b"678901"], [b"x"] * 11])
+async def test_a_body_over_the_limit_is_refused(pieces: list[bytes]) -> None:
+    with pytest.raises(ManifestTooLarge, match="at most 10 bytes"):
+        await body_of(*pieces)
+
+
+async def test_a_body_far_over_the_limit_is_not_read_to_its_end() -> None:
+    with pytest.raises(ManifestTooLarge):
+        await body_of(*[b"x" * 10] * 5, b"gone")
+    with pytest.raises(ClientDisconnect):
+        await body_of(*[b"x" * 10] * 4, b"gone")
