@@ -3,9 +3,10 @@
 Deleting a manifest, and a push that meets it:
 
     D1 read the manifest with its ETag, and the tags that point to it with theirs
-    D2 transaction: delete these tags, the manifest, its edges and its row among the referrers, if
-    unchanged P  transaction of a push of the same manifest, or of another tag for it: changes the
-    manifest's row
+    D2 transaction: delete these tags, the manifest, its edges and its row as a referrer,
+       if unchanged
+    P  transaction of a push of the same manifest, or of another tag for it: changes the
+       manifest's row
 
 P before D1: D sees the new tag. P between D1 and D2: D2 fails and starts again at D1. P after D2:
 P finds no manifest, and adds it again. With more than a transaction holds, tags go first and edges
