@@ -9,7 +9,7 @@ import pytest
 from tests.support import flows, listings
 from tests.support.clients import ClientError
 from tests.support.go_clients import MIB, Program, regctl
-from tests.support.hosts import Registry
+from tests.support.hosts import Host, Registry
 from tests.support.images import digest_of, image, multi_platform, random_bytes
 
 pytestmark = [pytest.mark.protocol, pytest.mark.clients, pytest.mark.xdist_group("circle")]
@@ -32,12 +32,18 @@ def here(registry: Registry, repository: str) -> str:
     return f"{registry.login_server}/{repository}"
 
 
+def parts_of(host: Host, repository: str) -> int:
+    """Count the parts of uploads that the host's log tells of."""
+    return host._log.read_text().count(f"upload_append /v2/{repository}/")
+
+
 def test_a_blob_is_uploaded_in_chunks(
-    client: Program, registry: Registry, repository: str, here: str
+    client: Program, host: Host, registry: Registry, repository: str, here: str
 ) -> None:
     content = random_bytes(9 * MIB + 12_345, 1)
     digest = digest_of(content)
     assert client.run("blob", "put", here, stdin=content) == digest
+    assert parts_of(host, repository) == 10
     with flows.connect(registry, repository, "pull") as http:
         assert flows.pull_blob(http, repository, digest) == content
     assert client.output("blob", "get", here, digest) == content
@@ -128,5 +134,5 @@ def test_a_deleted_manifest_is_gone(
     flows.push(registry, repository, built, "v1")
     client.run("manifest", "delete", f"{here}@{built.digest}")
     assert listings.status(registry, repository, built.digest) == 404
-    with pytest.raises(ClientError, match="(?i)not found"):
+    with pytest.raises(ClientError, match=r"(?i)not found"):
         client.run("manifest", "head", f"{here}@{built.digest}")

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import platform
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import override
 
@@ -20,6 +21,7 @@ LOGINS = {
     "cosign": ("login",),
 }
 MIB = 1 << 20
+FETCH_BYTES = 4 * MIB
 
 
 def path_of(name: str) -> str:
@@ -93,7 +95,7 @@ class Containerd2(Containerd):
         """Write the settings it reads; its log tells of every request."""
         transfer = "plugins.'io.containerd.transfer.v1.local'"
         here = f"linux/{platform.machine().replace('x86_64', 'amd64').replace('aarch64', 'arm64')}"
-        settings = {
+        settings: dict[str, Mapping[str, object]] = {
             "": {
                 "version": 3,
                 "root": f"{self.folder}/root",
@@ -110,12 +112,12 @@ class Containerd2(Containerd):
             "[debug]": {"level": "debug"},
             f"[{transfer}]": {
                 "max_concurrent_downloads": 4,
-                "concurrent_layer_fetch_buffer": 4 * MIB,
+                "concurrent_layer_fetch_buffer": FETCH_BYTES,
             },
             f"[[{transfer}.unpack_config]]": {"platform": here, "snapshotter": "native"},
         }
         path = self.folder / "config.toml"
-        path.write_text("\n".join(section(*each) for each in settings.items()))
+        path.write_text("\n".join(section(head, values) for head, values in settings.items()))
         return [path_of("containerd"), f"--config={path}"]
 
     @override
@@ -133,7 +135,7 @@ class Containerd2(Containerd):
         return store / "blobs" / digest.replace(":", "/")
 
 
-def section(head: str, values: dict[str, object]) -> str:
+def section(head: str, values: Mapping[str, object]) -> str:
     """Write one section of a TOML file."""
     return "\n".join([head, *(f"{key} = {json.dumps(value)}" for key, value in values.items())])
 
