@@ -2,16 +2,23 @@
 
 Deleting a manifest, and a push that meets it:
 
-    D1 read the manifest with its ETag, and the tags that point to it with theirs
-    D2 transaction: delete these tags, the manifest, its edges and its row as a referrer,
-       if unchanged
-    P  transaction of a push of the same manifest, or of another tag for it: changes the
-       manifest's row
+    D1 read the manifest, and the tags that point to it
+    D2 transaction: delete these tags, the manifest, its edges and its row among the referrers; tags
+       and manifest only as they were read
+    P  transaction of a push of the same manifest, or of another tag for it: changes the manifest
 
 P before D1: D sees the new tag. P between D1 and D2: D2 fails and starts again at D1. P after D2:
 P finds no manifest, and adds it again. With more than a transaction holds, tags go first and edges
 last, so that at no time a tag points to nothing, and what a crash leaves are edges, which only
 keep blobs for longer.
+
+A push of many references writes edges in transactions of their own:
+
+    P1 put edges, seen now      D1 read the manifest, then its edges
+    P2 add the manifest         D2 delete it, and edges seen when it was, as they were read
+
+P1 before D1: these edges were seen later than the manifest, and stay. P1 after D1: they have
+changed, and stay. So no edge is missing after P2. If P dies, the collector finds what it left.
 """
 
 from dataclasses import dataclass
@@ -33,6 +40,9 @@ from shared.storage.records import ManifestRecord, TagRecord
 from shared.storage.stores import Stores
 
 _TRIES = 8
+_EDGES = 18
+"""What a push certainly writes in one transaction with its manifest and as many tags as it may."""
+
 _TAGS = 100_000
 
 
@@ -111,9 +121,9 @@ class Manifests:
         outbox = self._outbox.rows([event])
         steps: list[Change] = [Delete(keys.tag(tag.name), tag.etag) for tag in tags]
         last: list[Change] = [Delete(keys.manifest(manifest.digest), record.etag), *outbox]
-        leavings = _leavings(manifest)
+        leavings = await self._leavings(repository, manifest, record)
         try:
-            while len(steps) + len(last) > MOST_CHANGES:
+            while len(steps) + len(last) >= MOST_CHANGES:  # leaves room for the referrer's row
                 await self._contents.commit(repository, steps[:MOST_CHANGES])
                 steps = steps[MOST_CHANGES:]
             await self._commit(repository, [*steps, *last], leavings)
@@ -127,18 +137,36 @@ class Manifests:
     async def _commit(
         self, repository: RepositoryName, changes: list[Change], leavings: list[Delete]
     ) -> None:
-        """Commit the changes, and with them as many of the leavings as are there and find room."""
+        """Commit the changes, and with them as many of the leavings as find room.
+
+        Leavings that are gone, or have changed, are passed over.
+        """
         while changes or leavings:
             some = leavings[: MOST_CHANGES - len(changes)]
             try:
                 await self._contents.commit(repository, [*changes, *some])
-            except NotFound as error:
+            except (NotFound, Conflict) as error:
                 if error.index < len(changes):
                     raise
                 del leavings[error.index - len(changes)]
             else:
                 del leavings[: len(some)]
                 return
+
+    async def _leavings(
+        self, repository: RepositoryName, manifest: Manifest, record: ManifestRecord
+    ) -> list[Delete]:
+        """Give the rows that mean nothing without the manifest: its edges, its referrer's row."""
+        targets = dict.fromkeys(target.digest for target in (*manifest.blobs, *manifest.children))
+        edges = [Delete(keys.edge(target, manifest.digest)) for target in targets]
+        if len(edges) > _EDGES:
+            found = await self._contents.edges_from(repository, manifest.digest, targets)
+            edges = [
+                Delete(row.key, row.etag) for row in found if row.values["seen"] == record.seen
+            ]
+        if manifest.subject:
+            edges.insert(0, Delete(keys.referrer(manifest.subject.digest, manifest.digest)))
+        return edges
 
     async def _tag(self, repository: RepositoryName, name: Tag) -> TagRecord:
         tag = await self._contents.tag(repository, name)
@@ -169,12 +197,3 @@ def _unknown(repository: RepositoryName, digest: Digest) -> ManifestUnknown:
 
 def _unknown_tag(tag: Tag) -> ManifestUnknown:
     return ManifestUnknown(f'manifest tagged by "{tag}" is not found', detail={"Tag": tag})
-
-
-def _leavings(manifest: Manifest) -> list[Delete]:
-    """Give the rows that mean nothing without the manifest: its edges, its place as a referrer."""
-    targets = dict.fromkeys(target.digest for target in (*manifest.blobs, *manifest.children))
-    edges = [Delete(keys.edge(target, manifest.digest)) for target in targets]
-    if manifest.subject:
-        edges.insert(0, Delete(keys.referrer(manifest.subject.digest, manifest.digest)))
-    return edges

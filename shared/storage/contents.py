@@ -9,6 +9,8 @@ from shared.storage import keys
 from shared.storage.ports import Change, Row, Rows
 from shared.storage.records import Link, ManifestRecord, TagRecord
 
+_AT_ONCE = 16
+
 
 class Contents:
     """The contents of the repositories of one registry generation."""
@@ -118,14 +120,15 @@ class Contents:
         """Tell which of these blobs and manifests the repository does not hold."""
         wanted = [(digest, keys.blob(digest)) for digest in blobs]
         wanted += [(digest, keys.manifest(digest)) for digest in manifests]
-        some = asyncio.Semaphore(16)
+        found = await self._get_all(repository, [key for _, key in wanted], ("size",))
+        return [digest for (digest, _), row in zip(wanted, found, strict=True) if row is None]
 
-        async def is_missing(key: str) -> bool:
-            async with some:
-                return await self._get(repository, key, ("size",)) is None
-
-        found = await asyncio.gather(*(is_missing(key) for _, key in wanted))
-        return [digest for (digest, _), absent in zip(wanted, found, strict=True) if absent]
+    async def edges_from(
+        self, repository: RepositoryName, manifest: Digest, targets: Iterable[Digest]
+    ) -> list[Row]:
+        """Read the edges from a manifest to these targets, as far as they are there."""
+        wanted = [keys.edge(target, manifest) for target in targets]
+        return [row for row in await self._get_all(repository, wanted) if row]
 
     async def commit(self, repository: RepositoryName, changes: Sequence[Change]) -> None:
         """Make all changes or none; raises NotFound or Conflict with the place of the change."""
@@ -142,6 +145,17 @@ class Contents:
         self, repository: RepositoryName, key: str, only: Sequence[str] | None = None
     ) -> Row | None:
         return await self._rows.get(keys.CONTENTS, self._partition(repository), key, only)
+
+    async def _get_all(
+        self, repository: RepositoryName, wanted: Sequence[str], only: Sequence[str] | None = None
+    ) -> list[Row | None]:
+        some = asyncio.Semaphore(_AT_ONCE)
+
+        async def get(key: str) -> Row | None:
+            async with some:
+                return await self._get(repository, key, only)
+
+        return await asyncio.gather(*(get(key) for key in wanted))
 
     async def _scan(
         self, repository: RepositoryName, after: str, before: str, limit: int

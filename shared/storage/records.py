@@ -56,16 +56,20 @@ class TagRecord:
 
 @dataclass(frozen=True, slots=True)
 class ManifestRecord:
-    """A manifest; `body` is None where it was not asked for, or lies in the object `object`."""
+    """A manifest; `body` is None where it was not asked for, or lies in the object `object`.
+
+    `seen` is when it was last pushed.
+    """
 
     digest: Digest
     media_type: str
     size: int
     body: bytes | None
     object: str
+    seen: datetime
     etag: str = ""
 
-    WITHOUT_BODY = ("media_type", "size", "object")
+    WITHOUT_BODY = ("media_type", "size", "object", "seen")
 
     @classmethod
     def read(cls, row: Row) -> Self:
@@ -76,6 +80,7 @@ class ManifestRecord:
             size=cast("int", row.values["size"]),
             body=row_body(row),
             object=str(row.values.get("object", "")),
+            seen=cast("datetime", row.values["seen"]),
             etag=row.etag,
         )
 
