@@ -1,3 +1,5 @@
+from datetime import UTC, datetime
+
 import pytest
 
 from shared.model.digest import Digest
@@ -9,6 +11,7 @@ from shared.storage.stores import Stores
 from tests.support.clock import Clock
 
 A, B = RepositoryName("a"), RepositoryName("a/b")
+AT = datetime(2024, 1, 1, tzinfo=UTC)
 ONE, TWO, THREE = (Digest.of(content) for content in (b"1", b"2", b"3"))
 
 
@@ -18,7 +21,8 @@ def tag(name: str, digest: Digest, clock: Clock) -> Change:
 
 
 def manifest(digest: Digest) -> Change:
-    return Put(keys.manifest(digest), {"media_type": "a/b", "size": 7, **body_values(b"body")})
+    values = {"media_type": "a/b", "size": 7, "seen": AT, **body_values(b"body")}
+    return Put(keys.manifest(digest), values)
 
 
 async def test_tags_are_listed_in_order_after_a_name(stores: Stores, clock: Clock) -> None:
@@ -65,6 +69,13 @@ async def test_users_of_a_blob_are_listed(stores: Stores) -> None:
     assert await stores.contents.users(A, ONE, 10) == sorted([str(TWO), str(THREE)])
     assert len(await stores.contents.users(A, ONE, 1)) == 1
     assert await stores.contents.users(A, TWO, 10) == []
+
+
+async def test_edges_of_a_manifest_are_read_as_far_as_they_are_there(stores: Stores) -> None:
+    await stores.contents.commit(A, [Put(keys.edge(ONE, TWO), {"seen": AT})])
+    (row,) = await stores.contents.edges_from(A, TWO, [ONE, THREE])
+    assert (row.key, row.values["seen"]) == (keys.edge(ONE, TWO), AT)
+    assert row.etag
 
 
 async def test_referrers_are_listed_by_subject_and_type(stores: Stores) -> None:

@@ -36,13 +36,17 @@ def test_a_body_comes_back_out_of_its_values(size: int) -> None:
     body = (bytes(range(256)) * (size // 256 + 1))[:size]
     values = body_values(body)
     assert all(isinstance(value, bytes) and len(value) <= VALUE_BYTES for value in values.values())
-    row = Row(keys.manifest(DIGEST), {"media_type": "a/b", "size": size, **values}, "etag")
-    assert ManifestRecord.read(row) == ManifestRecord(DIGEST, "a/b", size, body, "", "etag")
+    row = Row(
+        keys.manifest(DIGEST), {"media_type": "a/b", "size": size, "seen": AT, **values}, "etag"
+    )
+    assert ManifestRecord.read(row) == ManifestRecord(DIGEST, "a/b", size, body, "", AT, "etag")
 
 
 def test_a_large_manifest_names_its_object() -> None:
-    row = Row(keys.manifest(DIGEST), {"media_type": "a/b", "size": 7, "object": "o"}, "etag")
-    assert ManifestRecord.read(row) == ManifestRecord(DIGEST, "a/b", 7, None, "o", "etag")
+    row = Row(
+        keys.manifest(DIGEST), {"media_type": "a/b", "size": 7, "object": "o", "seen": AT}, "etag"
+    )
+    assert ManifestRecord.read(row) == ManifestRecord(DIGEST, "a/b", 7, None, "o", AT, "etag")
 
 
 def test_a_row_without_a_body_has_none() -> None:
