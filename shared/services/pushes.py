@@ -274,7 +274,7 @@ class Pushes:
             name = self._new_id()
             digest, where = str(attempt.manifest.digest), attempt.repository
             about = origin("manifest", attempt.now, digest=digest, repository=where)
-            # The name is new: where it is taken, our own first try took it, and its answer was lost.
+            # The name is new: where it is taken, our own first try took it (its answer was lost).
             with suppress(Conflict):
                 await self._objects.put(name, attempt.manifest.body, about)
             attempt.body_object = name

@@ -11,7 +11,9 @@ A crash after U1 leaves an object that nothing refers to; after U2 a repository 
 hold what it does not show. Both are left to the collector, and the client's repeated PUT goes
 through all the steps again: at U1 it finds its own object under its own digest, and goes on. The
 collector meets us as described in `storage.holdings`: it removes nothing whose rows were written
-within the grace period, so not between our U2 and U3 either.
+within the grace period, so not between our U2 and U3 either. So that it may remove an object whose
+rows are gone for good, a PUT that comes again takes up an object for ten minutes only (`_AGAIN`,
+below any grace period); later it succeeds if the blob is there, or the upload is unknown.
 
 Cancelling makes an empty object of the session's name: then U1 of a PUT that comes late or at the
 same time fails, and the session's status is that it is unknown. The sweep removes it.
@@ -41,12 +43,13 @@ from shared.model.upload import (
 from shared.services.staging import Place, Staging
 from shared.storage import keys
 from shared.storage.holdings import Content
-from shared.storage.ports import Conflict, NotFound, Put
+from shared.storage.origins import made_at, origin
+from shared.storage.ports import Conflict, NotFound, Put, Update
 from shared.storage.records import Link
 from shared.storage.stores import Stores
 
 _SOURCES = 1_000
-_CANCELLED = {"kind": "cancelled"}
+_AGAIN = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +118,9 @@ class Uploads:
 
     async def cancel(self, upload: Upload) -> None:
         """End a session (end-14); raises BlobUploadUnknown where it has ended."""
+        mark = origin("cancelled", self._stores.clock())
         try:
-            await self._stores.objects.commit(upload.id, [], _CANCELLED)
+            await self._stores.objects.commit(upload.id, [], mark)
         except Conflict:
             raise BlobUploadUnknown from None
 
@@ -165,16 +169,27 @@ class Uploads:
     ) -> bool:
         """Make the object; False where an earlier try of this PUT has brought it to its end."""
         objects = self._stores.objects
+        now = self._stores.clock()
         try:
             block_ids = await self._block_ids(upload)
-            await objects.commit(upload.id, block_ids, {"kind": "blob", "digest": str(digest)})
+            await objects.commit(upload.id, block_ids, origin("blob", now, digest=str(digest)))
         except (Conflict, NotFound):
             facts = await objects.facts(upload.id)
-            if facts is None and await self._stores.contents.link(repository, digest):
-                return False
-            if facts is None or facts.metadata.get("digest") != str(digest):
+            if facts and facts.metadata.get("digest") != str(digest):
                 raise BlobUploadUnknown from None
+            if facts and now - made_at(facts) < _AGAIN:
+                return True
+            await self._renew(repository, digest)
+            return False
         return True
+
+    async def _renew(self, repository: RepositoryName, digest: Digest) -> None:
+        """Make a blob safe for the grace period, as the try that showed it did."""
+        renewal = Update(keys.blob(digest), {"seen": self._stores.clock()})
+        try:
+            await self._stores.contents.commit(repository, [renewal])
+        except NotFound:
+            raise BlobUploadUnknown from None
 
     async def _block_ids(self, upload: Upload) -> list[str]:
         if upload.pieces is not None:
