@@ -55,7 +55,6 @@ build() {
     (cd "$source" && nice "$go" build -ldflags="-s -w" -o "$part" "./$5") && mv "$part" "$6"
 }
 
-rm -rf "$links"
 mkdir -p "$links"
 go=
 log=$(mktemp)
@@ -63,11 +62,12 @@ trap 'rm -f "$log"' EXIT
 while read -r name module version sum package; do
     program=$cache/$version-$(cksum <<< "$module $sum $package" | cut -d ' ' -f 1)/$name
     if [ ! -x "$program" ]; then
+        rm -f "$links/$name"
         go=${go:-$(find_go || echo none)}
         if [ "$go" = none ]; then say "$name is missing (no Go of $oldest_go or newer)"; continue; fi
         say "building $name $version"
         build "$name" "$module" "$version" "$sum" "$package" "$program" < /dev/null 2> "$log" \
             || { say "$name is missing ($(tail -n 1 "$log"))"; continue; }
     fi
-    ln -s "$program" "$links/$name"
+    ln -sfn "$program" "$links/$name"
 done < <(grep -v '^#' "$list")
