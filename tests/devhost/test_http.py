@@ -106,6 +106,15 @@ def test_scheme_and_host_are_the_clients(client: httpx.Client) -> None:
     assert client.get("/facts", headers={"X-Forwarded-Proto": "https"}).json()["scheme"] == "https"
 
 
+def test_small_answers_do_not_wait_for_acknowledgements(client: httpx.Client) -> None:
+    """With Nagle's algorithm each would take 40 ms."""
+    client.get("/v2")
+    began = time.monotonic()
+    for _ in range(100):
+        client.get("/v2")
+    assert time.monotonic() - began < 3
+
+
 def test_finished_requests_are_let_go(client: httpx.Client) -> None:
     """azure-functions-runtime 1.3.0 would hold each of them for ever."""
     for path in ("/facts", "/raises", "/teapot", "/nowhere"):
