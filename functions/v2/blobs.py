@@ -24,10 +24,10 @@ async def blob_get(req: Request) -> Response:
     if call.is_head:
         return response.blob(digest, (await here.blobs.find(call.repository, digest)).size)
     link = await here.blobs.link(call.repository, digest)
+    wanted = ranges.parse_range(call.header("range"), link.size)
     if here.has_redirects and not ranges.is_suffix(call.header("range")):
         return response.redirect(await here.blobs.url(link), digest)
 
-    wanted = ranges.parse_range(call.header("range"), link.size)
     part = range(link.size) if wanted is None else wanted
     body = await here.blobs.read(link, part.start, len(part))
     return response.blob_stream(digest, link.size, part, body, is_part=wanted is not None)

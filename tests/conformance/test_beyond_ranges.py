@@ -45,6 +45,16 @@ def test_a_part_outside_is_refused(repository: Repository, asked: str) -> None:
     assert answer.headers["Content-Range"] == f"bytes */{SIZE}"
 
 
+@shows("rfc-6", "rfc-9")
+@pytest.mark.parametrize("asked", OUTSIDE)
+def test_a_part_outside_is_refused_instead_of_redirected(
+    plain_repository: Repository, way: Way, asked: str
+) -> None:
+    digest = plain_repository.push_blob(secrets.token_bytes(SIZE))
+    answer = plain_repository.ask("GET", f"blobs/{digest}", headers={"Range": asked})
+    assert answer.status_code == 416
+
+
 @shows("rfc-5")
 @pytest.mark.parametrize("asked", NOT_UNDERSTOOD)
 def test_what_is_not_understood_is_passed_over(repository: Repository, asked: str) -> None:
