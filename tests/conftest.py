@@ -46,9 +46,10 @@ def memory() -> Memory:
 
 
 @pytest.fixture
-def settings() -> Mapping[str, str]:
-    """Settings of the site without their REGISTRY_; a test or a module may have its own."""
-    return {}
+def settings(request: pytest.FixtureRequest) -> Mapping[str, str]:
+    """Settings of the site without their REGISTRY_; a test has its own by `indirect`."""
+    own: Mapping[str, str] = getattr(request, "param", {})
+    return own
 
 
 @pytest.fixture
