@@ -25,7 +25,7 @@ CLASSIC_OFFLINE = (*CLASSIC, "--use-signing-config=false", "--tlog-upload=false"
 
 @pytest.fixture
 def cosign(tmp_path: Path, registry: Registry) -> Program:
-    client = logged_in("cosign", tmp_path, by_address(registry), COSIGN_PASSWORD="secret")
+    client = logged_in("cosign", tmp_path, by_address(registry))
     client.run("generate-key-pair")
     client.run("signing-config", "create", "--out=offline.json")
     return client

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support import flows, listings
 from tests.support.clients import ClientError
-from tests.support.go_clients import MIB, Program, regctl
+from tests.support.go_clients import CHUNK_BYTES, MIB, Program, logged_in
 from tests.support.hosts import Host, Registry
 from tests.support.images import digest_of, image, multi_platform, random_bytes
 
@@ -19,7 +19,7 @@ TYPE = "application/vnd.example.report"
 
 @pytest.fixture
 def client(tmp_path: Path, registry: Registry) -> Program:
-    return regctl(tmp_path, registry)
+    return logged_in("regctl", tmp_path, registry)
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def parts_of(host: Host, repository: str) -> int:
 def test_a_blob_is_uploaded_in_chunks(
     client: Program, host: Host, registry: Registry, repository: str, here: str
 ) -> None:
-    content = random_bytes(9 * MIB + 12_345, 1)
+    content = random_bytes(9 * CHUNK_BYTES + 12_345, 1)
     digest = digest_of(content)
     assert client.run("blob", "put", here, stdin=content) == digest
     assert parts_of(host, repository) == 10

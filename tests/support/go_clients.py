@@ -15,12 +15,14 @@ from tests.support.tools import environment, unavailable
 
 PROGRAMS = ROOT / ".tools" / "go-clients"
 LOGINS = {
-    "crane": ("auth", "login"),
-    "oras": ("login", "--plain-http"),
-    "helm": ("registry", "login", "--plain-http"),
-    "cosign": ("login",),
+    "crane": ("auth", "login", "--password-stdin", "--username"),
+    "oras": ("login", "--plain-http", "--password-stdin", "--username"),
+    "regctl": ("registry", "login", "--pass-stdin", "--user"),
+    "helm": ("registry", "login", "--plain-http", "--password-stdin", "--username"),
+    "cosign": ("login", "--password-stdin", "--username"),
 }
 MIB = 1 << 20
+CHUNK_BYTES = MIB
 FETCH_BYTES = 4 * MIB
 
 
@@ -35,10 +37,12 @@ def path_of(name: str) -> str:
 class Program:
     """A client with credentials and caches of its own, in one folder."""
 
-    def __init__(self, name: str, folder: Path, **variables: str) -> None:
+    def __init__(self, name: str, folder: Path) -> None:
         self.folder = folder
         self._path = path_of(name)
-        self._environment = environment(HOME=str(folder), TMPDIR=str(folder), **variables)
+        self._environment = environment(
+            HOME=str(folder), TMPDIR=str(folder), COSIGN_PASSWORD="of a key"
+        )
 
     def output(self, *arguments: str, stdin: bytes = b"") -> bytes:
         """Run the program in its folder and give the bytes that it printed."""
@@ -60,11 +64,11 @@ class Program:
         return self.output(*arguments, stdin=stdin).decode().strip()
 
 
-def logged_in(name: str, folder: Path, registry: Registry, **variables: str) -> Program:
+def logged_in(name: str, folder: Path, registry: Registry) -> Program:
     """Give a client that logged in with the registry's user and password."""
-    program = Program(name, folder, **variables)
-    user = (f"--username={registry.user}", "--password-stdin", registry.login_server)
-    program.run(*LOGINS[name], *user, stdin=registry.password.encode())
+    program = stranger(name, folder, registry)
+    login = (*LOGINS[name], registry.user, registry.login_server)
+    program.run(*login, stdin=registry.password.encode())
     return program
 
 
@@ -74,16 +78,13 @@ def by_address(registry: Registry) -> Registry:
     return dataclasses.replace(registry, login_server=address)
 
 
-def regctl(folder: Path, *registries: Registry) -> Program:
-    """Give a regctl that logged in, and uploads in chunks what is larger than a chunk."""
-    program = Program("regctl", folder)
-    for registry in registries:
-        server, size = registry.login_server, str(MIB)
-        program.run("registry", "set", "--skip-check", "--tls=disabled", server)
-        program.run("registry", "set", "--skip-check", f"--blob-chunk={size}", server)
-        program.run("registry", "set", "--skip-check", f"--blob-max={size}", server)
-        user = (f"--user={registry.user}", "--pass-stdin")
-        program.run("registry", "login", *user, server, stdin=registry.password.encode())
+def stranger(name: str, folder: Path, registry: Registry) -> Program:
+    """Give a client that did not log in; a regctl uploads in chunks what is larger than a chunk."""
+    program = Program(name, folder)
+    if name == "regctl":
+        sizes = (f"--blob-chunk={CHUNK_BYTES}", f"--blob-max={CHUNK_BYTES}")
+        options = ("--skip-check", "--tls=disabled", *sizes)
+        program.run("registry", "set", *options, registry.login_server)
     return program
 
 
