@@ -287,8 +287,8 @@ class Pushes:
                 attempt.is_repository_there = False
             case _Row.MANIFEST:
                 attempt.is_manifest_there = not attempt.is_manifest_there
-            case str(tag):
-                await self._look_up(attempt, Tag(tag))
+            case tag:
+                await self._look_up(attempt, Tag(str(tag)))
 
     async def _learn_missing(self, attempt: _Attempt) -> None:
         manifest = attempt.manifest

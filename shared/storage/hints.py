@@ -24,7 +24,3 @@ class Hints:
         self._seen.move_to_end(key)
         if len(self._seen) > self._limit:
             self._seen.popitem(last=False)
-
-    def discard(self, key: Hashable) -> None:
-        """Expect to find nothing there."""
-        self._seen.pop(key, None)
