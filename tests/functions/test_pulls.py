@@ -67,6 +67,17 @@ async def test_a_manifest_may_have_a_sha512_digest(site: Site) -> None:
     assert (await site.call("GET", f"/v2/a/manifests/{digest}")).content == IMAGE.manifest.content
 
 
+async def test_an_upload_tells_how_far_it_is(site: Site) -> None:
+    step = await site.call("PATCH", await site.start("a"), content=BLOB.content[:4])
+    assert (step.status_code, step.headers["Range"]) == (202, "0-3")
+    answer = await site.call("GET", step.headers["Location"])
+    assert (answer.status_code, answer.headers["Range"]) == (204, "0-3")
+    assert answer.headers["Docker-Upload-UUID"] in answer.headers["Location"]
+    last = f"{answer.headers['Location']}&digest={BLOB.digest}"
+    assert (await site.call("PUT", last, content=BLOB.content[4:])).status_code == 201
+    assert (await site.call("GET", BLOB_PATH)).content == BLOB.content
+
+
 PARTS = [
     (None, 200, BLOB.content, None),
     ("bytes=0-3", 206, b"0123", "bytes 0-3/10"),

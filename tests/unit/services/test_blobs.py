@@ -114,6 +114,15 @@ async def test_a_blob_is_read_whole_or_in_part(blobs: Blobs) -> None:
         assert read == BLOB.content[start : start + length]
 
 
+async def test_a_blob_of_many_pieces_is_read_in_order(stores: Stores, blobs: Blobs) -> None:
+    large = blob(bytes(range(256)) * 10_000)
+    await hold(stores, large)
+    link = await blobs.link(REPOSITORY, Digest.parse(large.digest))
+    pieces = [piece async for piece in await blobs.read(link, 1, large.size - 2)]
+    assert b"".join(pieces) == large.content[1:-1]
+    assert len(pieces) > 1
+
+
 async def test_a_blob_whose_bytes_are_gone_is_unknown(blobs: Blobs, memory: Memory) -> None:
     link = await blobs.link(REPOSITORY, DIGEST)
     await memory.objects.delete(link.object)

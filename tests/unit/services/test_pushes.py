@@ -319,6 +319,17 @@ async def test_a_large_body_is_an_object(
     assert await pull(fresh) == image.body
 
 
+async def test_a_large_body_is_stored_once_however_many_tries_it_takes(
+    stores: Stores, pushes: Pushes, manifests: Manifests, memory: Memory
+) -> None:
+    await hold(stores, *TWO)
+    await pushes.put(REPOSITORY, image_of(TWO), [LATEST], by="me")
+    image = image_of(TWO, annotations={"long": "x" * INLINE_BYTES})
+    await Pushes(stores, is_sparse_allowed=False).put(REPOSITORY, image, [LATEST], by="me")
+    assert await pull(manifests) == image.body
+    assert len(memory.objects._container.objects) == 3  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize("extra", [0, INLINE_BYTES], ids=["inline", "object"])
 async def test_a_write_that_went_through_and_is_repeated_is_a_success(
     stores: Stores,

@@ -280,6 +280,22 @@ async def test_a_finished_session_does_not_take_another_digest(uploads: Uploads)
         await uploads.commit(REPOSITORY, upload, Digest.of(b"one"), part())
 
 
+async def test_a_finished_upload_may_be_repeated_while_its_blob_is_there(
+    stores: Stores, uploads: Uploads, clock: Clock
+) -> None:
+    digest = Digest.of(b"one")
+    upload = await appended(uploads, uploads.start(), b"one")
+    await uploads.commit(REPOSITORY, upload, digest, part())
+    clock.move(days=2)
+    await uploads.commit(REPOSITORY, upload, digest, part())
+    link = await stores.contents.link(REPOSITORY, digest)
+    assert link
+    assert link.seen == clock()
+    await stores.contents.commit(REPOSITORY, [Delete(keys.blob(digest))])
+    with pytest.raises(BlobUploadUnknown):
+        await uploads.commit(REPOSITORY, upload, digest, part())
+
+
 async def test_one_digest_has_one_object(stores: Stores, uploads: Uploads, memory: Memory) -> None:
     digest = Digest.of(b"one")
     for repository in (REPOSITORY, OTHER, REPOSITORY):
