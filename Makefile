@@ -29,8 +29,8 @@ test: setup ## All tests; installs the clients they drive where it may
 	@$(BIN)/pytest -n auto --dist loadgroup
 
 .PHONY: conformance
-conformance: setup ## Run the OCI conformance program, which you bring: PROGRAM=path/to/binary
-	@$(BIN)/python -m tests.conformance.program "$(PROGRAM)"
+conformance: setup ## Run the OCI conformance program, which you bring: PROGRAM=path/to/binary PROGRAM_COMMIT=id
+	@$(BIN)/python -m tests.conformance.program "$(PROGRAM)" $(if $(PROGRAM_COMMIT),--commit=$(PROGRAM_COMMIT))
 
 .PHONY: lock
 lock: setup ## Compile pyproject.toml into requirements.txt and tests/requirements.txt

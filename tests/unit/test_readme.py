@@ -32,3 +32,11 @@ def test_every_function_is_in_the_table() -> None:
 def test_every_folder_has_a_readme_and_a_row(folder: str) -> None:
     assert f"| `{folder}/` |" in README
     assert (ROOT / folder / "README.md").read_text().startswith(f"# {folder}")
+
+
+def test_the_conformance_table_is_what_the_run_wrote() -> None:
+    results = (ROOT / "tests/conformance/RESULTS.md").read_text()
+    rows = [line for line in results.splitlines() if line.startswith("|")]
+
+    assert len(rows) > 4
+    assert "\n".join(rows) in README
