@@ -1,0 +1,227 @@
+"""Gates: ports at which every call waits until it is told how to go."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import NoReturn
+
+from shared.storage.ports import (
+    Block,
+    Change,
+    Facts,
+    Messages,
+    Objects,
+    Row,
+    Rows,
+    StorageError,
+    Unavailable,
+)
+
+
+class Way(Enum):
+    """How a call goes: well, or what can go wrong with it."""
+
+    WELL = "goes well"
+    DIES_BEFORE = "dies before"
+    DIES_AFTER = "dies after"
+    FAILS_AFTER = "took effect, and fails"
+    TWICE = "is sent twice, and answered once"
+
+
+FAULTS = (Way.DIES_BEFORE, Way.DIES_AFTER, Way.FAILS_AFTER, Way.TWICE)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call that waits: what it is, whether it writes, and whether others could notice."""
+
+    name: str
+    is_write: bool
+    is_noticed: bool
+    turn: asyncio.Future[Way]
+
+
+class Gate:
+    """The calls of one process that wait, and what it has learned from those that went."""
+
+    def __init__(self) -> None:
+        self.waiting: deque[Call] = deque()
+        self.learned = 0
+        self.is_dead = False
+
+    async def go[T](
+        self,
+        name: str,
+        call: Callable[[], Awaitable[T]],
+        *,
+        is_write: bool = False,
+        is_noticed: bool = True,
+    ) -> T:
+        """Wait for the turn, then call as the way says."""
+        if self.is_dead:
+            raise asyncio.CancelledError
+        turn = asyncio.get_running_loop().create_future()
+        self.waiting.append(Call(name, is_write, is_noticed, turn))
+        way = await turn
+        if way is Way.DIES_BEFORE:
+            await self._die()
+        if way is Way.TWICE:
+            await _try(call)
+        try:
+            answer = await call()
+        except StorageError as error:
+            self._learn(name, error)
+            raise
+        if way is Way.DIES_AFTER:
+            await self._die()
+        if way is Way.FAILS_AFTER:
+            raise Unavailable(f"{name} took effect, and nobody heard of it")
+        self._learn(name, answer)
+        return answer
+
+    async def _die(self) -> NoReturn:
+        self.is_dead = True
+        await asyncio.get_running_loop().create_future()
+        raise AssertionError("the dead do not come back")
+
+    def _learn(self, name: str, answer: object) -> None:
+        self.learned = hash((self.learned, name, repr(answer)))
+
+
+async def _try(call: Callable[[], Awaitable[object]]) -> None:
+    try:
+        await call()
+    except StorageError:
+        return
+
+
+class GatedRows:
+    """Rows behind a gate."""
+
+    def __init__(self, rows: Rows, gate: Gate) -> None:
+        self._rows, self._gate = rows, gate
+
+    async def prepare(self, tables: Sequence[str]) -> None:
+        """Make the tables that are missing."""
+        await self._rows.prepare(tables)
+
+    async def get(
+        self, table: str, partition: str, key: str, only: Sequence[str] | None = None
+    ) -> Row | None:
+        """Read one row."""
+        return await self._gate.go(
+            f"get {key}", lambda: self._rows.get(table, partition, key, only)
+        )
+
+    async def scan(
+        self,
+        table: str,
+        partition: str,
+        *,
+        after: str,
+        before: str,
+        limit: int,
+        where: Mapping[str, str] | None = None,
+        only: Sequence[str] | None = None,
+    ) -> list[Row]:
+        """Read a range of rows."""
+        return await self._gate.go(
+            f"scan {table} from {after!r}",
+            lambda: self._rows.scan(
+                table, partition, after=after, before=before, limit=limit, where=where, only=only
+            ),
+        )
+
+    async def commit(self, table: str, partition: str, changes: Sequence[Change]) -> None:
+        """Make all changes or none."""
+        if not changes:
+            return
+        said = ", ".join(f"{type(change).__name__} {change.key}" for change in changes)
+        await self._gate.go(
+            f"commit {said}", lambda: self._rows.commit(table, partition, changes), is_write=True
+        )
+
+
+class GatedObjects:
+    """Objects behind a gate."""
+
+    def __init__(self, objects: Objects, gate: Gate) -> None:
+        self._objects, self._gate = objects, gate
+
+    async def prepare(self) -> None:
+        """Make the container."""
+        await self._objects.prepare()
+
+    async def stage(self, name: str, block_id: str, data: bytes | bytearray | memoryview) -> None:
+        """Keep a piece of an object to be."""
+        await self._gate.go(
+            f"stage {name}",
+            lambda: self._objects.stage(name, block_id, data),
+            is_write=True,
+            is_noticed=False,
+        )
+
+    async def staged(self, name: str) -> list[Block]:
+        """List the staged pieces."""
+        return await self._gate.go(f"staged {name}", lambda: self._objects.staged(name))
+
+    async def commit(
+        self, name: str, block_ids: Sequence[str], metadata: Mapping[str, str]
+    ) -> None:
+        """Make an object out of pieces."""
+        await self._gate.go(
+            f"make {name}", lambda: self._objects.commit(name, block_ids, metadata), is_write=True
+        )
+
+    async def put(self, name: str, data: bytes, metadata: Mapping[str, str]) -> None:
+        """Make a small object."""
+        await self._gate.go(
+            f"put {name}", lambda: self._objects.put(name, data, metadata), is_write=True
+        )
+
+    async def facts(self, name: str) -> Facts | None:
+        """Tell an object's size and metadata."""
+        return await self._gate.go(f"facts {name}", lambda: self._objects.facts(name))
+
+    async def read(
+        self, name: str, start: int = 0, length: int | None = None
+    ) -> AsyncGenerator[bytes]:
+        """Read all at once: small as it is, it is one call."""
+
+        async def read() -> list[bytes]:
+            return [piece async for piece in self._objects.read(name, start, length)]
+
+        for piece in await self._gate.go(f"read {name}", read):
+            yield piece
+
+    async def delete(self, name: str) -> bool:
+        """Remove an object."""
+        return await self._gate.go(
+            f"remove {name}", lambda: self._objects.delete(name), is_write=True
+        )
+
+    async def url(self, name: str, seconds: int) -> str:
+        """Sign an address."""
+        return await self._objects.url(name, seconds)
+
+
+class GatedMessages:
+    """Messages behind a gate."""
+
+    def __init__(self, messages: Messages, gate: Gate) -> None:
+        self._messages, self._gate = messages, gate
+
+    async def prepare(self, queues: Sequence[str]) -> None:
+        """Make the queues."""
+        await self._messages.prepare(queues)
+
+    async def send(self, queue: str, body: str, delay_seconds: int = 0) -> None:
+        """Put a text on a queue."""
+        await self._gate.go(
+            f"send to {queue}",
+            lambda: self._messages.send(queue, body, delay_seconds),
+            is_write=True,
+            is_noticed=False,
+        )

@@ -1,0 +1,128 @@
+"""Promises of design.md, part 2, that hold at every moment, whoever is in the midst of what."""
+
+import functools
+from collections.abc import Iterator, Mapping
+from typing import cast
+
+from shared.model.descriptor import Descriptor
+from shared.model.digest import Digest
+from shared.model.manifest import Manifest, read_manifest
+from shared.model.names import RepositoryName
+from shared.storage import keys
+from shared.storage.ports import Row
+from shared.storage.records import row_body
+from tests.simulation.world import World
+
+read = functools.cache(read_manifest)
+
+
+@functools.cache
+def _is(data: bytes, digest: Digest) -> bool:
+    return Digest.of(data, digest.algorithm) == digest
+
+
+def broken(world: World, *, is_sparse: bool) -> Iterator[str]:
+    """Tell what does not hold."""
+    for repository, rows in world.repositories():
+        for key, row in rows.items():
+            kind = key.partition("|")[0]
+            if kind == "tag" and f"manifest|{row.values['digest']}" not in rows:
+                yield f"{repository}: {key} points to no manifest"
+            elif kind == "manifest":
+                yield from _manifest(world, repository, rows, row, is_sparse=is_sparse)
+            elif kind == "blob":
+                yield from _link(world, repository, row)
+    for digest, rows in world.digests():
+        yield from _holdings(world, digest, rows)
+
+
+def _manifest(
+    world: World,
+    repository: RepositoryName,
+    rows: Mapping[str, Row],
+    row: Row,
+    *,
+    is_sparse: bool,
+) -> Iterator[str]:
+    manifest = _read(world, row)
+    if manifest is None:
+        yield f"{repository}: {row.key} has not its bytes"
+        return
+    needed = [keys.REPOSITORY]
+    needed += [keys.edge(each.digest, manifest.digest) for each in _targets(manifest)]
+    if not is_sparse:
+        needed += [keys.blob(blob.digest) for blob in manifest.blobs if not blob.is_foreign]
+    if manifest.subject:
+        needed.append(keys.referrer(manifest.subject.digest, manifest.digest))
+    for key in needed:
+        if key not in rows:
+            yield f"{repository}: {row.key} is there without {key}"
+
+
+def _targets(manifest: Manifest) -> tuple[Descriptor, ...]:
+    return (*manifest.blobs, *manifest.children)
+
+
+def _read(world: World, row: Row) -> Manifest | None:
+    digest = Digest.parse(keys.last_part(row.key))
+    body = row_body(row)
+    if body is None:
+        kept = world.objects_now().get(cast("str", row.values["object"]))
+        body = kept.data if kept else b""
+    media_type = cast("str", row.values["media_type"])
+    return read(body, media_type) if _is(body, digest) else None
+
+
+def _link(world: World, repository: RepositoryName, row: Row) -> Iterator[str]:
+    digest = Digest.parse(keys.last_part(row.key))
+    rows = world.holders(digest)
+    content = rows.get(keys.CONTENT)
+    if content is None or content.values["object"] != row.values["object"]:
+        yield f"{repository}: the link to {digest} names an object that is not its content"
+    if keys.holder(repository) not in rows:
+        yield f"{repository} shows {digest} and is not among its holders"
+
+
+def _holdings(world: World, digest: Digest, rows: Mapping[str, Row]) -> Iterator[str]:
+    content = rows.get(keys.CONTENT)
+    holders = [key for key in rows if key.startswith("repo|")]
+    if content is None:
+        if holders:
+            yield f"{digest} has holders and no content"
+        return
+    name = str(content.values["object"])
+    kept = world.objects_now().get(name)
+    if kept is None or not _is(kept.data, digest):
+        yield f"{digest} has not its bytes"
+    if not holders:
+        yield f"{digest} has content and no holder"
+    if keys.sound(name) not in rows or keys.gone(name) in rows:
+        yield f"{digest} has content that is not sound"
+
+
+def left(world: World) -> Iterator[str]:
+    """Tell what is left that nobody needs, after all that is unused was collected."""
+    wanted: set[str] = set()
+    for repository, rows in world.repositories():
+        wanted |= {str(row.values["object"]) for row in rows.values() if "object" in row.values}
+        yield from _left_in(repository, rows)
+    for digest, rows in world.digests():
+        for key in rows:
+            if key.startswith("gone|"):
+                yield f"{digest}: {key} is not forgotten"
+            if key.startswith("repo|"):
+                repository = keys.decode_repository(keys.last_part(key))
+                if keys.blob(digest) not in world.contents(repository):
+                    yield f"{repository} is among the holders of {digest} without a link"
+    for name in world.objects_now().keys() - wanted:
+        yield f"object {name} is not used and is not removed"
+
+
+def _left_in(repository: RepositoryName, rows: Mapping[str, Row]) -> Iterator[str]:
+    used = {key.split("|")[1] for key in rows if key.startswith("edge|")}
+    for key in rows:
+        last = keys.last_part(key)
+        if key.startswith("blob|") and last not in used:
+            yield f"{repository}: {key} is not used and is not collected"
+        if key.startswith("referrer|") and f"manifest|{last}" not in rows:
+            yield f"{repository}: {key} has no manifest"

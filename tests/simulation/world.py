@@ -1,0 +1,174 @@
+"""A world: the stores of a registry in memory, a clock, and the processes that work on them."""
+
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Self
+
+from shared.model.digest import Digest
+from shared.model.names import RepositoryName
+from shared.model.upload import Seal
+from shared.services.blobs import Blobs
+from shared.services.garbage import Garbage
+from shared.services.manifests import Manifests
+from shared.services.pushes import Pushes
+from shared.services.repositories import Repositories
+from shared.services.staging import Staging
+from shared.services.uploads import Uploads
+from shared.storage import keys
+from shared.storage.bodies import Bodies
+from shared.storage.memory import MemoryMessages, MemoryObjects, MemoryRows, _Container, _Object
+from shared.storage.ports import Change, Messages, Objects, Row, Rows
+from shared.storage.stores import Stores
+from tests.simulation.gates import Gate, GatedMessages, GatedObjects, GatedRows
+from tests.support.clock import Clock
+
+GENERATION = "g" * 32
+GRACE = timedelta(hours=10)
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class NumberedRows(MemoryRows):
+    """Rows whose ETags count the writes of their partition, not those of the world.
+
+    So two writes to different partitions lead to the same state in either order.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._writes: dict[tuple[str, str], int] = {}
+        self.marks: dict[tuple[str, str], int] = {}
+
+    async def commit(self, table: str, partition: str, changes: Sequence[Change]) -> None:
+        """Make all changes, or none."""
+        place = table, partition
+        self._versions = count(self._writes.get(place, 0) + 1)
+        await super().commit(table, partition, changes)
+        self._writes[place] = self._writes.get(place, 0) + len(changes)
+        group = self._tables[table][partition].values()
+        self.marks[place] = hash(frozenset(map(repr, group)))
+
+    def copy(self) -> Self:
+        """Give another store with the same rows."""
+        other = type(self)()
+        other._tables = {
+            table: {name: dict(rows) for name, rows in groups.items()}
+            for table, groups in self._tables.items()
+        }
+        other._writes, other.marks = dict(self._writes), dict(self.marks)
+        return other
+
+
+class World:
+    """All there is. `now` moves only when told to."""
+
+    def __init__(self) -> None:
+        self.rows = NumberedRows()
+        self.objects = MemoryObjects()
+        self.messages = MemoryMessages()
+        self.clock = Clock(START)
+        at_once(self.rows.prepare(keys.TABLES))
+        at_once(self.objects.prepare())
+        at_once(self.messages.prepare(keys.QUEUES))
+
+    def copy(self) -> Self:
+        """Give another world that looks the same."""
+        other = type(self)()
+        other.rows = self.rows.copy()
+        kept = self.kept
+        other.objects._container = _Container(
+            dict(kept.objects), {name: dict(blocks) for name, blocks in kept.staged.items()}
+        )
+        other.clock.now = self.clock.now
+        return other
+
+    @property
+    def kept(self) -> _Container:
+        """The objects and the staged blocks."""
+        assert self.objects._container
+        return self.objects._container
+
+    def signature(self) -> object:
+        """Tell two worlds apart."""
+        kept = self.kept
+        staged = tuple((name, *blocks) for name, blocks in sorted(kept.staged.items()))
+        return (
+            tuple(sorted(self.rows.marks.items())),
+            tuple(sorted(kept.objects)),
+            staged,
+            self.clock.now,
+        )
+
+    def process(self, number: int, gate: Gate | None = None) -> "Process":
+        """Start a process, behind a gate or not."""
+        if gate is None:
+            return Process(self, number, self.rows, self.objects, self.messages)
+        rows, objects = GatedRows(self.rows, gate), GatedObjects(self.objects, gate)
+        process = Process(self, number, rows, objects, GatedMessages(self.messages, gate))
+        process.gate = gate
+        return process
+
+    def objects_now(self) -> Mapping[str, _Object]:
+        """Give the objects by name."""
+        return self.kept.objects
+
+    def repositories(self) -> Iterator[tuple[RepositoryName, Mapping[str, Row]]]:
+        """Give each repository's rows."""
+        for partition, rows in self.rows._tables[keys.CONTENTS].items():
+            yield keys.decode_repository(partition.partition("|")[2]), rows
+
+    def digests(self) -> Iterator[tuple[Digest, Mapping[str, Row]]]:
+        """Give the rows of each blob's digest."""
+        for partition, rows in self.rows._tables[keys.BLOBS].items():
+            yield Digest.parse(partition.partition("|")[2]), rows
+
+    def contents(self, repository: RepositoryName) -> Mapping[str, Row]:
+        """Give a repository's rows."""
+        partition = keys.contents_partition(GENERATION, repository)
+        return self.rows._tables[keys.CONTENTS].get(partition, {})
+
+    def holders(self, digest: Digest) -> Mapping[str, Row]:
+        """Give the rows of a blob's digest."""
+        return self.rows._tables[keys.BLOBS].get(keys.blob_partition(GENERATION, digest), {})
+
+    def listed(self) -> set[RepositoryName]:
+        """Give the names in the catalog."""
+        names = self.rows._tables[keys.REPOSITORIES].get(GENERATION, {})
+        return {keys.decode_repository(name) for name in names}
+
+
+class Process:
+    """The services of one process, with its own expectations of what is there."""
+
+    def __init__(
+        self, world: World, number: int, rows: Rows, objects: Objects, messages: Messages
+    ) -> None:
+        numbers = count(1)
+        self.gate: Gate | None = None
+        self.world = world
+        self.stores = Stores.over(
+            rows,
+            objects,
+            messages,
+            GENERATION,
+            bodies=Bodies(100_000),
+            clock=world.clock,
+            new_id=lambda: f"{number:08x}{next(numbers):08x}{0:016x}",
+        )
+        self.pushes = Pushes(self.stores, is_sparse_allowed=False)
+        self.sparse_pushes = Pushes(self.stores, is_sparse_allowed=True)
+        self.manifests = Manifests(self.stores)
+        self.blobs = Blobs(self.stores, GRACE, 60)
+        self.uploads = Uploads(self.stores, Staging(objects), Seal(b"a key"), timedelta(days=7))
+        self.repositories = Repositories(self.stores)
+        self.garbage = Garbage(self.stores, GRACE)
+
+
+def at_once[T](work: Coroutine[object, object, T]) -> T:
+    """Run a coroutine that has nothing to wait for."""
+    try:
+        work.send(None)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    raise AssertionError("it waits for something")
