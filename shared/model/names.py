@@ -18,6 +18,7 @@ NAME_LENGTH = 256
 
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _NAME = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*", re.ASCII)
+_REFERRERS_TAG = re.compile(r"sha(?:256|512)-[0-9a-f]{64}", re.ASCII)
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}", re.ASCII)
 
 
@@ -38,6 +39,14 @@ def parse_tag(text: str) -> Tag:
             f"{text[:200]!r} is not a tag: up to 128 letters, digits, _ . -, the first not . or -"
         )
     return Tag(text)
+
+
+def is_referrers_tag(tag: Tag) -> bool:
+    """Tell a tag under which clients that do not know the referrers API keep a list of their own.
+
+    Distribution specification, referrers tag schema: the subject's digest, cut to 64 digits.
+    """
+    return _REFERRERS_TAG.fullmatch(tag) is not None
 
 
 def parse_reference(text: str) -> Reference:

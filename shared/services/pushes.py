@@ -32,9 +32,10 @@ from enum import Enum, auto
 
 from shared.errors import ManifestBlobUnknown, PreconditionFailed, Unavailable
 from shared.events import ManifestPushed
+from shared.model import media_types
 from shared.model.digest import Digest
 from shared.model.manifest import Manifest
-from shared.model.names import RepositoryName, Tag
+from shared.model.names import RepositoryName, Tag, is_referrers_tag
 from shared.storage import keys
 from shared.storage.hints import Hints
 from shared.storage.origins import origin
@@ -170,6 +171,11 @@ class _Attempt:
             key = keys.referrer(self.manifest.subject.digest, self.manifest.digest)
             yield Put(key, referrer_values(self.manifest))
 
+    def is_list_of_referrers(self) -> bool:
+        """Tell a list that a client keeps itself: it may name referrers that are gone meanwhile."""
+        is_index = self.manifest.media_type in media_types.INDEXES
+        return is_index and bool(self.tags) and all(map(is_referrers_tag, self.tags))
+
     def events(self) -> list[ManifestPushed]:
         """Give an event for each tag, or one without a tag."""
         return [
@@ -297,7 +303,7 @@ class Pushes:
             {blob.digest for blob in manifest.blobs if not blob.is_foreign},
             {child.digest for child in manifest.children},
         )
-        if missing and not self._is_sparse_allowed:
+        if missing and not self._is_sparse_allowed and not attempt.is_list_of_referrers():
             raise ManifestBlobUnknown([str(digest) for digest in missing])
         attempt.absent = set(missing)
 
