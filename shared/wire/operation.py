@@ -18,6 +18,9 @@ type Handler = Callable[..., Awaitable[Response]]
 
 _log = logging.getLogger(__name__)
 
+_BREAKS = dict.fromkeys((*range(32), 127, 133, 8232, 8233))
+"""What would begin another line of the log."""
+
 _CORRELATION = "X-Ms-Correlation-Request-Id"
 _EXPOSED = ("Docker-Content-Digest", "WWW-Authenticate", "Link", _CORRELATION)
 
@@ -50,7 +53,7 @@ def operation(handler: Handler) -> Handler:
         _log.info(
             "%s %s %s %.1f ms %s",
             handler.__name__,
-            _request(args, kwargs).url.path,
+            _request(args, kwargs).scope["path"].translate(_BREAKS),
             answer.status_code,
             (time.perf_counter() - started) * 1_000,
             correlation,

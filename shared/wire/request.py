@@ -99,7 +99,7 @@ def credentials(request: Request) -> Credentials:
     return Credentials(
         authorization=request.headers.get("authorization", ""),
         host=host(request),
-        scheme=request.url.scheme,
+        scheme=request.scope["scheme"],  # `url` raises where the query is not UTF-8
     )
 
 
