@@ -1,5 +1,6 @@
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 
@@ -34,6 +35,13 @@ async def store(memory: Memory, **values: str | bytes) -> None:
     await memory.prepare()
     row = Put(NAME, {**registry_row().values, **values})
     await memory.rows.commit(keys.REGISTRIES, keys.REGISTRY_PARTITION, [row])
+
+
+def test_time_is_in_utc_and_ids_are_never_the_same() -> None:
+    assert bootstrap.now().utcoffset() == timedelta()
+    ids = {bootstrap.new_id() for _ in range(100)}
+    assert len(ids) == 100
+    assert all(len(bytes.fromhex(each)) == 16 for each in ids)
 
 
 async def test_the_first_request_makes_the_stores_and_the_registry(

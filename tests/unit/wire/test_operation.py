@@ -8,6 +8,7 @@ from starlette.responses import Response
 from shared.errors import RangeInvalid, TagInvalid
 from shared.storage import ports
 from shared.wire.operation import operation
+from shared.wire.request import credentials
 from tests.unit.wire.conftest import request
 
 
@@ -72,10 +73,17 @@ async def test_a_line_of_the_log_names_the_operation_and_no_secret(
     assert "token" not in line
 
 
+async def test_a_query_that_is_not_utf_8_gets_an_answer() -> None:
+    asked = request()
+    asked.scope["query_string"] = b"\x80"
+    assert (await answer_to(TagInvalid(), asked)).status_code == 400
+    assert credentials(asked).scheme == "https"
+
+
 async def test_a_path_cannot_forge_a_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
-        await answer_to(Response(), request(path="/v2/a\r\nupload_start /v2/b 201"))
-    assert all(not set("\r\n") & set(message) for message in caplog.messages)
+        await answer_to(Response(), request(path="/v2/a\r\nupload_start\u2028 /v2/b 201"))
+    assert all(len(message.splitlines()) == 1 for message in caplog.messages)
 
 
 MISPLACED = [
