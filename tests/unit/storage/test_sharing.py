@@ -170,3 +170,20 @@ async def test_nothing_is_kept_once_all_are_answered(slow: SlowRows) -> None:
     await asyncio.gather(*reads)
 
     assert rows._lines == {}
+
+
+async def test_a_read_that_is_cut_off_leaves_the_line_to_the_next(slow: SlowRows) -> None:
+    rows = SharedRows(slow)
+    await write(rows, 1)
+    first = ask(rows)
+    await settle()
+    (line,) = rows._lines.values()
+    line.running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    await settle()
+    assert rows._lines == {}
+    second = ask(rows)
+    await settle()
+    slow.gates[-1].set()
+    assert await value(second) == 1
