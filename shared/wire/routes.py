@@ -45,7 +45,7 @@ FALLBACK = "v2/{*path}"
 TOKEN = "oauth2/token"  # noqa: S105 - a path
 
 MANIFEST = _under_v2("^.+/manifests/[^/]+$", "(?P<name>.+)/manifests/(?P<rest>[^/]+)")
-BLOB = _under_v2("^.+/blobs/[^/]+:[^/]+$", "(?P<name>.+)/blobs/(?P<rest>[^/]+)")
+BLOB = _under_v2("^.+/blobs/[^/]+$", "(?P<name>.+)/blobs/(?P<rest>[^/]+)")
 UPLOADS = _under_v2("^.+/blobs/uploads/?$", "(?P<name>.+)/blobs/uploads/?")
 UPLOAD = _under_v2("^.+/blobs/uploads/[^/]+$", "(?P<name>.+)/blobs/uploads/(?P<rest>[^/]+)")
 TAGS = _under_v2("^.+/tags/list$", "(?P<name>.+)/tags/list")

@@ -29,6 +29,8 @@ ERRORS = [
     ("GET", f"/v2/a/manifests/{'x' * 129}", {}, 400, "TAG_INVALID"),
     ("GET", "/v2/a/manifests/sha256:x", {}, 400, "DIGEST_INVALID"),
     ("GET", "/v2/a/blobs/sha256:x", {}, 400, "DIGEST_INVALID"),
+    ("GET", "/v2/a/blobs/no-digest", {}, 400, "DIGEST_INVALID"),
+    ("DELETE", "/v2/a/blobs/uploads", {}, 400, "DIGEST_INVALID"),
     ("GET", "/v2/a/blobs/md5:d41d8cd98f00b204e9800998ecf8427e", {}, 400, "DIGEST_INVALID"),
     ("GET", "/v2/a/referrers/latest", {}, 400, "DIGEST_INVALID"),
     ("PUT", "/v2/a/manifests/latest", {"content": b"{"}, 400, "MANIFEST_INVALID"),
