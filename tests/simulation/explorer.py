@@ -14,11 +14,12 @@ from itertools import count
 
 from shared.errors import RegistryError
 from shared.model.digest import Digest
+from shared.model.names import RepositoryName
 from shared.storage import keys
 from shared.storage.ports import Unavailable
 from tests.simulation import promises
 from tests.simulation.gates import FAULTS, Gate, Way
-from tests.simulation.operations import Operation, Pause, Retire
+from tests.simulation.operations import Operation
 from tests.simulation.world import GRACE, Process, World
 
 _REPEATER = 0x100
@@ -256,8 +257,8 @@ class Run:
             raise self._broken(fault)
 
     def _repeat(self, deed: Deed, number: int) -> None:
-        operation = deed.operation
-        if isinstance(operation, Pause):
+        operation = deed.operation.again()
+        if operation is None:
             return
         self.calls += 1
         again = Deed(operation, started=self.calls)
@@ -271,18 +272,25 @@ class Run:
 
     def _collect(self, number: int) -> None:
         process = self.world.process(number)
-        for repository, rows in [*self.world.repositories()]:
-            digests = [keys.last_part(key) for key in rows if key.startswith("blob|")]
-            digests += [
-                str(digest)
-                for digest, group in self.world.digests()
-                if keys.holder(repository) in group or any(key.startswith("gone|") for key in group)
-            ]
-            for digest in digests:
-                self.loop.complete(process.garbage.collect(repository, Digest.parse(digest)))
-            self.loop.complete(Retire(repository).run(process))
+        for repository, digest in self._collectable():
+            self.loop.complete(process.garbage.collect(repository, digest))
         for name in [*self.world.objects_now()]:
             self.loop.complete(process.garbage.collect_object(name))
+
+    def _collectable(self) -> list[tuple[RepositoryName, Digest]]:
+        links = [
+            (repository, Digest.parse(keys.last_part(key)))
+            for repository, rows in self.world.repositories()
+            for key in rows
+            if key.startswith("blob|")
+        ]
+        held = [
+            (keys.decode_repository(keys.last_part(key)), digest)
+            for digest, rows in self.world.digests()
+            for key in rows
+            if key.startswith(("repo|", "gone|"))
+        ]
+        return list(dict.fromkeys([*links, *held]))
 
     def close(self) -> None:
         """End what still waits."""

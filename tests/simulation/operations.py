@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import ClassVar
 
@@ -50,6 +50,10 @@ class Operation(ABC):
         """Tell whether it may bring a blob's link."""
         return False
 
+    def again(self) -> "Operation | None":
+        """Give what is done once this has failed."""
+        return self
+
 
 def _has_event(world: World, repository: RepositoryName, event: str, **fields: str) -> bool:
     return any(
@@ -93,6 +97,10 @@ class Push(Operation):
             for hint in (None, self.digest, self.tag):
                 pushes._hints.add((self.repository, hint) if hint else self.repository)
         await pushes.put(self.repository, self.manifest, [self.tag], by="me")
+
+    def again(self) -> Operation:
+        """Give the same for a process that has never pushed here."""
+        return replace(self, is_warm=False)
 
     def broken(self, world: World, others: Others, since: datetime) -> Iterable[str]:
         """It can be pulled by tag and digest, it is in the catalog, its event is kept."""
@@ -306,6 +314,9 @@ class Pause(Operation):
 
         assert process.gate
         await process.gate.go("pause", move)
+
+    def again(self) -> None:
+        """Wait no longer."""
 
 
 async def _nothing() -> AsyncIterator[bytes]:

@@ -26,7 +26,7 @@ def broken(world: World, *, is_sparse: bool) -> Iterator[str]:
     for repository, rows in world.repositories():
         for key, row in rows.items():
             kind = key.partition("|")[0]
-            if kind == "tag" and f"manifest|{row.values['digest']}" not in rows:
+            if kind == "tag" and _manifest_of(row) not in rows:
                 yield f"{repository}: {key} points to no manifest"
             elif kind == "manifest":
                 yield from _manifest(world, repository, rows, row, is_sparse=is_sparse)
@@ -34,6 +34,10 @@ def broken(world: World, *, is_sparse: bool) -> Iterator[str]:
                 yield from _link(world, repository, row)
     for digest, rows in world.digests():
         yield from _holdings(world, digest, rows)
+
+
+def _manifest_of(tag: Row) -> str:
+    return keys.manifest(Digest.parse(cast("str", tag.values["digest"])))
 
 
 def _manifest(

@@ -114,102 +114,87 @@ class Past:
         return Scenario(self.world, processes, is_sparse=is_sparse)
 
 
-def _garbage() -> Mapping[str, Scenario]:
-    collect = [Collect(A, digest(X))]
-    old = Past().held(A, X).ago()
-    used = Past().held(A, X, Y).did(Push(A, image(X, Y))).ago()
-    both = Past().held(A, X).held(B, X).ago()
-    near = Past().held(A, X).ago(GRACE * 0.49)
-    fresh = Past().held(A, X)
-    return {
-        "a push of an old blob and the collector": old.meets([Push(A, image(X))], collect),
-        "a push after HEAD": old.meets([Head(A, digest(X)), Push(A, image(X))], collect),
-        "a push after HEAD or upload": old.meets([old.ensure(A, X), Push(A, image(X))], collect),
-        "a push long after HEAD": old.meets(
-            [Head(A, digest(X)), Pause(A), Push(A, image(X))], collect
-        ),
-        "a push long after HEAD of a blob seen lately": near.meets(
-            [Head(A, digest(X)), Pause(A), Push(A, image(X))], collect
-        ),
-        "a push long after an upload": fresh.meets(
-            [fresh.put(A, Y), Pause(A), Push(A, image(X, Y))], [Collect(A, digest(Y))]
-        ),
-        "two uploads": old.meets([old.put(A, X)], [old.put(B, X)], collect),
-        "an upload and two collectors": old.meets([old.put(A, X)], collect, collect),
-        "a mount": old.meets([Mount(B, digest(X), A)], collect),
-        "a mount and an upload": old.meets([Mount(B, digest(X), A)], [old.put(C, X)], collect),
-        "a mount of what is deleted and uploaded again": old.meets(
-            [Mount(B, digest(X), A)],
-            [DeleteBlob(A, digest(X)), *collect],
-            [old.put(A, X)],
-        ),
-        "two holders": both.meets(collect, [Collect(B, digest(X))]),
-        "two holders and a mount": both.meets(
-            collect, [Collect(B, digest(X))], [Mount(C, digest(X), B)]
-        ),
-        "two holders and an upload": both.meets(collect, [Collect(B, digest(X))], [both.put(C, X)]),
-        "a deletion": used.meets([Delete(A, image(X, Y).digest)], collect),
-        "a deletion and a push of the same": used.meets(
-            [Delete(A, image(X, Y).digest), *collect], [Push(A, image(X, Y))]
-        ),
-        "a deletion of a blob": old.meets([DeleteBlob(A, digest(X))], collect, [old.put(A, X)]),
-        "a deletion of a blob and a push": old.meets(
-            [DeleteBlob(A, digest(X))], [Push(A, image(X))]
-        ),
-        "a sparse push": old.meets(
-            [Push(A, image(X, Y), is_sparse=True)], [old.put(A, Y)], collect, is_sparse=True
-        ),
-    }
+OLD = Past().held(A, X).ago()
+NEAR = Past().held(A, X).ago(GRACE * 0.49)
+FRESH = Past().held(A, X)
+BOTH = Past().held(A, X).held(B, X).ago()
+USED = Past().held(A, X, Y).did(Push(A, image(X, Y))).ago()
+BLOBS = Past().held(A, X, Y)
+ONE, TWO = image(X), image(X, Y)
+THERE = Past().held(A, X, Y).did(Push(A, ONE))
+TAGGED = Past().held(A, X, Y).did(Push(A, ONE), Push(A, ONE, V1))
+EMPTY = Past().held(A, X, Y).did(Push(A, ONE), Delete(A, ONE.digest))
+ABOUT = image(Y, subject=ONE)
 
+COLLECT = [Collect(A, digest(X))]
+COLLECT_B = [Collect(B, digest(X))]
+MOUNT = [Mount(B, digest(X), A)]
+HEAD_AND_PUSH = [Head(A, digest(X)), Pause(A), Push(A, ONE)]
+DELETE = [Delete(A, ONE.digest)]
+LEAVE = [*DELETE, Retire(A)]
+SESSION = [PutBlob(A, digest(Z), BLOBS.upload(Z))]
 
-def _pushes() -> Mapping[str, Scenario]:
-    one, two = image(X), image(X, Y)
-    there = Past().held(A, X, Y)
-    tagged = Past().held(A, X, Y).did(Push(A, one), Push(A, one, V1))
-    session = there.upload(Z)
-    put = PutBlob(A, digest(Z), session)
-    child = Past().held(A, X, Y).did(Push(A, one))
-    family = index(one)
-    about = image(Y, subject=one)
-    return {
-        "two pushes of a tag": there.meets([Push(A, one)], [Push(A, two)]),
-        "two pushes of a tag that is there": tagged.meets(
-            [Push(A, one, is_warm=True)], [Push(A, two)]
-        ),
-        "two pushes of one manifest": there.meets([Push(A, one)], [Push(A, one)]),
-        "three pushes": there.meets([Push(A, one)], [Push(A, two)], [Push(A, one, V1)]),
-        "a push and a deletion": tagged.meets([Push(A, one, Tag("v2"))], [Delete(A, one.digest)]),
-        "a warm push and a deletion": tagged.meets(
-            [Push(A, one, is_warm=True)], [Delete(A, one.digest)]
-        ),
-        "a push of another, and a deletion": tagged.meets([Push(A, two)], [Delete(A, one.digest)]),
-        "a push, a deletion and an untagging": tagged.meets(
-            [Push(A, two)], [Delete(A, one.digest)], [Untag(A, V1)]
-        ),
-        "two deletions": tagged.meets([Delete(A, one.digest)], [Delete(A, one.digest)]),
-        "one session finished twice": there.meets([put], [put], [Push(A, image(X, Z))]),
-        "an index and a push of its child": child.meets([Push(A, family, V1)], [Push(A, one)]),
-        "a referrer comes and goes": child.meets(
-            [Push(A, about, V1), Delete(A, about.digest)], [Push(A, about, V1)]
-        ),
-    }
+PAIRS: Mapping[str, Scenario] = {
+    "a push of an old blob": OLD.meets([Push(A, ONE)], COLLECT),
+    "a push after HEAD": OLD.meets([Head(A, digest(X)), Push(A, ONE)], COLLECT),
+    "a push after HEAD or upload": OLD.meets([OLD.ensure(A, X), Push(A, ONE)], COLLECT),
+    "a push long after HEAD": OLD.meets(HEAD_AND_PUSH, COLLECT),
+    "a push long after HEAD of a blob seen lately": NEAR.meets(HEAD_AND_PUSH, COLLECT),
+    "a push long after an upload": FRESH.meets(
+        [FRESH.put(A, Y), Pause(A), Push(A, TWO)], [Collect(A, digest(Y))]
+    ),
+    "an upload": OLD.meets([OLD.put(A, X)], COLLECT),
+    "an upload elsewhere": OLD.meets([OLD.put(B, X)], COLLECT),
+    "a mount": OLD.meets(MOUNT, COLLECT),
+    "two holders": BOTH.meets(COLLECT, COLLECT_B),
+    "two collectors": OLD.meets(COLLECT, COLLECT),
+    "a deletion": USED.meets([Delete(A, TWO.digest)], COLLECT),
+    "a deletion and a push of the same": USED.meets(
+        [Delete(A, TWO.digest), *COLLECT], [Push(A, TWO)]
+    ),
+    "a deletion of a blob and a push": OLD.meets([DeleteBlob(A, digest(X))], [Push(A, ONE)]),
+    "two pushes of a tag": BLOBS.meets([Push(A, ONE)], [Push(A, TWO)]),
+    "two pushes of a tag that is there": TAGGED.meets([Push(A, ONE, is_warm=True)], [Push(A, TWO)]),
+    "two pushes of one manifest": BLOBS.meets([Push(A, ONE)], [Push(A, ONE)]),
+    "a push and a deletion": TAGGED.meets([Push(A, ONE, Tag("v2"))], DELETE),
+    "a warm push and a deletion": TAGGED.meets([Push(A, ONE, is_warm=True)], DELETE),
+    "a push of another, and a deletion": TAGGED.meets([Push(A, TWO)], DELETE),
+    "two deletions": TAGGED.meets(DELETE, DELETE),
+    "an index and a push of its child": THERE.meets([Push(A, index(ONE), V1)], [Push(A, ONE)]),
+    "a referrer comes and goes": THERE.meets(
+        [Push(A, ABOUT, V1), Delete(A, ABOUT.digest)], [Push(A, ABOUT, V1)]
+    ),
+    "retiring what never was": BLOBS.meets([Push(A, ONE)], [Retire(A)]),
+    "retiring what is empty": EMPTY.meets([Push(A, TWO)], [Retire(A)]),
+    "retiring, and a warm push": EMPTY.meets([Push(A, TWO, is_warm=True)], [Retire(A)]),
+    "the last manifest goes and another comes": THERE.meets(LEAVE, [Push(A, TWO)]),
+    "the last manifest goes and comes back": THERE.meets(LEAVE, [Push(A, ONE, is_warm=True)]),
+}
+"""Two meet. Where only one is named, the other is the collector."""
 
+CROWDS: Mapping[str, Scenario] = {
+    "a deletion of a blob, and an upload": OLD.meets(
+        [DeleteBlob(A, digest(X))], COLLECT, [OLD.put(A, X)]
+    ),
+    "a sparse push": OLD.meets(
+        [Push(A, TWO, is_sparse=True)], [OLD.put(A, Y)], COLLECT, is_sparse=True
+    ),
+    "two holders and a mount": BOTH.meets(COLLECT, COLLECT_B, [Mount(C, digest(X), B)]),
+    "three pushes": BLOBS.meets([Push(A, ONE)], [Push(A, TWO)], [Push(A, ONE, V1)]),
+    "a push, a deletion and an untagging": TAGGED.meets([Push(A, TWO)], DELETE, [Untag(A, V1)]),
+    "one session finished twice": BLOBS.meets(SESSION, SESSION, [Push(A, image(X, Z))]),
+    "retiring twice": EMPTY.meets([Push(A, TWO)], [Retire(A)], [Retire(A)]),
+}
+"""Three meet."""
 
-def _catalog() -> Mapping[str, Scenario]:
-    one, two = image(X), image(X, Y)
-    there = Past().held(A, X, Y)
-    tagged = Past().held(A, X, Y).did(Push(A, one))
-    empty = Past().held(A, X, Y).did(Push(A, one), Delete(A, one.digest))
-    gone: list[Operation] = [Delete(A, one.digest), Retire(A)]
-    return {
-        "retiring what never was": there.meets([Push(A, one)], [Retire(A)]),
-        "retiring what is empty": empty.meets([Push(A, two)], [Retire(A)]),
-        "a warm push and retiring": empty.meets([Push(A, two, is_warm=True)], [Retire(A)]),
-        "retiring twice": empty.meets([Push(A, two)], [Retire(A)], [Retire(A)]),
-        "the last manifest goes and another comes": tagged.meets(gone, [Push(A, two)]),
-        "a warm push comes instead": tagged.meets(gone, [Push(A, one, is_warm=True)]),
-        "two come instead": tagged.meets(gone, [Push(A, two)], [Push(A, one, V1)]),
-    }
-
-
-SMALL = {**_garbage(), **_pushes(), **_catalog()}
+LARGE_CROWDS: Mapping[str, Scenario] = {
+    "two uploads": OLD.meets([OLD.put(A, X)], [OLD.put(B, X)], COLLECT),
+    "an upload and two collectors": OLD.meets([OLD.put(A, X)], COLLECT, COLLECT),
+    "a mount and an upload": OLD.meets(MOUNT, [OLD.put(C, X)], COLLECT),
+    "a mount of what is deleted and uploaded again": OLD.meets(
+        MOUNT, [DeleteBlob(A, digest(X)), *COLLECT], [OLD.put(A, X)]
+    ),
+    "two holders and an upload": BOTH.meets(COLLECT, COLLECT_B, [BOTH.put(C, X)]),
+    "the last manifest goes and two come": THERE.meets(LEAVE, [Push(A, TWO)], [Push(A, ONE, V1)]),
+}
+"""Three meet, in so many ways that only those without a crash are tried."""
