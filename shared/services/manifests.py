@@ -43,6 +43,9 @@ _TRIES = 8
 _EDGES = 18
 """What a push certainly writes in one transaction with its manifest and as many tags as it may."""
 
+_ROOM = MOST_CHANGES - _EDGES - 1
+"""What else may go with the manifest, so that its row as a referrer and those edges do for sure."""
+
 _TAGS = 100_000
 
 
@@ -123,7 +126,7 @@ class Manifests:
         last: list[Change] = [Delete(keys.manifest(manifest.digest), record.etag), *outbox]
         leavings = await self._leavings(repository, manifest, record)
         try:
-            while len(steps) + len(last) >= MOST_CHANGES:  # leaves room for the referrer's row
+            while len(steps) + len(last) > _ROOM:
                 await self._contents.commit(repository, steps[:MOST_CHANGES])
                 steps = steps[MOST_CHANGES:]
             await self._commit(repository, [*steps, *last], leavings)
