@@ -9,6 +9,7 @@ from typing import ClassVar
 from shared.errors import (
     BlobUnknown,
     BlobUploadUnknown,
+    DigestInvalid,
     ManifestBlobUnknown,
     ManifestUnknown,
     RegistryError,
@@ -210,7 +211,7 @@ class PutBlob(_Shown):
     """Finish an upload, all of whose parts are staged."""
 
     upload: Upload
-    refusals = (BlobUploadUnknown,)
+    refusals = (BlobUploadUnknown, DigestInvalid)
 
     async def run(self, process: Process) -> None:
         """Finish it."""

@@ -1,15 +1,19 @@
 """Scenarios: who meets whom, and what they find."""
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Self
+
+import pytest
 
 from shared.model.digest import Digest
 from shared.model.manifest import Manifest, read_manifest
 from shared.model.media_types import OCI_INDEX, OCI_MANIFEST
 from shared.model.names import RepositoryName, Tag
 from shared.model.upload import Upload
+from shared.services import manifests, pushes
 from shared.services.uploads import Part
 from tests.simulation.explorer import Loop, Scenario
 from tests.simulation.operations import (
@@ -60,6 +64,18 @@ def index(*children: Manifest) -> Manifest:
     manifests = [_descriptor(child.body, child.media_type) for child in children]
     fields = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests}
     return read_manifest(json.dumps(fields).encode(), OCI_INDEX)
+
+
+@contextmanager
+def small() -> Iterator[None]:
+    """Make transactions and rows so small that every manifest is a large one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pushes, "MOST_CHANGES", 7)
+        patch.setattr(pushes, "INLINE_BYTES", 100)
+        patch.setattr(manifests, "MOST_CHANGES", 4)
+        patch.setattr(manifests, "_EDGES", 1)
+        patch.setattr(manifests, "_ROOM", 2)
+        yield
 
 
 class Past:
@@ -124,8 +140,13 @@ ONE, TWO = image(X), image(X, Y)
 THERE = Past().held(A, X, Y).did(Push(A, ONE))
 TAGGED = Past().held(A, X, Y).did(Push(A, ONE), Push(A, ONE, V1))
 EMPTY = Past().held(A, X, Y).did(Push(A, ONE), Delete(A, ONE.digest))
+OLD_TWO = Past().held(A, X, Y).ago()
+with small():
+    LARGE_THERE = Past().held(A, X, Y).did(Push(A, TWO))
+    LARGE_OLD = Past().held(A, X, Y).did(Push(A, TWO)).ago()
 ABOUT = image(Y, subject=ONE)
 
+WIDE = Digest.of(X, "sha512")
 COLLECT = [Collect(A, digest(X))]
 COLLECT_B = [Collect(B, digest(X))]
 MOUNT = [Mount(B, digest(X), A)]
@@ -145,6 +166,12 @@ PAIRS: Mapping[str, Scenario] = {
     ),
     "an upload": OLD.meets([OLD.put(A, X)], COLLECT),
     "an upload elsewhere": OLD.meets([OLD.put(B, X)], COLLECT),
+    "an upload of something else": OLD.meets(
+        [PutBlob(A, digest(Y), OLD.upload(X)), PutBlob(A, WIDE, OLD.upload(Y))], COLLECT
+    ),
+    "an upload under a longer digest": OLD.meets(
+        [PutBlob(A, WIDE, OLD.upload(X))], [Collect(A, WIDE)]
+    ),
     "a mount": OLD.meets(MOUNT, COLLECT),
     "two holders": BOTH.meets(COLLECT, COLLECT_B),
     "two collectors": OLD.meets(COLLECT, COLLECT),
@@ -172,12 +199,22 @@ PAIRS: Mapping[str, Scenario] = {
 }
 """Two meet. Where only one is named, the other is the collector."""
 
+LARGE: Mapping[str, Scenario] = {
+    "a large push": OLD_TWO.meets([Head(A, digest(X)), Push(A, TWO)], COLLECT),
+    "two large pushes": BLOBS.meets([Push(A, TWO)], [Push(A, TWO)]),
+    "a large deletion": LARGE_OLD.meets([Delete(A, TWO.digest)], COLLECT),
+}
+"""Two meet, and what they push or delete takes several transactions, and an object."""
+
+BIG_LARGE: Mapping[str, Scenario] = {
+    "a large push and a deletion": LARGE_THERE.meets([Push(A, TWO)], [Delete(A, TWO.digest)]),
+    "a large referrer": THERE.meets([Push(A, ABOUT), Delete(A, ABOUT.digest)], [Push(A, ABOUT)]),
+}
+"""The same, in so many ways that only those without a crash are tried."""
+
 CROWDS: Mapping[str, Scenario] = {
     "a deletion of a blob, and an upload": OLD.meets(
         [DeleteBlob(A, digest(X))], COLLECT, [OLD.put(A, X)]
-    ),
-    "a sparse push": OLD.meets(
-        [Push(A, TWO, is_sparse=True)], [OLD.put(A, Y)], COLLECT, is_sparse=True
     ),
     "two holders and a mount": BOTH.meets(COLLECT, COLLECT_B, [Mount(C, digest(X), B)]),
     "three pushes": BLOBS.meets([Push(A, ONE)], [Push(A, TWO)], [Push(A, ONE, V1)]),
@@ -187,7 +224,10 @@ CROWDS: Mapping[str, Scenario] = {
 }
 """Three meet."""
 
-LARGE_CROWDS: Mapping[str, Scenario] = {
+BIG_CROWDS: Mapping[str, Scenario] = {
+    "a sparse push": OLD.meets(
+        [Push(A, TWO, is_sparse=True)], [OLD.put(A, Y)], COLLECT, is_sparse=True
+    ),
     "two uploads": OLD.meets([OLD.put(A, X)], [OLD.put(B, X)], COLLECT),
     "an upload and two collectors": OLD.meets([OLD.put(A, X)], COLLECT, COLLECT),
     "a mount and an upload": OLD.meets(MOUNT, [OLD.put(C, X)], COLLECT),

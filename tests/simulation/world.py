@@ -138,7 +138,10 @@ class World:
 
 
 class Process:
-    """The services of one process, with its own expectations of what is there."""
+    """The services of one process, with its own expectations of what is there.
+
+    No two processes have the very same time.
+    """
 
     def __init__(
         self, world: World, number: int, rows: Rows, objects: Objects, messages: Messages
@@ -152,7 +155,7 @@ class Process:
             messages,
             GENERATION,
             bodies=Bodies(100_000),
-            clock=world.clock,
+            clock=lambda: world.clock.now + timedelta(microseconds=number),
             new_id=lambda: f"{number:08x}{next(numbers):08x}{0:016x}",
         )
         self.pushes = Pushes(self.stores, is_sparse_allowed=False)
