@@ -3,7 +3,8 @@
 It goes depth first, and takes each run from the start. A state that was seen before (the same
 rows, objects and time; every process has learned the same) is not gone on from: so calls that do
 not meet are tried in one order. At every new state, and at the end of each run, the promises are
-checked; at the end, what failed is repeated, time moves on, and what is unused is collected.
+checked; at the end, what failed is given up or repeated, time moves on, and what is unused is
+collected.
 """
 
 import asyncio
@@ -243,11 +244,25 @@ class Run:
         return Broken("\n  ".join([what, *self.trace]))
 
     def finish(self) -> None:
-        """Repeat what failed, collect what is unused once it may be, and check after each."""
-        for number, actor in enumerate(self.actors, _REPEATER):
-            for deed in actor.open_deeds():
-                self._repeat(deed, number)
+        """Check what is left in the end, of clients that give up and of those that try again."""
+        unfinished = [
+            (number, deed)
+            for number, actor in enumerate(self.actors, _REPEATER)
+            for deed in actor.open_deeds()
+        ]
+        if unfinished:
+            world, trace = self.world, len(self.trace)
+            self.world = world.copy()
+            self._clear()
+            self.world = world
+            del self.trace[trace:]
+        for number, deed in unfinished:
+            self._repeat(deed, number)
         self.check()
+        self._clear()
+
+    def _clear(self) -> None:
+        """Let time pass, and collect what is unused."""
         self.world.clock.now += 2 * GRACE
         self.trace.append("time passes")
         for again in range(2):

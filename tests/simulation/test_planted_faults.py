@@ -1,88 +1,265 @@
-"""The simulation finds what is wrong: each of these faults breaks a promise in some order."""
+"""Faults planted on purpose: the simulation finds each of them, or it is good for nothing."""
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
 
 import pytest
 
+from shared.events import Event
 from shared.model.digest import Digest
+from shared.model.hashing import Hasher
 from shared.model.names import RepositoryName
-from shared.services import garbage, pushes, repositories
+from shared.services import garbage, manifests, pushes, uploads
 from shared.services.blobs import Blobs
+from shared.services.garbage import Garbage
 from shared.services.uploads import Uploads
-from shared.storage import ports
+from shared.storage import holdings, keys
+from shared.storage.contents import Contents
+from shared.storage.holdings import Content, Held, Holdings
 from shared.storage.index import Index
-from shared.storage.ports import ANY
-from shared.storage.records import Link
-from tests.simulation.explorer import Broken, explore
-from tests.simulation.scenarios import PAIRS
+from shared.storage.outbox import Outbox
+from shared.storage.ports import ANY, Delete, Insert, NotFound, Put, Row, Update
+from tests.simulation.explorer import Broken, Scenario, explore
+from tests.simulation.scenarios import BIG_CROWDS, BIG_LARGE, CROWDS, LARGE, PAIRS, small
 
-type Plant = Callable[[pytest.MonkeyPatch], None]
-
-
-def deletes_whatever_is_there(key: str, etag: str = ANY) -> ports.Delete:
-    return ports.Delete(key)
+type Patch = pytest.MonkeyPatch
+SCENARIOS: Mapping[str, Scenario] = {**PAIRS, **CROWDS, **LARGE, **BIG_LARGE, **BIG_CROWDS}
 
 
-def collector_ignores_etags(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(garbage, "Delete", deletes_whatever_is_there)
+def _delete_anything(key: str, etag: str = ANY) -> Delete:
+    return Delete(key)
 
 
-def retiring_ignores_etags(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(repositories, "Delete", deletes_whatever_is_there)
+def collector_deletes_any_link(patch: Patch) -> None:
+    patch.setattr(garbage, "Delete", _delete_anything)
 
 
-def index_row_goes_unconditionally(monkeypatch: pytest.MonkeyPatch) -> None:
-    remove = Index.remove
-
-    async def anyway(self: Index, repository: RepositoryName, _: str) -> bool:
-        return await remove(self, repository, ANY)
-
-    monkeypatch.setattr(Index, "remove", anyway)
+def collector_strikes_off_any_holder(patch: Patch) -> None:
+    patch.setattr(holdings, "Delete", _delete_anything)
 
 
-def push_leaves_links_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    references = pushes._Attempt.references
+def collector_forgets_who_else_leaves(patch: Patch) -> None:
+    leave = Holdings.leave
 
-    def edges_alone(self: Any) -> Iterator[list[Any]]:
-        for steps in references(self):
-            yield steps[1:]
+    async def silent(self: Holdings, digest: Digest, held: Held) -> Sequence[str] | None:
+        if not held.is_elsewhere:
+            return await leave(self, digest, held)
+        assert held.holder
+        with suppress(NotFound):
+            await self._commit(digest, [Delete(held.holder.key)])
+        return held.gone
 
-    monkeypatch.setattr(pushes._Attempt, "references", edges_alone)
-
-
-def head_renews_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def find(self: Blobs, repository: RepositoryName, digest: Digest) -> Link:
-        return await self.link(repository, digest)
-
-    monkeypatch.setattr(Blobs, "find", find)
+    patch.setattr(Holdings, "leave", silent)
 
 
-def upload_shows_the_blob_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    show, link = Uploads._show, Uploads._link
+def collector_takes_what_came_lately(patch: Patch) -> None:
+    patch.setattr(Garbage, "_is_young", lambda *_: False)
 
-    async def early(self: Any, repository: Any, digest: Any, content: Any) -> None:
-        await link(self, repository, digest, content)
+
+def collector_waits_one_grace_period(patch: Patch) -> None:
+    init = Garbage.__init__
+
+    def hasty(self: Garbage, *arguments: object) -> None:
+        init(self, *arguments)  # type: ignore[arg-type]
+        self._lately = self._lately / 3 * 2
+
+    patch.setattr(Garbage, "__init__", hasty)
+
+
+def collector_looks_for_no_edges(patch: Patch) -> None:
+    async def nothing(*_: object) -> list[Row]:
+        return []
+
+    patch.setattr(Contents, "edges", nothing)
+
+
+def collector_removes_bytes_first(patch: Patch) -> None:
+    step = Garbage._step
+
+    async def hasty(self: Garbage, repository: RepositoryName, digest: Digest) -> bool:
+        held = await self._holdings.held(digest, repository)
+        if held.content and not held.is_elsewhere:
+            await self._objects.delete(str(held.content.values["object"]))
+        return await step(self, repository, digest)
+
+    patch.setattr(Garbage, "_step", hasty)
+
+
+def collector_stops_without_a_link(patch: Patch) -> None:
+    unlink = Garbage._unlink
+
+    async def content(self: Garbage, repository: RepositoryName, digest: Digest) -> bool:
+        link = await self._contents.link(repository, digest)
+        return link is not None and await unlink(self, repository, digest)
+
+    patch.setattr(Garbage, "_unlink", content)
+
+
+def mount_takes_another_object(patch: Patch) -> None:
+    async def share(
+        self: Holdings, digest: Digest, repository: RepositoryName, name: str, now: datetime
+    ) -> bool:
+        try:
+            changes = (
+                Update(keys.CONTENT, {"seen": now}),
+                Put(keys.holder(repository), {"seen": now}),
+            )
+            await self._commit(digest, changes)
+        except NotFound:
+            return False
+        return True
+
+    patch.setattr(Holdings, "share", share)
+
+
+def head_renews_nothing(patch: Patch) -> None:
+    patch.setattr(Blobs, "find", Blobs.link)
+
+
+def upload_shows_before_it_holds(patch: Patch) -> None:
+    show = Uploads._show
+
+    async def hasty(
+        self: Uploads, repository: RepositoryName, digest: Digest, content: Content
+    ) -> None:
+        await self._link(repository, digest, content)
         await show(self, repository, digest, content)
 
-    monkeypatch.setattr(Uploads, "_show", early)
+    patch.setattr(Uploads, "_show", hasty)
 
 
-FAULTS: dict[Plant, str] = {
-    collector_ignores_etags: "a push of an old blob",
-    push_leaves_links_alone: "a push of an old blob",
-    head_renews_nothing: "a push after HEAD",
-    upload_shows_the_blob_first: "an upload",
-    retiring_ignores_etags: "retiring, and a warm push",
-    index_row_goes_unconditionally: "retiring what is empty",
-}
+def upload_believes_the_client(patch: Patch) -> None:
+    def believe(hasher: Hasher, digest: Digest) -> None:
+        return
+
+    patch.setattr(uploads, "_check_digest", believe)
+
+
+def upload_finished_twice_brings_other_bytes(patch: Patch) -> None:
+    async def add(
+        self: Holdings, digest: Digest, repository: RepositoryName, content: Content, now: datetime
+    ) -> Content:
+        await self._commit(
+            digest,
+            [
+                Put(keys.CONTENT, {"object": content.object, "size": 1, "state": "good"}),
+                Put(keys.sound(content.object), {}),
+                Put(keys.holder(repository), {"seen": now}),
+            ],
+        )
+        return content
+
+    patch.setattr(Holdings, "add", add)
+
+
+def push_touches_no_links(patch: Patch) -> None:
+    references = pushes._Attempt.references
+
+    def untouched(self: pushes._Attempt) -> Iterator[list[pushes._Step]]:
+        for steps in references(self):
+            yield [step for step in steps if not isinstance(step.change, Update)]
+
+    patch.setattr(pushes._Attempt, "references", untouched)
+
+
+def push_writes_the_manifest_first(patch: Patch) -> None:
+    def reversed_order(
+        references: Iterator[list[pushes._Step]], final: list[pushes._Step]
+    ) -> Iterator[list[pushes._Step]]:
+        yield final
+        yield from references
+
+    patch.setattr(pushes, "_transactions", reversed_order)
+
+
+def push_is_not_listed(patch: Patch) -> None:
+    async def nothing(*_: object) -> None:
+        return
+
+    patch.setattr(Index, "add", nothing)
+
+
+def push_always_drops_the_body_it_brought(patch: Patch) -> None:
+    async def drop(self: pushes.Pushes, attempt: pushes._Attempt) -> None:
+        await self._objects.delete(attempt.body_object)
+
+    patch.setattr(pushes.Pushes, "_drop_body", drop)
+
+
+def events_are_not_kept(patch: Patch) -> None:
+    def nothing(self: Outbox, events: Sequence[Event]) -> list[Insert]:
+        return []
+
+    patch.setattr(Outbox, "rows", nothing)
+
+
+def deletion_takes_what_has_changed(patch: Patch) -> None:
+    patch.setattr(manifests, "Delete", _delete_anything)
+
+
+def deletion_leaves_edges_for_later(patch: Patch) -> None:
+    patch.setattr(manifests, "_ROOM", 3)
+
+
+def index_row_goes_unconditionally(patch: Patch) -> None:
+    async def remove(self: Index, repository: RepositoryName, etag: str) -> bool:
+        with suppress(NotFound):
+            row = Delete(keys.encode_repository(repository))
+            await self._rows.commit(keys.REPOSITORIES, self._generation, [row])
+        return True
+
+    patch.setattr(Index, "remove", remove)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """How to plant it, who must meet to show it, and what is said then."""
+
+    plant: Callable[[Patch], None]
+    scenario: str
+    says: str
+    faults: bool = False
+
+
+FAULTS = [
+    Fault(collector_deletes_any_link, "a push after HEAD", "promised|uses|without blob"),
+    Fault(collector_strikes_off_any_holder, "an upload", "without|not among|not its content"),
+    Fault(collector_forgets_who_else_leaves, "two holders", "content and no holder"),
+    Fault(collector_takes_what_came_lately, "an upload", "not its content"),
+    Fault(
+        collector_waits_one_grace_period, "a push long after HEAD of a blob seen lately", "promised"
+    ),
+    Fault(collector_looks_for_no_edges, "a deletion", "without blob"),
+    Fault(collector_removes_bytes_first, "an upload elsewhere", "not its bytes"),
+    Fault(collector_stops_without_a_link, "an upload", "without a link", faults=True),
+    Fault(
+        mount_takes_another_object,
+        "a mount of what is deleted and uploaded again",
+        "not its content",
+    ),
+    Fault(head_renews_nothing, "a push after HEAD", "promised"),
+    Fault(upload_shows_before_it_holds, "an upload elsewhere", "not its content"),
+    Fault(upload_believes_the_client, "an upload of something else", "not its bytes"),
+    Fault(upload_finished_twice_brings_other_bytes, "an upload elsewhere", "not its content"),
+    Fault(push_touches_no_links, "a push of an old blob", "without blob"),
+    Fault(push_writes_the_manifest_first, "two large pushes", "without edge"),
+    Fault(push_is_not_listed, "two pushes of a tag", "not in the catalog"),
+    Fault(push_always_drops_the_body_it_brought, "two large pushes", "not its bytes", faults=True),
+    Fault(events_are_not_kept, "two pushes of a tag", "the event of a push"),
+    Fault(events_are_not_kept, "two deletions", "the event of a deletion"),
+    Fault(deletion_takes_what_has_changed, "a push and a deletion", "points to no manifest"),
+    Fault(deletion_leaves_edges_for_later, "a large referrer", "without edge"),
+    Fault(index_row_goes_unconditionally, "retiring what is empty", "not in the catalog"),
+]
 
 
 @pytest.mark.parametrize(
-    ("plant", "name"), FAULTS.items(), ids=lambda it: getattr(it, "__name__", "")
+    "fault", FAULTS, ids=[f"{fault.plant.__name__}-{fault.scenario}" for fault in FAULTS]
 )
-def test_a_planted_fault_is_found(plant: Plant, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    plant(monkeypatch)
-
-    with pytest.raises(Broken):
-        explore(PAIRS[name], faults=True)
+def test_a_planted_fault_is_found(fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
+    with small() if "large" in fault.scenario else monkeypatch.context():
+        fault.plant(monkeypatch)
+        with pytest.raises(Broken, match=fault.says):
+            explore(SCENARIOS[fault.scenario], faults=fault.faults)
