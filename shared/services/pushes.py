@@ -131,13 +131,17 @@ class _Attempt:
             yield [*uses, _Step(Put(keys.edge(target, self.manifest.digest), {"seen": self.now}))]
 
     def final(self, outbox: Sequence[Insert]) -> list[_Step]:
-        """Give the steps that make the manifest visible."""
+        """Give the steps that make the manifest visible, the events first.
+
+        The first row that is not as expected is the one we hear of. When an earlier try went
+        through and its answer was lost, that must be the event, not the manifest or a tag.
+        """
         marker = Update if self.is_repository_there else Upsert
-        steps = [_Step(marker(keys.REPOSITORY, {"updated": self.now}), _Row.REPOSITORY)]
+        steps = [_Step(row, _Row.EVENT) for row in outbox]
+        steps.append(_Step(marker(keys.REPOSITORY, {"updated": self.now}), _Row.REPOSITORY))
         steps.append(_Step(self._manifest_row(), _Row.MANIFEST))
         steps += [_Step(self._tag_row(tag, there), tag) for tag, there in self.tags.items()]
-        steps += [_Step(row) for row in self._referrer_rows()]
-        return [*steps, *(_Step(row, _Row.EVENT) for row in outbox)]
+        return [*steps, *(_Step(row) for row in self._referrer_rows())]
 
     def _manifest_row(self) -> Change:
         key = keys.manifest(self.manifest.digest)
@@ -312,20 +316,12 @@ class Pushes:
         if not attempt.is_repository_there:
             await self._index.add(repository)
         if attempt.body_object and attempt.is_manifest_there:
-            await self._drop_body(attempt)
+            await self._objects.delete(attempt.body_object)
         self._hints.add(repository)
         self._hints.add((repository, manifest.digest))
         for tag in attempt.tags:
             self._hints.add((repository, tag))
         self._bodies.keep(manifest.digest, manifest.body)
-
-    async def _drop_body(self, attempt: _Attempt) -> None:
-        """Remove the body we brought, unless a try whose answer was lost has put it in use."""
-        record = await self._contents.manifest(
-            attempt.repository, attempt.manifest.digest, with_body=False
-        )
-        if record is None or record.object != attempt.body_object:
-            await self._objects.delete(attempt.body_object)
 
 
 def _transactions(references: Iterator[list[_Step]], final: list[_Step]) -> Iterator[list[_Step]]:

@@ -138,6 +138,7 @@ class Run:
         for actor in self.actors:
             actor.task = loop.start(self._live(actor))
         loop.settle()
+        self._check_endings()
 
     def _actor(self, number: int, operations: Sequence[Operation]) -> Actor:
         deeds = [Deed(operation) for operation in operations]
@@ -150,6 +151,8 @@ class Run:
             try:
                 await deed.operation.run(actor.process)
             except RegistryError as error:
+                if deed.operation.is_refused_unfairly(self.world):
+                    raise
                 if actor.is_hurt:
                     return
                 if not isinstance(error, deed.operation.refusals):
@@ -185,7 +188,7 @@ class Run:
         return any(actor.is_hurt for actor in self.actors)
 
     def take(self, option: Option) -> None:
-        """Let it happen."""
+        """Let it happen; raise Broken where it ends in an error that is no answer."""
         actor = option.actor
         call = actor.gate.waiting.popleft()
         self.calls += 1
@@ -198,6 +201,7 @@ class Run:
         )
         call.turn.set_result(option.way)
         self.loop.settle()
+        self._check_endings()
 
     def signature(self) -> int:
         """Tell two states apart."""
@@ -215,11 +219,13 @@ class Run:
         )
         return hash((self.world.signature(), actors, deeds, order))
 
-    def check(self) -> None:
-        """Raise Broken where a promise does not hold."""
+    def _check_endings(self) -> None:
         for actor in self.actors:
             if actor.task and actor.task.done() and (error := actor.task.exception()):
                 raise self._broken(f"process {actor.number} ended with {error!r}") from error
+
+    def check(self) -> None:
+        """Raise Broken where a promise does not hold."""
         for fault in self._faults():
             raise self._broken(fault)
 

@@ -12,6 +12,7 @@ from shared.errors import (
     DigestInvalid,
     ManifestBlobUnknown,
     ManifestUnknown,
+    PreconditionFailed,
     RegistryError,
     Unsupported,
 )
@@ -19,6 +20,7 @@ from shared.model.digest import Digest
 from shared.model.manifest import Manifest
 from shared.model.names import RepositoryName, Tag
 from shared.model.upload import Upload
+from shared.services.pushes import Condition
 from shared.services.uploads import Part
 from shared.storage import keys
 from tests.simulation.world import GRACE, Process, World, at_once
@@ -49,6 +51,10 @@ class Operation(ABC):
 
     def shows(self, repository: RepositoryName, digest: Digest) -> bool:
         """Tell whether it may bring a blob's link."""
+        return False
+
+    def is_refused_unfairly(self, world: World) -> bool:
+        """Tell whether a refusal is wrong, since it has been done."""
         return False
 
     def again(self) -> "Operation | None":
@@ -84,7 +90,8 @@ class Push(Operation):
     tag: Tag = LATEST
     is_warm: bool = False
     is_sparse: bool = False
-    refusals = (ManifestBlobUnknown,)
+    refusals: ClassVar[tuple[type[RegistryError], ...]] = (ManifestBlobUnknown,)
+    condition: ClassVar[Condition] = Condition()
 
     @property
     def digest(self) -> Digest:
@@ -97,7 +104,8 @@ class Push(Operation):
         if self.is_warm:
             for hint in (None, self.digest, self.tag):
                 pushes._hints.add((self.repository, hint) if hint else self.repository)
-        await pushes.put(self.repository, self.manifest, [self.tag], by="me")
+        tags, condition = [self.tag], self.condition
+        await pushes.put(self.repository, self.manifest, tags, by="me", condition=condition)
 
     def again(self) -> Operation:
         """Give the same for a process that has never pushed here."""
@@ -114,10 +122,12 @@ class Push(Operation):
             yield f"tag {self.tag} is {found or 'not there'} after a push of {self.digest}"
         if not is_deleted and self.repository not in world.listed():
             yield f"{self.repository} has a manifest and is not in the catalog"
-        if not _has_event(
-            world, self.repository, "ManifestPushed", digest=str(self.digest), tag=self.tag
-        ):
+        if not self._is_told(world):
             yield f"the event of a push of {self.tag} is lost"
+
+    def _is_told(self, world: World) -> bool:
+        fields = {"digest": str(self.digest), "tag": self.tag}
+        return _has_event(world, self.repository, "ManifestPushed", **fields)
 
     def _unreadable(self, world: World) -> Iterable[str]:
         manifests = world.process(0xFFFF).manifests
@@ -145,6 +155,25 @@ class Push(Operation):
         ):
             possible.add("")
         return possible
+
+
+@dataclass(frozen=True)
+class PushNew(Push):
+    """Push a manifest under a tag that must not be there."""
+
+    refusals = (ManifestBlobUnknown, PreconditionFailed)
+    condition = Condition(is_new=True)
+
+    def is_refused_unfairly(self, world: World) -> bool:
+        """Tell whether it stumbled over itself."""
+        return self._is_told(world)
+
+    def broken(self, world: World, others: Others, since: datetime) -> Iterable[str]:
+        """Nobody else did the same; and the promises of a push."""
+        yield from super().broken(world, others, since)
+        for other in others:
+            if isinstance(other, PushNew) and other.digest != self.digest and other._is_told(world):
+                yield f"tag {self.tag} was new to two"
 
 
 @dataclass(frozen=True)

@@ -181,11 +181,14 @@ def push_is_not_listed(patch: Patch) -> None:
     patch.setattr(Index, "add", nothing)
 
 
-def push_always_drops_the_body_it_brought(patch: Patch) -> None:
-    async def drop(self: pushes.Pushes, attempt: pushes._Attempt) -> None:
-        await self._objects.delete(attempt.body_object)
+def push_does_not_know_its_own_event(patch: Patch) -> None:
+    final = pushes._Attempt.final
 
-    patch.setattr(pushes.Pushes, "_drop_body", drop)
+    def unknowing(self: pushes._Attempt, outbox: Sequence[Insert]) -> list[pushes._Step]:
+        events, others = final(self, outbox)[: len(outbox)], final(self, outbox)[len(outbox) :]
+        return [*others, *events]
+
+    patch.setattr(pushes._Attempt, "final", unknowing)
 
 
 def events_are_not_kept(patch: Patch) -> None:
@@ -246,7 +249,13 @@ FAULTS = [
     Fault(push_touches_no_links, "a push of an old blob", "without blob"),
     Fault(push_writes_the_manifest_first, "two large pushes", "without edge"),
     Fault(push_is_not_listed, "two pushes of a tag", "not in the catalog"),
-    Fault(push_always_drops_the_body_it_brought, "two large pushes", "not its bytes", faults=True),
+    Fault(push_does_not_know_its_own_event, "two large pushes", "not its bytes", faults=True),
+    Fault(
+        push_does_not_know_its_own_event,
+        "two pushes of a tag that is to be new",
+        "PreconditionFailed",
+        faults=True,
+    ),
     Fault(events_are_not_kept, "two pushes of a tag", "the event of a push"),
     Fault(events_are_not_kept, "two deletions", "the event of a deletion"),
     Fault(deletion_takes_what_has_changed, "a push and a deletion", "points to no manifest"),

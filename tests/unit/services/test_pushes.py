@@ -8,7 +8,7 @@ from shared.model.manifest import read_manifest
 from shared.model.media_types import OCI_MANIFEST
 from shared.model.names import Tag
 from shared.services.manifests import Manifests
-from shared.services.pushes import Pushed, Pushes
+from shared.services.pushes import Condition, Pushed, Pushes
 from shared.storage import keys
 from shared.storage.ports import Change, Conflict, Insert
 from shared.storage.records import INLINE_BYTES
@@ -61,7 +61,7 @@ async def test_a_push_writes_all_it_changes_in_one_transaction(
     assert pushed == Pushed(manifest.digest, (LATEST,), subject.digest)
     assert [change.key.partition("|")[0] for change in transactions[0]] == [
         *("blob", "edge", "blob", "edge"),
-        *("repository", "manifest", "tag", "referrer", "outbox"),
+        *("outbox", "repository", "manifest", "tag", "referrer"),
     ]
     assert len(transactions) == 1
     assert len(memory.messages.sent) == 1
@@ -350,7 +350,8 @@ async def test_a_write_that_went_through_and_is_repeated_is_a_success(
 
     monkeypatch.setattr(memory.rows, "commit", repeated)
     image = image_of(TWO, annotations={"long": "x" * extra})
-    await pushes.put(REPOSITORY, image, [LATEST], by="me")
+    condition = Condition(is_new=True)
+    await pushes.put(REPOSITORY, image, [LATEST], by="me", condition=condition)
     stores.bodies._bodies.clear()
     assert await pull(manifests) == image.body
     assert len(memory.keys("outbox|")) == 1
