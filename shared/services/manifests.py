@@ -19,8 +19,12 @@ A push of many references writes edges in transactions of their own:
 
 P1 before D1: these edges were seen later than the manifest, and stay. P1 after D1: they have
 changed, and stay. So no edge is missing after P2. If P dies, the collector finds what it left.
+
+A transaction's event is its first row, under an id that never repeats. Where it is there already,
+the transaction went through, its answer was lost, and the storage client has sent it again.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from shared.errors import ManifestUnknown, Unavailable
@@ -34,6 +38,7 @@ from shared.storage.ports import (
     Change,
     Conflict,
     Delete,
+    Insert,
     NotFound,
 )
 from shared.storage.records import ManifestRecord, TagRecord
@@ -108,7 +113,8 @@ class Manifests:
         """Delete a tag and keep its manifest (end-9); raises ManifestUnknown."""
         outbox = self._outbox.rows([TagDeleted(tag, by, self._clock())])
         try:
-            await self._contents.commit(repository, [Delete(keys.tag(tag)), *outbox])
+            with suppress(Conflict):
+                await self._contents.commit(repository, [*outbox, Delete(keys.tag(tag))])
         except NotFound:
             raise _unknown_tag(tag) from None
         await self._outbox.announce(repository, outbox)
@@ -123,13 +129,13 @@ class Manifests:
         tags = await self._contents.tags_of(repository, manifest.digest, _TAGS)
         outbox = self._outbox.rows([event])
         steps: list[Change] = [Delete(keys.tag(tag.name), tag.etag) for tag in tags]
-        last: list[Change] = [Delete(keys.manifest(manifest.digest), record.etag), *outbox]
+        last: list[Change] = [*outbox, Delete(keys.manifest(manifest.digest), record.etag)]
         leavings = await self._leavings(repository, manifest, record)
         try:
             while len(steps) + len(last) > _ROOM:
                 await self._contents.commit(repository, steps[:MOST_CHANGES])
                 steps = steps[MOST_CHANGES:]
-            await self._commit(repository, [*steps, *last], leavings)
+            await self._commit(repository, [*last, *steps], leavings)
         except (NotFound, Conflict):
             return False
         while leavings:
@@ -149,12 +155,13 @@ class Manifests:
             try:
                 await self._contents.commit(repository, [*changes, *some])
             except (NotFound, Conflict) as error:
-                if error.index < len(changes):
+                if error.index >= len(changes):
+                    del leavings[error.index - len(changes)]
+                    continue
+                if not isinstance(changes[error.index], Insert):
                     raise
-                del leavings[error.index - len(changes)]
-            else:
-                del leavings[: len(some)]
-                return
+            del leavings[: len(some)]
+            return
 
     async def _leavings(
         self, repository: RepositoryName, manifest: Manifest, record: ManifestRecord

@@ -314,11 +314,48 @@ async def test_a_referrer_with_many_tags_leaves_the_list_with_its_manifest(
     assert len(memory.keys("referrer|")) == 1
 
 
+@pytest.fixture
+def is_repeated(memory: Memory, held: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Azure answers 500 to each write of contents that it has made, and its client repeats it."""
+    commit = memory.rows.commit
+
+    async def repeated(table: str, partition: str, changes: Sequence[Change]) -> None:
+        await commit(table, partition, changes)
+        if table == keys.CONTENTS:
+            await commit(table, partition, changes)
+
+    monkeypatch.setattr(memory.rows, "commit", repeated)
+
+
+@pytest.mark.usefixtures("is_repeated")
+@pytest.mark.parametrize("count", [1, 100])
+async def test_a_deletion_that_went_through_and_is_repeated_is_a_success(
+    stores: Stores, pushes: Pushes, manifests: Manifests, memory: Memory, count: int
+) -> None:
+    await hold(stores, *(contents := parts(count)))
+    image = image_of(contents, subject=described_as(IMAGE))
+    await pushes.put(REPOSITORY, image, [LATEST], by="me")
+    await manifests.delete(REPOSITORY, image.digest, by="me")
+    assert len(memory.keys("outbox|")) == 2
+    left = {key.partition("|")[0] for key in memory.keys("")}
+    assert left == {"blob", "repository", "outbox"}
+
+
+@pytest.mark.usefixtures("is_repeated")
+async def test_an_untagging_that_went_through_and_is_repeated_is_a_success(
+    pushes: Pushes, manifests: Manifests, memory: Memory
+) -> None:
+    await pushes.put(REPOSITORY, IMAGE, [LATEST], by="me")
+    await manifests.untag(REPOSITORY, LATEST, by="me")
+    assert len(memory.keys("outbox|")) == 2
+    assert not memory.keys("tag|")
+
+
 async def test_a_repository_that_never_rests_is_given_up(
     pushes: Pushes, manifests: Manifests, memory: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def conflict(table: str, partition: str, changes: Sequence[Change]) -> None:
-        raise Conflict("row", 0)
+        raise Conflict("row", 1)
 
     await pushes.put(REPOSITORY, IMAGE, [LATEST], by="me")
     monkeypatch.setattr(memory.rows, "commit", conflict)
