@@ -251,18 +251,14 @@ class Run:
 
     def finish(self) -> None:
         """Check what is left in the end, of clients that give up and of those that try again."""
-        unfinished = [
-            (number, deed)
-            for number, actor in enumerate(self.actors, _REPEATER)
-            for deed in actor.open_deeds()
-        ]
+        unfinished = [deed for actor in self.actors for deed in actor.open_deeds()]
         if unfinished:
             world, trace = self.world, len(self.trace)
             self.world = world.copy()
             self._clear()
             self.world = world
             del self.trace[trace:]
-        for number, deed in unfinished:
+        for number, deed in enumerate(unfinished, _REPEATER):
             self._repeat(deed, number)
         self.check()
         self._clear()
