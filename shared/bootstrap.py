@@ -22,6 +22,7 @@ from shared.errors import NameUnknown, Unknown
 from shared.model.upload import Seal
 from shared.services.blobs import Blobs
 from shared.services.events import Events
+from shared.services.fallback_lists import FallbackLists
 from shared.services.manifests import Manifests
 from shared.services.pushes import Pushes
 from shared.services.referrers import Referrers
@@ -76,6 +77,7 @@ class Jobs:
     """What the functions behind queues work with."""
 
     events: Events
+    fallback_lists: FallbackLists
     repositories: Repositories
 
 
@@ -105,7 +107,7 @@ class Registries:
     def jobs(self, generation: str) -> Jobs:
         """Give the services of a registry's generation, whether it is still there or not."""
         stores = self._stores(generation)
-        return Jobs(Events(stores), Repositories(stores))
+        return Jobs(Events(stores), FallbackLists(stores), Repositories(stores))
 
     def _name(self, login_server: str) -> str:
         domain = f".{self._settings.root_domain}"

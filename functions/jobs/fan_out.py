@@ -15,7 +15,10 @@ async def fan_out_event(message: func.QueueMessage) -> None:
     announcement = Announcement.read(message.get_body())
     here = registries().jobs(announcement.generation)
 
-    if ManifestDeleted.__name__ in await here.events.names(announcement):
+    happened = await here.events.waiting(announcement)
+    for event in happened:
+        await here.fallback_lists.follow(announcement.repository, event)
+    if any(isinstance(event, ManifestDeleted) for event in happened):
         await here.repositories.retire(announcement.repository)
 
     await here.events.settle(announcement)

@@ -49,6 +49,11 @@ def is_referrers_tag(tag: Tag) -> bool:
     return _REFERRERS_TAG.fullmatch(tag) is not None
 
 
+def referrers_tag(subject: Digest) -> Tag:
+    """Name the tag of `is_referrers_tag` for a subject."""
+    return Tag(f"{subject.algorithm}-{subject.encoded[:64]}")
+
+
 def parse_reference(text: str) -> Reference:
     """Read a tag or a digest; raises TagInvalid or DigestInvalid."""
     return Digest.parse(text) if ":" in text else parse_tag(text)

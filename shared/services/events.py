@@ -6,6 +6,7 @@ from typing import Self
 
 import orjson
 
+from shared.events import Event, read
 from shared.model.names import RepositoryName, parse_repository
 from shared.storage.ports import Delete, NotFound
 from shared.storage.stores import Stores
@@ -33,12 +34,12 @@ class Events:
     def __init__(self, stores: Stores) -> None:
         self._contents = stores.contents
 
-    async def names(self, announcement: Announcement) -> set[str]:
-        """Tell which kinds of events wait; a message that comes twice finds none."""
+    async def waiting(self, announcement: Announcement) -> list[Event]:
+        """Read the events that wait; a message that comes twice finds none."""
         rows = [
             await self._contents.event(announcement.repository, key) for key in announcement.events
         ]
-        return {str(row.values["event"]) for row in rows if row}
+        return [read(row.values) for row in rows if row]
 
     async def settle(self, announcement: Announcement) -> None:
         """Remove the rows of events that have been handed on."""

@@ -102,7 +102,8 @@ class Manifests:
             record = await self._record(repository, digest, with_body=True)
             body = await self._body(repository, record)
             manifest = read_manifest(body, record.media_type, digest.algorithm)
-            event = ManifestDeleted(str(digest), record.media_type, by, self._clock())
+            subject = str(manifest.subject.digest) if manifest.subject else ""
+            event = ManifestDeleted(str(digest), record.media_type, by, self._clock(), subject)
             if await self._remove(repository, manifest, record, event):
                 if record.object:
                     await self._objects.delete(record.object)

@@ -190,6 +190,7 @@ class _Attempt:
                 size=len(self.manifest.body),
                 by=self.by,
                 at=self.now,
+                subject=str(self.manifest.subject.digest) if self.manifest.subject else "",
             )
             for tag in (self.tags or [""])
         ]

@@ -1,5 +1,7 @@
 """Referrers: the manifests that name another one as their subject."""
 
+from collections.abc import Collection
+
 import orjson
 
 from shared.model.digest import Digest
@@ -10,6 +12,8 @@ from shared.storage import keys
 from shared.storage.ports import NotFound, Row
 from shared.storage.records import row_body
 from shared.storage.stores import Stores
+
+_MOST = 1_000
 
 
 class Referrers:
@@ -37,6 +41,24 @@ class Referrers:
         page = cut_page(rows, limit, lambda row: keys.last_part(row.key))
         shown = [await self._descriptor(repository, row) for row in page.items]
         return Page([one for one in shown if one], page.has_more, page.last)
+
+    async def others(
+        self, repository: RepositoryName, subject: Digest, known: Collection[str], room: int
+    ) -> list[dict[str, object]]:
+        """List descriptors of referrers whose digests are not `known`, up to `room` bytes."""
+        rows = await self._stores.contents.referrers(
+            repository, subject, artifact_type="", after="", limit=_MOST
+        )
+        found: list[dict[str, object]] = []
+        for row in rows:
+            if keys.last_part(row.key) in known:
+                continue
+            descriptor = await self._descriptor(repository, row)
+            room -= len(orjson.dumps(descriptor)) + 1
+            if room < 0:
+                break
+            found += [descriptor] if descriptor else []
+        return found
 
     async def _descriptor(self, repository: RepositoryName, row: Row) -> dict[str, object] | None:
         """Read the descriptor in a row; one that is too large for it is made from the manifest."""

@@ -87,6 +87,12 @@ class Contents:
             where={"artifact_type": artifact_type} if artifact_type else None,
         )
 
+    async def subject_under(self, repository: RepositoryName, name: Tag) -> Digest | None:
+        """Name the subject with this referrers tag, if it has a referrer."""
+        prefix = keys.referrers_under(name)
+        rows = await self._scan(repository, prefix, keys.end_of(prefix), 1)
+        return Digest.parse(rows[0].key.split("|")[1]) if rows else None
+
     async def manifests(
         self, repository: RepositoryName, after: str, limit: int
     ) -> list[ManifestRecord]:

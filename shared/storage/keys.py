@@ -89,6 +89,11 @@ def referrer(subject: Digest, digest: Digest | str) -> str:
     return f"referrer|{subject}|{digest}"
 
 
+def referrers_under(name: Tag) -> str:
+    """Begin the keys of what names the subject with this referrers tag."""
+    return f"referrer|{name.replace('-', ':', 1)}"
+
+
 def outbox(moment: str, event_id: str) -> str:
     """Key of an event; `moment` sorts by time."""
     return f"outbox|{moment}-{event_id}"

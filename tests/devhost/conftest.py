@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 
 from infra.devhost.storage import Azurite
+from tests.support.waiting import until
 
 REPOSITORY = Path(__file__).parents[2]
 HOST_JSON: Mapping[str, Any] = {
@@ -79,14 +79,6 @@ class DevHost:
         finally:
             self.process.kill()
         return self.process.returncode, errors
-
-
-def until(condition: Callable[[], object], seconds: float = 10) -> None:
-    """Wait for a condition, or fail."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "this did not happen in time"
-        time.sleep(0.02)
 
 
 def write_app(folder: Path, host_json: Mapping[str, Any] = HOST_JSON) -> Path:

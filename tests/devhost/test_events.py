@@ -15,7 +15,8 @@ from azure.storage.blob import BlobServiceClient, ContainerClient
 from azure.storage.queue import QueueClient
 
 from infra.devhost.storage import Azurite
-from tests.devhost.conftest import DevHost, Start, until
+from tests.devhost.conftest import DevHost, Start
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.emulator
 

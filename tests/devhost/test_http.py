@@ -11,7 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.devhost.conftest import DevHost, Start, until, write_app
+from tests.devhost.conftest import DevHost, Start, write_app
+from tests.support.waiting import until
 
 ROUTED = (
     "base",

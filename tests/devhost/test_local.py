@@ -19,7 +19,8 @@ import httpx
 import pytest
 
 from infra.devhost.storage import WELL_KNOWN
-from tests.devhost.conftest import REPOSITORY, until
+from tests.devhost.conftest import REPOSITORY
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.emulator, pytest.mark.xdist_group("well_known_ports")]
 

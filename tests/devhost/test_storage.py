@@ -13,7 +13,8 @@ from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
 
 from infra.devhost.storage import Azurite, StorageError
-from tests.devhost.conftest import REPOSITORY, until
+from tests.devhost.conftest import REPOSITORY
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.emulator
 

@@ -1,26 +1,29 @@
 import json
+from datetime import UTC, datetime
 
 import pytest
 
 from shared.errors import NameInvalid
-from shared.events import ManifestDeleted, TagDeleted
+from shared.events import Event, ManifestDeleted, TagDeleted
 from shared.services.events import Announcement, Events
 from shared.storage.stores import Stores
 from tests.support.app import Memory
 from tests.unit.services.conftest import REPOSITORY
 
+AT = datetime(2024, 1, 1, tzinfo=UTC)
+EVENTS: list[Event] = [TagDeleted("t", "me", AT), ManifestDeleted("d", "m", "me", AT, "s")]
+
 
 async def announced(stores: Stores, memory: Memory) -> Announcement:
-    at = stores.clock()
-    rows = stores.outbox.rows([TagDeleted("t", "me", at), ManifestDeleted("d", "m", "me", at)])
+    rows = stores.outbox.rows(EVENTS)
     await stores.contents.commit(REPOSITORY, rows)
     await stores.outbox.announce(REPOSITORY, rows)
     return Announcement.read(memory.messages.sent[-1][1].encode())
 
 
-async def test_a_message_tells_which_events_wait(stores: Stores, memory: Memory) -> None:
+async def test_a_message_leads_to_the_events_that_wait(stores: Stores, memory: Memory) -> None:
     announcement = await announced(stores, memory)
-    assert await Events(stores).names(announcement) == {"TagDeleted", "ManifestDeleted"}
+    assert await Events(stores).waiting(announcement) == EVENTS
 
 
 async def test_events_that_were_handed_on_are_gone(stores: Stores, memory: Memory) -> None:
@@ -28,7 +31,7 @@ async def test_events_that_were_handed_on_are_gone(stores: Stores, memory: Memor
     for _ in range(2):  # a message may come twice
         await Events(stores).settle(announcement)
         assert memory.keys("outbox|") == []
-        assert await Events(stores).names(announcement) == set()
+        assert await Events(stores).waiting(announcement) == []
 
 
 @pytest.mark.parametrize(
