@@ -24,7 +24,7 @@ import orjson
 from shared.errors import ManifestUnknown, PreconditionFailed, Unavailable
 from shared.events import Event, ManifestDeleted, ManifestPushed, TagDeleted
 from shared.model.digest import Digest
-from shared.model.manifest import MANIFEST_BYTES, read_manifest
+from shared.model.manifest import MANIFEST_BYTES, REFERENCES, read_manifest
 from shared.model.media_types import OCI_INDEX
 from shared.model.names import RepositoryName, Tag, is_referrers_tag, referrers_tag
 from shared.services.manifests import Manifests
@@ -81,9 +81,10 @@ class FallbackLists:
         index = orjson.loads(body)
         listed = index["manifests"]
         kept = await self._without_deleted(repository, listed, event)
-        added = await self._referrers.others(
+        others = await self._referrers.others(
             repository, subject, {str(one["digest"]) for one in kept}, MANIFEST_BYTES - len(body)
         )
+        added = others[: REFERENCES - len(kept)]
         if not added and kept == listed:
             return
         anew = orjson.dumps({**index, "manifests": [*kept, *added]})

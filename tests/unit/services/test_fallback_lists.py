@@ -210,6 +210,17 @@ async def test_a_list_has_no_more_than_fits_a_manifest(
         assert len(await listed(manifests)) == count
 
 
+async def test_a_list_has_no_more_descriptors_than_a_manifest(
+    pushes: Pushes, manifests: Manifests, work_off: WorkOff, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fallback_lists, "REFERENCES", 2)
+    await push(pushes, OLD)
+    await push(pushes, NEW)
+    await push(pushes, index_of([STRANGER]), TAG)
+    await work_off()
+    assert len(await listed(manifests)) == 2
+
+
 async def test_a_list_has_no_more_referrers_than_are_read_at_once(
     pushes: Pushes, manifests: Manifests, work_off: WorkOff, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -221,13 +232,19 @@ async def test_a_list_has_no_more_referrers_than_are_read_at_once(
     assert await listed(manifests) == [min(OLD.digest, NEW.digest, key=str)]
 
 
-async def test_a_list_that_changes_meanwhile_is_read_again(
-    pushes: Pushes, manifests: Manifests, memory: Memory, work_off: WorkOff, before: Before
-) -> None:
+@pytest.fixture
+async def behind(pushes: Pushes, work_off: WorkOff) -> None:
+    """A list that lacks what was just pushed."""
     await push(pushes, OLD)
     await push(pushes, index_of([OLD]), TAG)
     await work_off()
     await push(pushes, NEW)
+
+
+@pytest.mark.usefixtures("behind")
+async def test_a_list_that_changes_meanwhile_is_read_again(
+    pushes: Pushes, manifests: Manifests, memory: Memory, work_off: WorkOff, before: Before
+) -> None:
     theirs = index_of([STRANGER, OLD])
     await push(pushes, STRANGER)
     before(memory.rows, "commit", lambda: push(pushes, theirs, TAG))
@@ -235,13 +252,10 @@ async def test_a_list_that_changes_meanwhile_is_read_again(
     assert await listed(manifests) == [STRANGER.digest, OLD.digest, NEW.digest]
 
 
+@pytest.mark.usefixtures("behind")
 async def test_a_list_that_goes_meanwhile_does_not_come_back(
-    pushes: Pushes, manifests: Manifests, memory: Memory, work_off: WorkOff, before: Before
+    manifests: Manifests, memory: Memory, work_off: WorkOff, before: Before
 ) -> None:
-    await push(pushes, OLD)
-    await push(pushes, index_of([OLD]), TAG)
-    await work_off()
-    await push(pushes, NEW)
     before(memory.rows, "commit", lambda: manifests.untag(REPOSITORY, TAG, by="me"))
     await work_off()
     with pytest.raises(ManifestUnknown):
