@@ -130,15 +130,10 @@ class _Attempt:
             uses = [_Step(Update(key, {"seen": self.now}), target) for key in there]
             yield [*uses, _Step(Put(keys.edge(target, self.manifest.digest), {"seen": self.now}))]
 
-    def final(self, outbox: Sequence[Insert]) -> list[_Step]:
-        """Give the steps that make the manifest visible, the events first.
-
-        The first row that is not as expected is the one we hear of. When an earlier try went
-        through and its answer was lost, that must be the event, not the manifest or a tag.
-        """
+    def final(self) -> list[_Step]:
+        """Give the steps that make the manifest visible."""
         marker = Update if self.is_repository_there else Upsert
-        steps = [_Step(row, _Row.EVENT) for row in outbox]
-        steps.append(_Step(marker(keys.REPOSITORY, {"updated": self.now}), _Row.REPOSITORY))
+        steps = [_Step(marker(keys.REPOSITORY, {"updated": self.now}), _Row.REPOSITORY)]
         steps.append(_Step(self._manifest_row(), _Row.MANIFEST))
         steps += [_Step(self._tag_row(tag, there), tag) for tag, there in self.tags.items()]
         return [*steps, *(_Step(row) for row in self._referrer_rows())]
@@ -271,7 +266,8 @@ class Pushes:
         """Write; give the step whose expectation was wrong, or None."""
         if len(attempt.manifest.body) > INLINE_BYTES and not attempt.is_manifest_there:
             await self._keep_body(attempt)
-        for steps in _transactions(attempt.references(), attempt.final(outbox)):
+        events = [_Step(row, _Row.EVENT) for row in outbox]
+        for steps in _transactions(attempt.references(), events, attempt.final()):
             try:
                 await self._contents.commit(attempt.repository, [step.change for step in steps])
             except (NotFound, Conflict) as error:
@@ -325,15 +321,21 @@ class Pushes:
         self._bodies.keep(manifest.digest, manifest.body)
 
 
-def _transactions(references: Iterator[list[_Step]], final: list[_Step]) -> Iterator[list[_Step]]:
-    """Cut the steps into transactions; the last one holds all of `final`."""
+def _transactions(
+    references: Iterator[list[_Step]], events: list[_Step], final: list[_Step]
+) -> Iterator[list[_Step]]:
+    """Cut the steps into transactions; the last has the events first, and all of `final`.
+
+    The first row that is not as expected is the one we hear of. When an earlier try went through
+    and its answer was lost, that must be the event, not a reference, the manifest or a tag.
+    """
     steps: list[_Step] = []
     for reference in references:
         if len(steps) + len(reference) > MOST_CHANGES:
             yield steps
             steps = []
         steps += reference
-    if len(steps) + len(final) > MOST_CHANGES:
+    if len(events) + len(steps) + len(final) > MOST_CHANGES:
         yield steps
         steps = []
-    yield steps + final
+    yield [*events, *steps, *final]

@@ -27,7 +27,7 @@ class Way(Enum):
     DIES_BEFORE = "dies before"
     DIES_AFTER = "dies after"
     FAILS_AFTER = "took effect, and fails"
-    TWICE = "is sent twice, and answered once"
+    TWICE = "takes effect, and is sent again later"
 
 
 FAULTS = (Way.DIES_BEFORE, Way.DIES_AFTER, Way.FAILS_AFTER, Way.TWICE)
@@ -60,15 +60,12 @@ class Gate:
         is_noticed: bool = True,
     ) -> T:
         """Wait for the turn, then call as the way says."""
-        if self.is_dead:
-            raise asyncio.CancelledError
-        turn = asyncio.get_running_loop().create_future()
-        self.waiting.append(Call(name, is_write, is_noticed, turn))
-        way = await turn
+        way = await self._turn(name, is_write=is_write, is_noticed=is_noticed)
         if way is Way.DIES_BEFORE:
             await self._die()
         if way is Way.TWICE:
             await _try(call)
+            await self._turn(f"{name} again", is_write=is_write, is_noticed=is_noticed)
         try:
             answer = await call()
         except StorageError as error:
@@ -80,6 +77,13 @@ class Gate:
             raise Unavailable(f"{name} took effect, and nobody heard of it")
         self._learn(name, answer)
         return answer
+
+    async def _turn(self, name: str, *, is_write: bool, is_noticed: bool) -> Way:
+        if self.is_dead:
+            raise asyncio.CancelledError
+        turn: asyncio.Future[Way] = asyncio.get_running_loop().create_future()
+        self.waiting.append(Call(name, is_write, is_noticed, turn))
+        return await turn
 
     async def _die(self) -> NoReturn:
         self.is_dead = True

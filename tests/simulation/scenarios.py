@@ -190,6 +190,7 @@ PAIRS: Mapping[str, Scenario] = {
     "a push of another, and a deletion": TAGGED.meets([Push(A, TWO)], DELETE),
     "two deletions": TAGGED.meets(DELETE, DELETE),
     "an index and a push of its child": THERE.meets([Push(A, index(ONE), V1)], [Push(A, ONE)]),
+    "an index and a deletion of its child": THERE.meets([PushNew(A, index(ONE), V1)], DELETE),
     "a referrer comes and goes": THERE.meets(
         [Push(A, ABOUT, V1), Delete(A, ABOUT.digest)], [Push(A, ABOUT, V1)]
     ),

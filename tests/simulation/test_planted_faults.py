@@ -25,6 +25,7 @@ from tests.simulation.explorer import Broken, Scenario, explore
 from tests.simulation.scenarios import BIG_CROWDS, BIG_LARGE, CROWDS, LARGE, PAIRS, small
 
 type Patch = pytest.MonkeyPatch
+type Steps = list[pushes._Step]
 SCENARIOS: Mapping[str, Scenario] = {**PAIRS, **CROWDS, **LARGE, **BIG_LARGE, **BIG_CROWDS}
 
 
@@ -165,10 +166,8 @@ def push_touches_no_links(patch: Patch) -> None:
 
 
 def push_writes_the_manifest_first(patch: Patch) -> None:
-    def reversed_order(
-        references: Iterator[list[pushes._Step]], final: list[pushes._Step]
-    ) -> Iterator[list[pushes._Step]]:
-        yield final
+    def reversed_order(references: Iterator[Steps], events: Steps, final: Steps) -> Iterator[Steps]:
+        yield [*events, *final]
         yield from references
 
     patch.setattr(pushes, "_transactions", reversed_order)
@@ -182,13 +181,21 @@ def push_is_not_listed(patch: Patch) -> None:
 
 
 def push_does_not_know_its_own_event(patch: Patch) -> None:
-    final = pushes._Attempt.final
+    transactions = pushes._transactions
 
-    def unknowing(self: pushes._Attempt, outbox: Sequence[Insert]) -> list[pushes._Step]:
-        events, others = final(self, outbox)[: len(outbox)], final(self, outbox)[len(outbox) :]
-        return [*others, *events]
+    def unknowing(references: Iterator[Steps], events: Steps, final: Steps) -> Iterator[Steps]:
+        yield from transactions(references, [], [*final, *events])
 
-    patch.setattr(pushes._Attempt, "final", unknowing)
+    patch.setattr(pushes, "_transactions", unknowing)
+
+
+def push_hears_of_a_reference_first(patch: Patch) -> None:
+    transactions = pushes._transactions
+
+    def unknowing(references: Iterator[Steps], events: Steps, final: Steps) -> Iterator[Steps]:
+        yield from transactions(references, [], [*events, *final])
+
+    patch.setattr(pushes, "_transactions", unknowing)
 
 
 def events_are_not_kept(patch: Patch) -> None:
@@ -254,6 +261,12 @@ FAULTS = [
         push_does_not_know_its_own_event,
         "two pushes of a tag that is to be new",
         "PreconditionFailed",
+        faults=True,
+    ),
+    Fault(
+        push_hears_of_a_reference_first,
+        "an index and a deletion of its child",
+        "ManifestBlobUnknown",
         faults=True,
     ),
     Fault(events_are_not_kept, "two pushes of a tag", "the event of a push"),

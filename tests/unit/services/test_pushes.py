@@ -60,8 +60,8 @@ async def test_a_push_writes_all_it_changes_in_one_transaction(
     pushed = await pushes.put(REPOSITORY, manifest, [LATEST], by="me")
     assert pushed == Pushed(manifest.digest, (LATEST,), subject.digest)
     assert [change.key.partition("|")[0] for change in transactions[0]] == [
-        *("blob", "edge", "blob", "edge"),
-        *("outbox", "repository", "manifest", "tag", "referrer"),
+        *("outbox", "blob", "edge", "blob", "edge"),
+        *("repository", "manifest", "tag", "referrer"),
     ]
     assert len(transactions) == 1
     assert len(memory.messages.sent) == 1
