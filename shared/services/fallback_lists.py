@@ -1,39 +1,46 @@
 """Fallback lists: what clients that do not know the referrers API list under a subject's tag.
 
 Such a client keeps an index of a subject's referrers itself, under a tag like `sha256-…`
-(distribution specification, referrers tag schema). Where there is one, it is kept in step with what
-clients that know the API push and delete; where there is none, none is made. This comes after the
-change, behind the queue: a push pays nothing for it.
+(distribution specification, referrers tag schema). Where there is one, it is kept in step with the
+API: it gains the referrers that it lacks, and loses what is not there. Where there is none, none is
+made. This comes after each change, behind the queue: a push pays nothing for it.
 
     client                                  here
-    C1 push or delete a referrer            F1 read the list and the referrers
+    C1 push or delete a referrer            F1 read the list, the referrers, what else it lists
     C2 read the list, push it changed       F2 push it changed, if its tag is as it was read
+                                            F3 delete what it replaced, if that was made here, too
 
-C1 after F1: its own event starts us again. The push of C2 between F1 and F2: F2 fails, and we go
-back to F1. F2 in the midst of C2: a client with a condition is refused and reads again; one without
-undoes F2, and its own event starts us again. A message that comes twice finds nothing to do.
+What F2 writes follows from what F1 reads; a list in step is left as it is. Each of C1, C2 and F2
+has an event of its own, which comes after it and leads to an F1: whatever meets, the last one is
+followed by an F1 that sees them all. So a tag that has changed at F2 is nothing to us, and a
+message that comes twice finds nothing to do. A crash before F3 leaves an index without a tag.
 
-Only what we are told is deleted is struck off, if it is not there again: a client may list what it
-has yet to push, or what names no subject. An index that gave way to another stays, untagged.
+A tag that is the digest of its own index is a tag of that image; a list with a subject would be a
+referrer, and list itself. Both are left alone, as is what would not be a manifest any more.
 """
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
 
 import orjson
 
-from shared.errors import ManifestUnknown, PreconditionFailed, Unavailable
-from shared.events import Event, ManifestDeleted, ManifestPushed, TagDeleted
+from shared.errors import ManifestInvalid, ManifestUnknown, PreconditionFailed
+from shared.events import Event, ManifestPushed, TagDeleted
 from shared.model.digest import Digest
-from shared.model.manifest import MANIFEST_BYTES, REFERENCES, read_manifest
+from shared.model.manifest import MANIFEST_BYTES, REFERENCES, Manifest, read_manifest
 from shared.model.media_types import OCI_INDEX
 from shared.model.names import RepositoryName, Tag, is_referrers_tag, referrers_tag
-from shared.services.manifests import Manifests
+from shared.services.manifests import Found, Manifests
 from shared.services.pushes import Condition, Pushes
 from shared.services.referrers import Referrers
+from shared.storage import keys
 from shared.storage.stores import Stores
 
-_TRIES = 4
+_log = logging.getLogger(__name__)
 
+type _Index = Mapping[str, Any]
 type _Descriptors = Sequence[Mapping[str, object]]
 
 
@@ -47,57 +54,74 @@ class FallbackLists:
         self._pushes = Pushes(stores, is_sparse_allowed=False)
 
     async def follow(self, repository: RepositoryName, event: Event) -> None:
-        """Bring the list that an event concerns in step; raises Unavailable if it never rests."""
-        for subject in await self._subjects(repository, event):
-            for _ in range(_TRIES):
-                try:
-                    await self._bring_in_step(repository, subject, event)
-                except PreconditionFailed:
-                    continue
-                break
-            else:
-                tag = referrers_tag(subject)
-                raise Unavailable(f"{repository}:{tag} is being changed too often")
+        """Bring the lists that an event concerns in step."""
+        for tag in _tags(event):
+            with suppress(ManifestUnknown, PreconditionFailed):
+                await self._bring_in_step(repository, tag, event.by)
 
-    async def _subjects(self, repository: RepositoryName, event: Event) -> list[Digest]:
-        if isinstance(event, TagDeleted):
-            return []
-        subjects = [Digest.parse(event.subject)] if event.subject else []
-        if isinstance(event, ManifestPushed) and is_referrers_tag(tag := Tag(event.tag)):
-            subject = await self._contents.subject_under(repository, tag)
-            subjects += [subject] if subject else []
-        return subjects
-
-    async def _bring_in_step(
-        self, repository: RepositoryName, subject: Digest, event: Event
-    ) -> None:
-        tag = referrers_tag(subject)
+    async def _bring_in_step(self, repository: RepositoryName, tag: Tag, by: str) -> None:
+        found, body = await self._manifests.read(repository, tag)
+        index = _read_list(found, body, tag)
+        if index is None:
+            return
         try:
-            found, body = await self._manifests.read(repository, tag)
-        except ManifestUnknown:
+            manifest = await self._in_step(repository, tag, index, found.digest.algorithm)
+        except (ManifestInvalid, orjson.JSONEncodeError) as error:
+            _log.warning("list %s:%s cannot be kept in step: %s", repository, tag, error)
             return
-        if found.media_type != OCI_INDEX:
+        if manifest is None:
             return
-        index = orjson.loads(body)
-        listed = index["manifests"]
-        kept = await self._without_deleted(repository, listed, event)
-        others = await self._referrers.others(
-            repository, subject, {str(one["digest"]) for one in kept}, MANIFEST_BYTES - len(body)
+        as_read = Condition(digests=frozenset({str(found.digest)}))
+        await self._pushes.put(
+            repository, manifest, [tag], by=by, condition=as_read, is_made_here=True
         )
-        added = others[: REFERENCES - len(kept)]
-        if not added and kept == listed:
-            return
-        anew = orjson.dumps({**index, "manifests": [*kept, *added]})
-        manifest = read_manifest(anew, OCI_INDEX, found.digest.algorithm)
-        condition = Condition(digests=frozenset({str(found.digest)}))
-        await self._pushes.put(repository, manifest, [tag], by=event.by, condition=condition)
+        await self._manifests.discard(repository, found.digest, by=by)
 
-    async def _without_deleted(
-        self, repository: RepositoryName, listed: _Descriptors, event: Event
+    async def _in_step(
+        self, repository: RepositoryName, tag: Tag, index: _Index, algorithm: str
+    ) -> Manifest | None:
+        """Make the list that there should be; None where there is."""
+        listed: _Descriptors = index["manifests"]
+        rows = await self._contents.referrers_under(repository, tag, REFERENCES)
+        referrers = {keys.last_part(row): row for row in rows}
+        kept = await self._without_missing(repository, listed, referrers)
+        known = {one["digest"] for one in kept}
+        room = MANIFEST_BYTES - len(_list(index, kept))
+        if room < 0:
+            raise ManifestInvalid("written anew, it is too large")
+        lacking = [row for digest, row in referrers.items() if digest not in known]
+        added = await self._referrers.descriptors(
+            repository, lacking[: REFERENCES - len(kept)], room
+        )
+        if not added and len(kept) == len(listed):
+            return None
+        return read_manifest(_list(index, [*kept, *added]), OCI_INDEX, algorithm)
+
+    async def _without_missing(
+        self, repository: RepositoryName, listed: _Descriptors, referrers: Collection[str]
     ) -> _Descriptors:
-        if not isinstance(event, ManifestDeleted):
-            return listed
-        digest = Digest.parse(event.digest)
-        if await self._contents.manifest(repository, digest, with_body=False):
-            return listed
-        return [one for one in listed if one["digest"] != event.digest]
+        others = {str(one["digest"]) for one in listed} - set(referrers)
+        missing = await self._contents.missing(repository, [], map(Digest.parse, others))
+        gone = set(map(str, missing))
+        return [one for one in listed if one["digest"] not in gone]
+
+
+def _tags(event: Event) -> set[Tag]:
+    """Name the tags whose lists an event concerns."""
+    if isinstance(event, TagDeleted):
+        return set()
+    tags = {referrers_tag(Digest.parse(event.subject))} if event.subject else set()
+    if isinstance(event, ManifestPushed) and is_referrers_tag(tag := Tag(event.tag)):
+        tags.add(tag)
+    return tags
+
+
+def _read_list(found: Found, body: bytes, tag: Tag) -> _Index | None:
+    if found.media_type != OCI_INDEX or referrers_tag(found.digest) == tag:
+        return None
+    index: _Index = orjson.loads(body)
+    return None if index.get("subject") else index
+
+
+def _list(index: _Index, descriptors: _Descriptors) -> bytes:
+    return orjson.dumps({**index, "manifests": descriptors})

@@ -24,6 +24,7 @@ A transaction's event is its first row, under an id that never repeats. Where it
 the transaction went through, its answer was lost, and the storage client has sent it again.
 """
 
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -98,13 +99,31 @@ class Manifests:
 
     async def delete(self, repository: RepositoryName, digest: Digest, *, by: str) -> None:
         """Delete a manifest and all its tags (end-9); raises ManifestUnknown."""
+        await self._delete(repository, digest, by=by)
+
+    async def discard(self, repository: RepositoryName, digest: Digest, *, by: str) -> None:
+        """Delete a manifest that was made here, if no tag points to it."""
+        with suppress(ManifestUnknown):
+            await self._delete(repository, digest, by=by, is_kept=_has_use)
+
+    async def _delete(
+        self,
+        repository: RepositoryName,
+        digest: Digest,
+        *,
+        by: str,
+        is_kept: Callable[[ManifestRecord, Sequence[TagRecord]], bool] | None = None,
+    ) -> None:
         for _ in range(_TRIES):
             record = await self._record(repository, digest, with_body=True)
+            tags = await self._contents.tags_of(repository, digest, _TAGS)
+            if is_kept and is_kept(record, tags):
+                return
             body = await self._body(repository, record)
             manifest = read_manifest(body, record.media_type, digest.algorithm)
             subject = str(manifest.subject.digest) if manifest.subject else ""
             event = ManifestDeleted(str(digest), record.media_type, by, self._clock(), subject)
-            if await self._remove(repository, manifest, record, event):
+            if await self._remove(repository, manifest, record, tags, event):
                 if record.object:
                     await self._objects.delete(record.object)
                 return
@@ -125,9 +144,9 @@ class Manifests:
         repository: RepositoryName,
         manifest: Manifest,
         record: ManifestRecord,
+        tags: Sequence[TagRecord],
         event: Event,
     ) -> bool:
-        tags = await self._contents.tags_of(repository, manifest.digest, _TAGS)
         outbox = self._outbox.rows([event])
         steps: list[Change] = [Delete(keys.tag(tag.name), tag.etag) for tag in tags]
         last: list[Change] = [*outbox, Delete(keys.manifest(manifest.digest), record.etag)]
@@ -198,6 +217,10 @@ class Manifests:
             return await self._stores.body(record)
         except NotFound:  # deleted since the record was read
             raise _unknown(repository, record.digest) from None
+
+
+def _has_use(record: ManifestRecord, tags: Sequence[TagRecord]) -> bool:
+    return bool(tags) or not record.is_made_here
 
 
 def _unknown(repository: RepositoryName, digest: Digest) -> ManifestUnknown:

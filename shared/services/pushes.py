@@ -108,12 +108,13 @@ class _Attempt:
 
     repository: RepositoryName
     manifest: Manifest
+    tags: dict[Tag, TagRecord | None]
     by: str
     now: datetime
     condition: Condition
-    is_repository_there: bool
-    is_manifest_there: bool
-    tags: dict[Tag, TagRecord | None]
+    is_made_here: bool
+    is_repository_there: bool = False
+    is_manifest_there: bool = False
     absent: set[Digest] = field(default_factory=set)
     body_object: str = ""
 
@@ -141,7 +142,7 @@ class _Attempt:
     def _manifest_row(self) -> Change:
         key = keys.manifest(self.manifest.digest)
         if self.is_manifest_there:
-            return Update(key, {"seen": self.now})
+            return Update(key, {"seen": self.now, "is_made_here": False})
         body: Mapping[str, Value] = (
             {"object": self.body_object} if self.body_object else body_values(self.manifest.body)
         )
@@ -150,6 +151,7 @@ class _Attempt:
             "size": len(self.manifest.body),
             "created": self.now,
             "seen": self.now,
+            "is_made_here": self.is_made_here,
             **body,
         }
         return Insert(key, values)
@@ -213,49 +215,48 @@ class Pushes:
         *,
         by: str,
         condition: Condition | None = None,
+        is_made_here: bool = False,
     ) -> Pushed:
         """Store a manifest and point the tags to it (end-7).
+
+        `is_made_here` marks what no client has pushed.
 
         Raises:
             ManifestBlobUnknown: it refers to content that the repository does not hold.
             PreconditionFailed: `condition` does not hold of a tag.
         """
-        attempt = await self._expect(repository, manifest, tags, by, condition or Condition())
+        attempt = _Attempt(
+            repository=repository,
+            manifest=manifest,
+            tags=dict.fromkeys(tags),
+            by=by,
+            now=self._clock(),
+            condition=condition or Condition(),
+            is_made_here=is_made_here,
+        )
+        await self._expect(attempt)
         outbox = self._outbox.rows(attempt.events())
-        for _ in range(_TRIES):
-            surprise = await self._try(attempt, outbox)
-            if surprise is None:
-                break
-            await self._learn(attempt, surprise)
-        else:
-            raise Unavailable(f"{repository} is being changed too often: repeat the push")
+        await self._write(attempt, outbox)
         await self._settle(attempt)
         await self._outbox.announce(repository, outbox)
         subject = manifest.subject.digest if manifest.subject else None
         return Pushed(manifest.digest, tuple(attempt.tags), subject)
 
-    async def _expect(
-        self,
-        repository: RepositoryName,
-        manifest: Manifest,
-        tags: Sequence[Tag],
-        by: str,
-        condition: Condition,
-    ) -> _Attempt:
-        attempt = _Attempt(
-            repository=repository,
-            manifest=manifest,
-            by=by,
-            now=self._clock(),
-            condition=condition,
-            is_repository_there=repository in self._hints,
-            is_manifest_there=(repository, manifest.digest) in self._hints,
-            tags=dict.fromkeys(tags),
-        )
+    async def _expect(self, attempt: _Attempt) -> None:
+        repository = attempt.repository
+        attempt.is_repository_there = repository in self._hints
+        attempt.is_manifest_there = (repository, attempt.manifest.digest) in self._hints
         for tag in attempt.tags:
-            if condition.digests is not None or (repository, tag) in self._hints:
+            if attempt.condition.digests is not None or (repository, tag) in self._hints:
                 await self._look_up(attempt, tag)
-        return attempt
+
+    async def _write(self, attempt: _Attempt, outbox: Sequence[Insert]) -> None:
+        for _ in range(_TRIES):
+            surprise = await self._try(attempt, outbox)
+            if surprise is None:
+                return
+            await self._learn(attempt, surprise)
+        raise Unavailable(f"{attempt.repository} is being changed too often: repeat the push")
 
     async def _look_up(self, attempt: _Attempt, tag: Tag) -> None:
         there = await self._contents.tag(attempt.repository, tag)

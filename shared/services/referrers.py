@@ -1,6 +1,7 @@
 """Referrers: the manifests that name another one as their subject."""
 
-from collections.abc import Collection
+from collections.abc import Sequence
+from itertools import batched
 
 import orjson
 
@@ -13,7 +14,7 @@ from shared.storage.ports import NotFound, Row
 from shared.storage.records import row_body
 from shared.storage.stores import Stores
 
-_MOST = 1_000
+_AT_ONCE = 16
 
 
 class Referrers:
@@ -42,22 +43,18 @@ class Referrers:
         shown = [await self._descriptor(repository, row) for row in page.items]
         return Page([one for one in shown if one], page.has_more, page.last)
 
-    async def others(
-        self, repository: RepositoryName, subject: Digest, known: Collection[str], room: int
+    async def descriptors(
+        self, repository: RepositoryName, wanted: Sequence[str], room: int
     ) -> list[dict[str, object]]:
-        """List descriptors of referrers whose digests are not `known`, up to `room` bytes."""
-        rows = await self._stores.contents.referrers(
-            repository, subject, artifact_type="", after="", limit=_MOST
-        )
+        """Read the descriptors in rows, up to the first that does not fit into `room` bytes."""
         found: list[dict[str, object]] = []
-        for row in rows:
-            if keys.last_part(row.key) in known:
-                continue
-            descriptor = await self._descriptor(repository, row)
-            room -= len(orjson.dumps(descriptor)) + 1
-            if room < 0:
-                break
-            found += [descriptor] if descriptor else []
+        for some in batched(wanted, _AT_ONCE, strict=False):
+            for row in await self._stores.contents.rows(repository, some):
+                descriptor = await self._descriptor(repository, row)
+                room -= len(orjson.dumps(descriptor)) + 1
+                if room < 0:
+                    return found
+                found += [descriptor] if descriptor else []
         return found
 
     async def _descriptor(self, repository: RepositoryName, row: Row) -> dict[str, object] | None:

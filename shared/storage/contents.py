@@ -87,11 +87,22 @@ class Contents:
             where={"artifact_type": artifact_type} if artifact_type else None,
         )
 
-    async def subject_under(self, repository: RepositoryName, name: Tag) -> Digest | None:
-        """Name the subject with this referrers tag, if it has a referrer."""
+    async def referrers_under(self, repository: RepositoryName, name: Tag, limit: int) -> list[str]:
+        """List up to `limit` keys of what names the subject with this referrers tag."""
         prefix = keys.referrers_under(name)
-        rows = await self._scan(repository, prefix, keys.end_of(prefix), 1)
-        return Digest.parse(rows[0].key.split("|")[1]) if rows else None
+        rows = await self._rows.scan(
+            keys.CONTENTS,
+            self._partition(repository),
+            after=prefix,
+            before=keys.end_of(prefix),
+            limit=limit,
+            only=("artifact_type",),
+        )
+        return [row.key for row in rows]
+
+    async def rows(self, repository: RepositoryName, wanted: Sequence[str]) -> list[Row]:
+        """Read the rows with these keys, as far as they are there."""
+        return [row for row in await self._get_all(repository, wanted) if row]
 
     async def manifests(
         self, repository: RepositoryName, after: str, limit: int
@@ -133,8 +144,7 @@ class Contents:
         self, repository: RepositoryName, manifest: Digest, targets: Iterable[Digest]
     ) -> list[Row]:
         """Read the edges from a manifest to these targets, as far as they are there."""
-        wanted = [keys.edge(target, manifest) for target in targets]
-        return [row for row in await self._get_all(repository, wanted) if row]
+        return await self.rows(repository, [keys.edge(target, manifest) for target in targets])
 
     async def commit(self, repository: RepositoryName, changes: Sequence[Change]) -> None:
         """Make all changes or none; raises NotFound or Conflict with the place of the change."""

@@ -4,27 +4,24 @@ It goes depth first, and takes each run from the start. A state that was seen be
 rows, objects and time; every process has learned the same) is not gone on from: so calls that do
 not meet are tried in one order. At every new state, and at the end of each run, the promises are
 checked; at the end, what failed is given up or repeated, time moves on, and what is unused is
-collected.
+collected, and all events are handed on.
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import count
 
 from shared.errors import RegistryError
-from shared.model.digest import Digest
-from shared.model.names import RepositoryName
-from shared.storage import keys
 from shared.storage.ports import Unavailable
-from tests.simulation import promises
+from tests.simulation import aftermath, promises
+from tests.simulation.aftermath import Loop
 from tests.simulation.gates import FAULTS, Gate, Way
 from tests.simulation.operations import Operation
 from tests.simulation.world import GRACE, Process, World
 
 _REPEATER = 0x100
-_COLLECTOR = 0x200
 
 
 class Broken(AssertionError):
@@ -89,36 +86,6 @@ class Option:
 
     actor: Actor
     way: Way
-
-
-class Loop:
-    """An event loop that runs until all its tasks wait."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.SelectorEventLoop()
-
-    def start(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
-        """Start a task."""
-        return self._loop.create_task(work)
-
-    def complete[T](self, work: Coroutine[object, object, T]) -> T:
-        """Run to the end."""
-        return self._loop.run_until_complete(work)
-
-    def settle(self) -> None:
-        """Run until nothing is ready."""
-        self._loop.call_soon(self._stop_if_settled)
-        self._loop.run_forever()
-
-    def _stop_if_settled(self) -> None:
-        if self._loop._ready:  # type: ignore[attr-defined]
-            self._loop.call_soon(self._stop_if_settled)
-        else:
-            self._loop.stop()
-
-    def close(self) -> None:
-        """Close it."""
-        self._loop.close()
 
 
 class Run:
@@ -264,13 +231,15 @@ class Run:
         self._clear()
 
     def _clear(self) -> None:
-        """Let time pass, and collect what is unused."""
+        """Let time pass, collect what is unused, and hand on the events."""
         self.world.clock.now += 2 * GRACE
         self.trace.append("time passes")
-        for again in range(2):
-            self._collect(_COLLECTOR + again)
+        for _ in range(2):
+            aftermath.collect(self.world, self.loop)
         self.check()
-        for fault in promises.left(self.world):
+        self.trace.append("events are handed on")
+        aftermath.hand_on(self.world, self.loop)
+        for fault in (*promises.left(self.world), *promises.out_of_step(self.world)):
             raise self._broken(fault)
 
     def _repeat(self, deed: Deed, number: int) -> None:
@@ -286,28 +255,6 @@ class Run:
             return
         self._end(again)
         self.deeds.append(again)
-
-    def _collect(self, number: int) -> None:
-        process = self.world.process(number)
-        for repository, digest in self._collectable():
-            self.loop.complete(process.garbage.collect(repository, digest))
-        for name in [*self.world.objects_now()]:
-            self.loop.complete(process.garbage.collect_object(name))
-
-    def _collectable(self) -> list[tuple[RepositoryName, Digest]]:
-        links = [
-            (repository, Digest.parse(keys.last_part(key)))
-            for repository, rows in self.world.repositories()
-            for key in rows
-            if key.startswith("blob|")
-        ]
-        held = [
-            (keys.decode_repository(keys.last_part(key)), digest)
-            for digest, rows in self.world.digests()
-            for key in rows
-            if key.startswith(("repo|", "gone|"))
-        ]
-        return list(dict.fromkeys([*links, *held]))
 
     def close(self) -> None:
         """End what still waits."""

@@ -18,12 +18,13 @@ from shared.errors import (
 )
 from shared.model.digest import Digest
 from shared.model.manifest import Manifest
-from shared.model.names import RepositoryName, Tag
+from shared.model.names import RepositoryName, Tag, is_referrers_tag
 from shared.model.upload import Upload
+from shared.services.events import Announcement
 from shared.services.pushes import Condition
 from shared.services.uploads import Part
 from shared.storage import keys
-from tests.simulation.world import GRACE, Process, World, at_once
+from tests.simulation.world import GENERATION, GRACE, Process, World, at_once
 
 type Others = Sequence[Operation]
 
@@ -118,7 +119,8 @@ class Push(Operation):
             yield from self._unreadable(world)
         row = world.contents(self.repository).get(keys.tag(self.tag))
         found = str(row.values["digest"]) if row else ""
-        if found not in self._possible(others):
+        is_kept_here = is_referrers_tag(self.tag) and _any(others, Follow, self.repository)
+        if not is_kept_here and found not in self._possible(others):
             yield f"tag {self.tag} is {found or 'not there'} after a push of {self.digest}"
         if not is_deleted and self.repository not in world.listed():
             yield f"{self.repository} has a manifest and is not in the catalog"
@@ -328,6 +330,20 @@ class Retire(Operation):
     async def run(self, process: Process) -> None:
         """Retire it."""
         await process.repositories.retire(self.repository)
+
+
+@dataclass(frozen=True)
+class Follow(Operation):
+    """Do what the function behind the queue does with each event that waits."""
+
+    async def run(self, process: Process) -> None:
+        """Hand them on, one after the other."""
+        world = process.world
+        for key in world.waiting(self.repository):
+            announcement = Announcement(GENERATION, self.repository, [key])
+            for event in await process.events.waiting(announcement):
+                await process.fallback_lists.follow(self.repository, event)
+            world.handed_on |= {key}
 
 
 @dataclass(frozen=True)

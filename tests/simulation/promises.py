@@ -7,7 +7,7 @@ from typing import cast
 from shared.model.descriptor import Descriptor
 from shared.model.digest import Digest
 from shared.model.manifest import Manifest, read_manifest
-from shared.model.names import RepositoryName
+from shared.model.names import RepositoryName, Tag, is_referrers_tag
 from shared.storage import keys
 from shared.storage.ports import Row
 from shared.storage.records import row_body
@@ -102,6 +102,21 @@ def _holdings(world: World, digest: Digest, rows: Mapping[str, Row]) -> Iterator
         yield f"{digest} has content and no holder"
     if keys.sound(name) not in rows or keys.gone(name) in rows:
         yield f"{digest} has content that is not sound"
+
+
+def out_of_step(world: World) -> Iterator[str]:
+    """Tell which lists of referrers are not what the API lists, after all events."""
+    for repository, rows in world.repositories():
+        for key, row in rows.items():
+            name = Tag(keys.last_part(key))
+            if not key.startswith("tag|") or not is_referrers_tag(name):
+                continue
+            manifest = _read(world, rows[_manifest_of(row)])
+            listed = {str(child.digest) for child in manifest.children} if manifest else set()
+            under = keys.referrers_under(name)
+            there = {keys.last_part(each) for each in rows if each.startswith(under)}
+            if listed != there:
+                yield f"{repository}: the list {name} has {listed} and not {there}"
 
 
 def left(world: World) -> Iterator[str]:

@@ -11,16 +11,18 @@ import pytest
 from shared.model.digest import Digest
 from shared.model.manifest import Manifest, read_manifest
 from shared.model.media_types import OCI_INDEX, OCI_MANIFEST
-from shared.model.names import RepositoryName, Tag
+from shared.model.names import RepositoryName, Tag, referrers_tag
 from shared.model.upload import Upload
 from shared.services import manifests, pushes
 from shared.services.uploads import Part
-from tests.simulation.explorer import Loop, Scenario
+from tests.simulation.aftermath import Loop
+from tests.simulation.explorer import Scenario
 from tests.simulation.operations import (
     Collect,
     Delete,
     DeleteBlob,
     Ensure,
+    Follow,
     Head,
     Mount,
     Operation,
@@ -145,7 +147,13 @@ OLD_TWO = Past().held(A, X, Y).ago()
 with small():
     LARGE_THERE = Past().held(A, X, Y).did(Push(A, TWO))
     LARGE_OLD = Past().held(A, X, Y).did(Push(A, TWO)).ago()
-ABOUT = image(Y, subject=ONE)
+ABOUT, NEW = image(Y, subject=ONE), image(Y, Y, subject=ONE)
+UNDER = referrers_tag(ONE.digest)
+LISTED = (
+    Past()
+    .held(A, X, Y)
+    .did(Push(A, ABOUT, V1), Push(A, index(ABOUT), UNDER), Follow(A), Push(A, NEW, Tag("new")))
+)
 
 WIDE = Digest.of(X, "sha512")
 COLLECT = [Collect(A, digest(X))]
@@ -154,6 +162,7 @@ MOUNT = [Mount(B, digest(X), A)]
 HEAD_AND_PUSH = [Head(A, digest(X)), Pause(A), Push(A, ONE)]
 DELETE = [Delete(A, ONE.digest)]
 LEAVE = [*DELETE, Retire(A)]
+FOLLOW = [Follow(A)]
 SESSION = [PutBlob(A, digest(Z), BLOBS.upload(Z))]
 
 PAIRS: Mapping[str, Scenario] = {
@@ -201,6 +210,16 @@ PAIRS: Mapping[str, Scenario] = {
     "the last manifest goes and comes back": THERE.meets(LEAVE, [Push(A, ONE, is_warm=True)]),
 }
 """Two meet. Where only one is named, the other is the collector."""
+
+LISTS: Mapping[str, Scenario] = {
+    "a referrer is listed and deleted": LISTED.meets(FOLLOW, [Delete(A, NEW.digest), *FOLLOW]),
+    "a referrer is listed twice": LISTED.meets(FOLLOW, FOLLOW),
+    "a list is kept by two": LISTED.meets([Push(A, index(ABOUT), UNDER)], FOLLOW),
+    "a list is emptied by its client": LISTED.meets([Push(A, index(), UNDER)], FOLLOW),
+    "a list goes": LISTED.meets([Untag(A, UNDER)], FOLLOW),
+    "a referrer comes": LISTED.meets([Push(A, image(Y, X, subject=ONE), V1)], FOLLOW),
+}
+"""A list of referrers that an old client keeps is brought in step."""
 
 LARGE: Mapping[str, Scenario] = {
     "a large push": OLD_TWO.meets([Head(A, digest(X)), Push(A, TWO)], COLLECT),

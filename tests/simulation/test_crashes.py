@@ -5,12 +5,15 @@ from collections.abc import Callable
 import pytest
 
 from tests.simulation.explorer import Report, Scenario
-from tests.simulation.scenarios import BIG_CROWDS, CROWDS, LARGE, PAIRS, small
+from tests.simulation.scenarios import BIG_CROWDS, CROWDS, LARGE, LISTS, PAIRS, small
 
 type Explore = Callable[..., Report]
 
 
-@pytest.mark.parametrize("scenario", [*PAIRS.values(), *CROWDS.values()], ids=[*PAIRS, *CROWDS])
+SMALL = {**PAIRS, **CROWDS, **LISTS}
+
+
+@pytest.mark.parametrize("scenario", SMALL.values(), ids=SMALL)
 def test_one_crashes(scenario: Scenario, explore: Explore) -> None:
     explore(scenario, faults=True)
 

@@ -11,9 +11,10 @@ from shared.events import Event
 from shared.model.digest import Digest
 from shared.model.hashing import Hasher
 from shared.model.names import RepositoryName
-from shared.services import garbage, manifests, pushes, uploads
+from shared.services import fallback_lists, garbage, manifests, pushes, uploads
 from shared.services.blobs import Blobs
 from shared.services.garbage import Garbage
+from shared.services.pushes import Condition
 from shared.services.uploads import Uploads
 from shared.storage import holdings, keys
 from shared.storage.contents import Contents
@@ -22,11 +23,11 @@ from shared.storage.index import Index
 from shared.storage.outbox import Outbox
 from shared.storage.ports import ANY, Delete, Insert, NotFound, Put, Row, Update
 from tests.simulation.explorer import Broken, Scenario, explore
-from tests.simulation.scenarios import BIG_CROWDS, BIG_LARGE, CROWDS, LARGE, PAIRS, small
+from tests.simulation.scenarios import BIG_CROWDS, BIG_LARGE, CROWDS, LARGE, LISTS, PAIRS, small
 
 type Patch = pytest.MonkeyPatch
 type Steps = list[pushes._Step]
-SCENARIOS: Mapping[str, Scenario] = {**PAIRS, **CROWDS, **LARGE, **BIG_LARGE, **BIG_CROWDS}
+SCENARIOS: Mapping[str, Scenario] = {**PAIRS, **CROWDS, **LISTS, **LARGE, **BIG_LARGE, **BIG_CROWDS}
 
 
 def _delete_anything(key: str, etag: str = ANY) -> Delete:
@@ -213,6 +214,14 @@ def deletion_leaves_edges_for_later(patch: Patch) -> None:
     patch.setattr(manifests, "_ROOM", 3)
 
 
+def list_is_pushed_unconditionally(patch: Patch) -> None:
+    patch.setattr(fallback_lists, "Condition", lambda **_: Condition())
+
+
+def list_that_is_pushed_is_not_looked_at(patch: Patch) -> None:
+    patch.setattr(fallback_lists, "is_referrers_tag", lambda _: False)
+
+
 def index_row_goes_unconditionally(patch: Patch) -> None:
     async def remove(self: Index, repository: RepositoryName, etag: str) -> bool:
         with suppress(NotFound):
@@ -273,6 +282,9 @@ FAULTS = [
     Fault(events_are_not_kept, "two deletions", "the event of a deletion"),
     Fault(deletion_takes_what_has_changed, "a push and a deletion", "points to no manifest"),
     Fault(deletion_leaves_edges_for_later, "a large referrer", "without edge"),
+    Fault(list_is_pushed_unconditionally, "a list goes", "is there after its deletion"),
+    Fault(list_that_is_pushed_is_not_looked_at, "a list is emptied by its client", "the list"),
+    Fault(list_that_is_pushed_is_not_looked_at, "a referrer is listed and deleted", "the list"),
     Fault(index_row_goes_unconditionally, "retiring what is empty", "not in the catalog"),
 ]
 

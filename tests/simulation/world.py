@@ -9,6 +9,8 @@ from shared.model.digest import Digest
 from shared.model.names import RepositoryName
 from shared.model.upload import Seal
 from shared.services.blobs import Blobs
+from shared.services.events import Events
+from shared.services.fallback_lists import FallbackLists
 from shared.services.garbage import Garbage
 from shared.services.manifests import Manifests
 from shared.services.pushes import Pushes
@@ -60,13 +62,17 @@ class NumberedRows(MemoryRows):
 
 
 class World:
-    """All there is. `now` moves only when told to."""
+    """All there is. `now` moves only when told to.
+
+    Events that were handed on stay in the outbox, so that it tells what has ever happened.
+    """
 
     def __init__(self) -> None:
         self.rows = NumberedRows()
         self.objects = MemoryObjects()
         self.messages = MemoryMessages()
         self.clock = Clock(START)
+        self.handed_on: frozenset[str] = frozenset()
         at_once(self.rows.prepare(keys.TABLES))
         at_once(self.objects.prepare())
         at_once(self.messages.prepare(keys.QUEUES))
@@ -80,6 +86,7 @@ class World:
             dict(kept.objects), {name: dict(blocks) for name, blocks in kept.staged.items()}
         )
         other.clock.now = self.clock.now
+        other.handed_on = self.handed_on
         return other
 
     @property
@@ -97,6 +104,7 @@ class World:
             tuple(sorted(kept.objects)),
             staged,
             self.clock.now,
+            self.handed_on,
         )
 
     def process(self, number: int, gate: Gate | None = None) -> "Process":
@@ -131,6 +139,11 @@ class World:
         """Give the rows of a blob's digest."""
         return self.rows._tables[keys.BLOBS].get(keys.blob_partition(GENERATION, digest), {})
 
+    def waiting(self, repository: RepositoryName) -> list[str]:
+        """Give the keys of events that are to be handed on."""
+        rows = self.contents(repository)
+        return sorted({key for key in rows if key.startswith("outbox|")} - self.handed_on)
+
     def listed(self) -> set[RepositoryName]:
         """Give the names in the catalog."""
         names = self.rows._tables[keys.REPOSITORIES].get(GENERATION, {})
@@ -164,6 +177,8 @@ class Process:
         self.blobs = Blobs(self.stores, GRACE, 60)
         self.uploads = Uploads(self.stores, Staging(objects), Seal(b"a key"), timedelta(days=7))
         self.repositories = Repositories(self.stores)
+        self.events = Events(self.stores)
+        self.fallback_lists = FallbackLists(self.stores)
         self.garbage = Garbage(self.stores, GRACE)
 
 

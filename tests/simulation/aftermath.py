@@ -1,0 +1,78 @@
+"""The aftermath: what the registry does by itself, once the clients are done."""
+
+import asyncio
+from collections.abc import Coroutine
+
+from shared.model.digest import Digest
+from shared.model.names import RepositoryName
+from shared.storage import keys
+from tests.simulation.operations import Follow
+from tests.simulation.world import World
+
+_COLLECTOR = 0x200
+_FOLLOWER = 0x300
+_EVENTS = 50
+
+
+class Loop:
+    """An event loop that runs until all its tasks wait."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.SelectorEventLoop()
+
+    def start(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
+        """Start a task."""
+        return self._loop.create_task(work)
+
+    def complete[T](self, work: Coroutine[object, object, T]) -> T:
+        """Run to the end."""
+        return self._loop.run_until_complete(work)
+
+    def settle(self) -> None:
+        """Run until nothing is ready."""
+        self._loop.call_soon(self._stop_if_settled)
+        self._loop.run_forever()
+
+    def _stop_if_settled(self) -> None:
+        if self._loop._ready:  # type: ignore[attr-defined]
+            self._loop.call_soon(self._stop_if_settled)
+        else:
+            self._loop.stop()
+
+    def close(self) -> None:
+        """Close it."""
+        self._loop.close()
+
+
+def collect(world: World, loop: Loop) -> None:
+    """Take the collector's step for all there is."""
+    process = world.process(_COLLECTOR)
+    for repository, digest in _collectable(world):
+        loop.complete(process.garbage.collect(repository, digest))
+    for name in [*world.objects_now()]:
+        loop.complete(process.garbage.collect_object(name))
+
+
+def _collectable(world: World) -> list[tuple[RepositoryName, Digest]]:
+    links = [
+        (repository, Digest.parse(keys.last_part(key)))
+        for repository, rows in world.repositories()
+        for key in rows
+        if key.startswith("blob|")
+    ]
+    held = [
+        (keys.decode_repository(keys.last_part(key)), digest)
+        for digest, rows in world.digests()
+        for key in rows
+        if key.startswith(("repo|", "gone|"))
+    ]
+    return list(dict.fromkeys([*links, *held]))
+
+
+def hand_on(world: World, loop: Loop) -> None:
+    """Follow all events, and the events of what this changes; an end of it is part of it."""
+    process = world.process(_FOLLOWER)
+    for repository, _ in [*world.repositories()]:
+        while world.waiting(repository):
+            loop.complete(Follow(repository).run(process))
+            assert len(world.handed_on) < _EVENTS, "events lead to events without end"
