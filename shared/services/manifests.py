@@ -24,7 +24,7 @@ A transaction's event is its first row, under an id that never repeats. Where it
 the transaction went through, its answer was lost, and the storage client has sent it again.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -102,9 +102,9 @@ class Manifests:
         await self._delete(repository, digest, by=by)
 
     async def discard(self, repository: RepositoryName, digest: Digest, *, by: str) -> None:
-        """Delete a manifest that was made here, if no tag points to it."""
+        """Delete a manifest that was made here, if no tag points to it and no index names it."""
         with suppress(ManifestUnknown):
-            await self._delete(repository, digest, by=by, is_kept=_has_use)
+            await self._delete(repository, digest, by=by, only_unused=True)
 
     async def _delete(
         self,
@@ -112,12 +112,12 @@ class Manifests:
         digest: Digest,
         *,
         by: str,
-        is_kept: Callable[[ManifestRecord, Sequence[TagRecord]], bool] | None = None,
+        only_unused: bool = False,
     ) -> None:
         for _ in range(_TRIES):
             record = await self._record(repository, digest, with_body=True)
             tags = await self._contents.tags_of(repository, digest, _TAGS)
-            if is_kept and is_kept(record, tags):
+            if only_unused and (tags or await self._is_used(repository, record)):
                 return
             body = await self._body(repository, record)
             manifest = read_manifest(body, record.media_type, digest.algorithm)
@@ -162,6 +162,10 @@ class Manifests:
             await self._commit(repository, [], leavings)
         await self._outbox.announce(repository, outbox)
         return True
+
+    async def _is_used(self, repository: RepositoryName, record: ManifestRecord) -> bool:
+        users = await self._contents.users(repository, record.digest, 1)
+        return bool(users) or not record.is_made_here
 
     async def _commit(
         self, repository: RepositoryName, changes: list[Change], leavings: list[Delete]
@@ -217,10 +221,6 @@ class Manifests:
             return await self._stores.body(record)
         except NotFound:  # deleted since the record was read
             raise _unknown(repository, record.digest) from None
-
-
-def _has_use(record: ManifestRecord, tags: Sequence[TagRecord]) -> bool:
-    return bool(tags) or not record.is_made_here
 
 
 def _unknown(repository: RepositoryName, digest: Digest) -> ManifestUnknown:

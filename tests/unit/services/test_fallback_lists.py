@@ -342,6 +342,20 @@ async def test_a_list_that_was_made_here_stays_while_it_has_a_tag(
     assert (await manifests.find(REPOSITORY, LATEST)).digest == ours.digest
 
 
+async def test_a_list_that_was_made_here_stays_in_an_index(
+    pushes: Pushes, manifests: Manifests, memory: Memory, work_off: WorkOff, before: Before
+) -> None:
+    await push(pushes, OLD)
+    await push(pushes, index_of([]), TAG)
+    await work_off()
+    ours, body = await manifests.read(REPOSITORY, TAG)
+    await push(pushes, NEW)
+    index = index_of([read_manifest(body, OCI_INDEX)])
+    before(memory.rows, "commit", lambda: push(pushes, index), at=2)
+    await work_off()
+    assert (await manifests.find(REPOSITORY, ours.digest)).digest == ours.digest
+
+
 async def test_a_list_that_was_made_here_stays_when_a_client_has_pushed_it(
     pushes: Pushes, manifests: Manifests, work_off: WorkOff
 ) -> None:
