@@ -2,21 +2,23 @@
 
 Such a client keeps an index of a subject's referrers itself, under a tag like `sha256-…`
 (distribution specification, referrers tag schema). Where there is one, it is kept in step with the
-API: it gains the referrers that it lacks, and loses what is not there. Where there is none, none is
-made. This comes after each change, behind the queue: a push pays nothing for it.
+API: it gains the referrers that it lacks, and loses what the repository does not hold. Where there
+is none, none is made. This comes after the push or deletion of a referrer or of the list, behind
+the queue: a push pays nothing for it.
 
     client                                  here
     C1 push or delete a referrer            F1 read the list, the referrers, what else it lists
     C2 read the list, push it changed       F2 push it changed, if its tag is as it was read
-                                            F3 delete what it replaced, if that was made here, too
 
 What F2 writes follows from what F1 reads; a list in step is left as it is. Each of C1, C2 and F2
 has an event of its own, which comes after it and leads to an F1: whatever meets, the last one is
 followed by an F1 that sees them all. So a tag that has changed at F2 is nothing to us, and a
-message that comes twice finds nothing to do. A crash before F3 leaves an index without a tag.
+message that comes twice finds nothing to do.
 
-A tag that is the digest of its own index is a tag of that image; a list with a subject would be a
-referrer, and list itself. Both are left alone, as is what would not be a manifest any more.
+An index that gave way to another stays, untagged: a client may be about to read it, or to delete
+it. What a client lists before it pushes it is struck off, and comes back as a referrer or not at
+all. A tag that is the digest of its own index is a tag of that image; a list with a subject would
+be a referrer, and list itself: both are left alone, as is what would be no manifest any more.
 """
 
 import logging
@@ -72,10 +74,7 @@ class FallbackLists:
         if manifest is None:
             return
         as_read = Condition(digests=frozenset({str(found.digest)}))
-        await self._pushes.put(
-            repository, manifest, [tag], by=by, condition=as_read, is_made_here=True
-        )
-        await self._manifests.discard(repository, found.digest, by=by)
+        await self._pushes.put(repository, manifest, [tag], by=by, condition=as_read)
 
     async def _in_step(
         self, repository: RepositoryName, tag: Tag, index: _Index, algorithm: str

@@ -20,11 +20,13 @@ A push of many references writes edges in transactions of their own:
 P1 before D1: these edges were seen later than the manifest, and stay. P1 after D1: they have
 changed, and stay. So no edge is missing after P2. If P dies, the collector finds what it left.
 
+A manifest that is gone when the tag that pointed to it has just been read is no answer: the tag has
+moved, or is gone, and is read again.
+
 A transaction's event is its first row, under an id that never repeats. Where it is there already,
 the transaction went through, its answer was lost, and the storage client has sent it again.
 """
 
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -85,45 +87,31 @@ class Manifests:
 
     async def read(self, repository: RepositoryName, reference: Reference) -> tuple[Found, bytes]:
         """Read what is under a reference (end-3, GET); raises ManifestUnknown."""
-        found = None
-        digest = reference
-        if not isinstance(digest, Digest):
-            tag = await self._tag(repository, digest)
-            found, digest = Found(tag.digest, tag.media_type, tag.size), tag.digest
-            if body := self._bodies.get(digest):
-                return found, body
+        if isinstance(reference, Digest):
+            return await self._read(repository, reference)
+        for _ in range(_TRIES):
+            tag = await self._tag(repository, reference)
+            if body := self._bodies.get(tag.digest):
+                return Found(tag.digest, tag.media_type, tag.size), body
+            with suppress(ManifestUnknown):
+                return await self._read(repository, tag.digest)
+        raise _unknown_tag(reference)
+
+    async def _read(self, repository: RepositoryName, digest: Digest) -> tuple[Found, bytes]:
         kept = self._bodies.get(digest)
         record = await self._record(repository, digest, with_body=kept is None)
         body = await self._body(repository, record) if kept is None else kept
-        return found or Found(digest, record.media_type, record.size), body
+        return Found(digest, record.media_type, record.size), body
 
     async def delete(self, repository: RepositoryName, digest: Digest, *, by: str) -> None:
         """Delete a manifest and all its tags (end-9); raises ManifestUnknown."""
-        await self._delete(repository, digest, by=by)
-
-    async def discard(self, repository: RepositoryName, digest: Digest, *, by: str) -> None:
-        """Delete a manifest that was made here, if no tag points to it and no index names it."""
-        with suppress(ManifestUnknown):
-            await self._delete(repository, digest, by=by, only_unused=True)
-
-    async def _delete(
-        self,
-        repository: RepositoryName,
-        digest: Digest,
-        *,
-        by: str,
-        only_unused: bool = False,
-    ) -> None:
         for _ in range(_TRIES):
             record = await self._record(repository, digest, with_body=True)
-            tags = await self._contents.tags_of(repository, digest, _TAGS)
-            if only_unused and (tags or await self._is_used(repository, record)):
-                return
             body = await self._body(repository, record)
             manifest = read_manifest(body, record.media_type, digest.algorithm)
             subject = str(manifest.subject.digest) if manifest.subject else ""
             event = ManifestDeleted(str(digest), record.media_type, by, self._clock(), subject)
-            if await self._remove(repository, manifest, record, tags, event):
+            if await self._remove(repository, manifest, record, event):
                 if record.object:
                     await self._objects.delete(record.object)
                 return
@@ -144,9 +132,9 @@ class Manifests:
         repository: RepositoryName,
         manifest: Manifest,
         record: ManifestRecord,
-        tags: Sequence[TagRecord],
         event: Event,
     ) -> bool:
+        tags = await self._contents.tags_of(repository, manifest.digest, _TAGS)
         outbox = self._outbox.rows([event])
         steps: list[Change] = [Delete(keys.tag(tag.name), tag.etag) for tag in tags]
         last: list[Change] = [*outbox, Delete(keys.manifest(manifest.digest), record.etag)]
@@ -162,10 +150,6 @@ class Manifests:
             await self._commit(repository, [], leavings)
         await self._outbox.announce(repository, outbox)
         return True
-
-    async def _is_used(self, repository: RepositoryName, record: ManifestRecord) -> bool:
-        users = await self._contents.users(repository, record.digest, 1)
-        return bool(users) or not record.is_made_here
 
     async def _commit(
         self, repository: RepositoryName, changes: list[Change], leavings: list[Delete]

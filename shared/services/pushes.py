@@ -112,7 +112,6 @@ class _Attempt:
     by: str
     now: datetime
     condition: Condition
-    is_made_here: bool
     is_repository_there: bool = False
     is_manifest_there: bool = False
     absent: set[Digest] = field(default_factory=set)
@@ -142,7 +141,7 @@ class _Attempt:
     def _manifest_row(self) -> Change:
         key = keys.manifest(self.manifest.digest)
         if self.is_manifest_there:
-            return Update(key, {"seen": self.now, "is_made_here": False})
+            return Update(key, {"seen": self.now})
         body: Mapping[str, Value] = (
             {"object": self.body_object} if self.body_object else body_values(self.manifest.body)
         )
@@ -151,7 +150,6 @@ class _Attempt:
             "size": len(self.manifest.body),
             "created": self.now,
             "seen": self.now,
-            "is_made_here": self.is_made_here,
             **body,
         }
         return Insert(key, values)
@@ -215,11 +213,8 @@ class Pushes:
         *,
         by: str,
         condition: Condition | None = None,
-        is_made_here: bool = False,
     ) -> Pushed:
         """Store a manifest and point the tags to it (end-7).
-
-        `is_made_here` marks what no client has pushed.
 
         Raises:
             ManifestBlobUnknown: it refers to content that the repository does not hold.
@@ -232,7 +227,6 @@ class Pushes:
             by=by,
             now=self._clock(),
             condition=condition or Condition(),
-            is_made_here=is_made_here,
         )
         await self._expect(attempt)
         outbox = self._outbox.rows(attempt.events())

@@ -46,15 +46,15 @@ class Referrers:
     async def descriptors(
         self, repository: RepositoryName, wanted: Sequence[str], room: int
     ) -> list[dict[str, object]]:
-        """Read the descriptors in rows, up to the first that does not fit into `room` bytes."""
+        """Read the descriptors in rows, each that finds room in what is left of `room` bytes."""
         found: list[dict[str, object]] = []
         for some in batched(wanted, _AT_ONCE, strict=False):
             for row in await self._stores.contents.rows(repository, some):
                 descriptor = await self._descriptor(repository, row)
-                room -= len(orjson.dumps(descriptor)) + 1
-                if room < 0:
-                    return found
-                found += [descriptor] if descriptor else []
+                size = len(orjson.dumps(descriptor)) + 1
+                if descriptor and size <= room:
+                    room -= size
+                    found.append(descriptor)
         return found
 
     async def _descriptor(self, repository: RepositoryName, row: Row) -> dict[str, object] | None:

@@ -4,8 +4,7 @@
     table accounts     GENERATION       NAME                credential (hashed)
     table repositories GENERATION       REPO                an index of names, for the catalog
     table contents     GENERATION|REPO  repository          there while it has a manifest
-                                        manifest|DIGEST     media type, size, body or object, last
-                                                            seen, whether made here or pushed
+                                        manifest|DIGEST     media type, size, body or object
                                         tag|TAG             digest, media type, size, times
                                         referrer|SUBJECT|DIGEST   the descriptor to list
                                         blob|DIGEST         link: size, object, last seen

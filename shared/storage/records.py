@@ -58,7 +58,7 @@ class TagRecord:
 class ManifestRecord:
     """A manifest; `body` is None where it was not asked for, or lies in the object `object`.
 
-    `seen` is when it was last pushed; `is_made_here` tells that no client has pushed it.
+    `seen` is when it was last pushed.
     """
 
     digest: Digest
@@ -68,9 +68,8 @@ class ManifestRecord:
     object: str
     seen: datetime
     etag: str = ""
-    is_made_here: bool = False
 
-    WITHOUT_BODY = ("media_type", "size", "object", "seen", "is_made_here")
+    WITHOUT_BODY = ("media_type", "size", "object", "seen")
 
     @classmethod
     def read(cls, row: Row) -> Self:
@@ -83,7 +82,6 @@ class ManifestRecord:
             object=str(row.values.get("object", "")),
             seen=cast("datetime", row.values["seen"]),
             etag=row.etag,
-            is_made_here=bool(row.values.get("is_made_here")),
         )
 
 

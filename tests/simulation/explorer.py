@@ -239,8 +239,13 @@ class Run:
         self.check()
         self.trace.append("events are handed on")
         aftermath.hand_on(self.world, self.loop)
-        for fault in (*promises.left(self.world), *promises.out_of_step(self.world)):
+        for fault in self._faults_at_last():
             raise self._broken(fault)
+
+    def _faults_at_last(self) -> Iterator[str]:
+        yield from promises.broken(self.world, is_sparse=self.is_sparse)
+        yield from promises.left(self.world)
+        yield from promises.out_of_step(self.world)
 
     def _repeat(self, deed: Deed, number: int) -> None:
         operation = deed.operation.again()

@@ -160,6 +160,17 @@ class Push(Operation):
 
 
 @dataclass(frozen=True)
+class Pull(Operation):
+    """Read what is under a tag that is there all the time."""
+
+    tag: Tag
+
+    async def run(self, process: Process) -> None:
+        """Read it."""
+        await process.manifests.read(self.repository, self.tag)
+
+
+@dataclass(frozen=True)
 class PushNew(Push):
     """Push a manifest under a tag that must not be there."""
 

@@ -27,6 +27,7 @@ from tests.simulation.operations import (
     Mount,
     Operation,
     Pause,
+    Pull,
     Push,
     PushNew,
     PutBlob,
@@ -197,6 +198,9 @@ PAIRS: Mapping[str, Scenario] = {
     "a push and a deletion": TAGGED.meets([Push(A, ONE, Tag("v2"))], DELETE),
     "a warm push and a deletion": TAGGED.meets([Push(A, ONE, is_warm=True)], DELETE),
     "a push of another, and a deletion": TAGGED.meets([Push(A, TWO)], DELETE),
+    "a pull, while its tag moves and the manifest goes": TAGGED.meets(
+        [Pull(A, V1)], [Push(A, TWO, V1), *DELETE]
+    ),
     "two deletions": TAGGED.meets(DELETE, DELETE),
     "an index and a push of its child": THERE.meets([Push(A, index(ONE), V1)], [Push(A, ONE)]),
     "an index and a deletion of its child": THERE.meets([PushNew(A, index(ONE), V1)], DELETE),

@@ -199,6 +199,10 @@ def push_hears_of_a_reference_first(patch: Patch) -> None:
     patch.setattr(pushes, "_transactions", unknowing)
 
 
+def pull_reads_the_tag_once(patch: Patch) -> None:
+    patch.setattr(manifests, "_TRIES", 1)
+
+
 def events_are_not_kept(patch: Patch) -> None:
     def nothing(self: Outbox, events: Sequence[Event]) -> list[Insert]:
         return []
@@ -277,6 +281,11 @@ FAULTS = [
         "an index and a deletion of its child",
         "ManifestBlobUnknown",
         faults=True,
+    ),
+    Fault(
+        pull_reads_the_tag_once,
+        "a pull, while its tag moves and the manifest goes",
+        "process 1 ended with ManifestUnknown",
     ),
     Fault(events_are_not_kept, "two pushes of a tag", "the event of a push"),
     Fault(events_are_not_kept, "two deletions", "the event of a deletion"),

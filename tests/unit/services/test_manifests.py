@@ -100,6 +100,30 @@ def deleted_after_read(
     monkeypatch.setattr(stores.contents, "manifest", read_and_delete)
 
 
+@pytest.mark.parametrize("extra", [0, INLINE_BYTES], ids=["inline", "object"])
+async def test_a_tag_that_moves_while_it_is_read_is_never_unknown(
+    stores: Stores,
+    pushes: Pushes,
+    manifests: Manifests,
+    memory: Memory,
+    before: Before,
+    extra: int,
+) -> None:
+    await hold(stores, *TWO)
+    old, new = image_of(TWO, annotations={"long": "x" * extra}), image_of(TWO[:1])
+    await pushes.put(REPOSITORY, old, [LATEST], by="me")
+    stores.bodies._bodies.clear()
+
+    async def move() -> None:
+        await Pushes(stores, is_sparse_allowed=False).put(REPOSITORY, new, [LATEST], by="me")
+        await Manifests(stores).delete(REPOSITORY, old.digest, by="me")
+        stores.bodies._bodies.clear()
+
+    before(memory.rows, "get", move, at=2)
+    _, body = await manifests.read(REPOSITORY, LATEST)
+    assert body == new.body
+
+
 @pytest.mark.parametrize("reference", [LATEST, LARGE.digest])
 async def test_a_large_manifest_deleted_while_it_is_read_is_unknown(
     stores: Stores,

@@ -49,15 +49,6 @@ def test_a_large_manifest_names_its_object() -> None:
     assert ManifestRecord.read(row) == ManifestRecord(DIGEST, "a/b", 7, None, "o", AT, "etag")
 
 
-def test_a_manifest_tells_whether_it_was_made_here() -> None:
-    for made in (True, False):
-        row = Row(
-            keys.manifest(DIGEST),
-            {"media_type": "a/b", "size": 7, "seen": AT, "is_made_here": made},
-        )
-        assert ManifestRecord.read(row).is_made_here is made
-
-
 def test_a_row_without_a_body_has_none() -> None:
     assert row_body(Row("k")) is None
     assert row_body(Row("k", body_values(b""))) == b""

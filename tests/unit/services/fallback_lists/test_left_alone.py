@@ -58,6 +58,20 @@ async def test_a_list_has_no_more_than_fits_a_manifest(
         assert len(await listed(manifests)) == count
 
 
+async def test_a_referrer_too_large_for_a_list_hides_no_other(
+    pushes: Pushes, manifests: Manifests, work_off: WorkOff, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = [NEW, OLD]
+    large = image_of(ONE, subject=described_as(SUBJECT), annotations={"by": "x" * 2_000})
+    assert str(large.digest) < max(str(other.digest) for other in others)
+    for referrer in (large, *others):
+        await push(pushes, referrer)
+    monkeypatch.setattr(fallback_lists, "MANIFEST_BYTES", 1_500)
+    await push(pushes, index_of([]), TAG)
+    await work_off()
+    assert set(await listed(manifests)) == {other.digest for other in others}
+
+
 async def test_a_list_has_no_more_descriptors_than_a_manifest(
     pushes: Pushes, manifests: Manifests, work_off: WorkOff, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,16 +3,10 @@
 import pytest
 
 from shared.errors import ManifestUnknown, PreconditionFailed
-from shared.model.manifest import read_manifest
-from shared.model.media_types import OCI_INDEX
 from shared.services.manifests import Manifests
 from shared.services.pushes import Condition, Pushes
-from shared.storage import keys
-from shared.storage.ports import Update
-from shared.storage.stores import Stores
 from tests.support.app import Memory
 from tests.unit.services.conftest import (
-    LATEST,
     REPOSITORY,
     Before,
     index_of,
@@ -26,61 +20,6 @@ from tests.unit.services.fallback_lists.conftest import (
     listed,
     push,
 )
-
-
-async def test_lists_that_were_made_here_go_when_they_are_replaced(
-    pushes: Pushes, manifests: Manifests, memory: Memory, work_off: WorkOff
-) -> None:
-    theirs = index_of([])
-    await push(pushes, theirs, TAG)
-    for referrer in (OLD, NEW):
-        await push(pushes, referrer)
-        await work_off()
-    last = await manifests.find(REPOSITORY, TAG)
-    kept = {OLD.digest, NEW.digest, theirs.digest, last.digest}
-    assert set(memory.keys("manifest|")) == {keys.manifest(digest) for digest in kept}
-
-
-async def test_a_list_that_was_made_here_stays_while_it_has_a_tag(
-    pushes: Pushes, manifests: Manifests, stores: Stores, work_off: WorkOff
-) -> None:
-    await push(pushes, OLD)
-    await push(pushes, index_of([]), TAG)
-    await work_off()
-    ours, body = await manifests.read(REPOSITORY, TAG)
-    await push(pushes, read_manifest(body, OCI_INDEX), LATEST)
-    made_here = Update(keys.manifest(ours.digest), {"is_made_here": True})
-    await stores.contents.commit(REPOSITORY, [made_here])
-    await push(pushes, NEW)
-    await work_off()
-    assert (await manifests.find(REPOSITORY, LATEST)).digest == ours.digest
-
-
-async def test_a_list_that_was_made_here_stays_in_an_index(
-    pushes: Pushes, manifests: Manifests, memory: Memory, work_off: WorkOff, before: Before
-) -> None:
-    await push(pushes, OLD)
-    await push(pushes, index_of([]), TAG)
-    await work_off()
-    ours, body = await manifests.read(REPOSITORY, TAG)
-    await push(pushes, NEW)
-    index = index_of([read_manifest(body, OCI_INDEX)])
-    before(memory.rows, "commit", lambda: push(pushes, index), at=2)
-    await work_off()
-    assert (await manifests.find(REPOSITORY, ours.digest)).digest == ours.digest
-
-
-async def test_a_list_that_was_made_here_stays_when_a_client_has_pushed_it(
-    pushes: Pushes, manifests: Manifests, work_off: WorkOff
-) -> None:
-    await push(pushes, OLD)
-    await push(pushes, index_of([]), TAG)
-    await work_off()
-    ours, body = await manifests.read(REPOSITORY, TAG)
-    await push(pushes, read_manifest(body, OCI_INDEX))
-    await push(pushes, NEW)
-    await work_off()
-    assert (await manifests.find(REPOSITORY, ours.digest)).digest == ours.digest
 
 
 @pytest.fixture
