@@ -11,7 +11,7 @@ setup: ## Bring uv, Python 3.13, the locked packages, Node and Azurite (into .ve
 	@infra/toolchain/setup.sh
 
 .PHONY: run
-run: setup ## Start the registry and its storage in the foreground: PORT= DATA= REGISTRY_NAME= REGISTRY_ADMIN_PASSWORD=
+run: setup ## Start the registry and its storage in the foreground: PORT= DATA= FRONT= REGISTRY_NAME= REGISTRY_ADMIN_PASSWORD=
 	@exec $(BIN)/python -m infra.local
 
 .PHONY: check

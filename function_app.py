@@ -4,9 +4,9 @@ import logging
 
 import azure.functions as func
 
-from functions import BLUEPRINTS
+from functions import BLUEPRINTS, runtime
 
-logging.getLogger("uvicorn.access").disabled = True  # one line a request is `operation`'s
+runtime.mend()
 logging.getLogger("azure.core.pipeline").setLevel(logging.WARNING)  # the SDK tells of each call
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)

@@ -37,9 +37,10 @@ async def serve(
     port: int | None = None,
     only: Collection[str] = (),
     banner: Callable[[Host], str] = lambda _: "",
+    front: Path | None = None,
 ) -> None:
     """Run the host until this task is cancelled, as asyncio does on SIGINT."""
-    async with running_host(app, port, only) as host:
+    async with running_host(app, port, only, front) as host:
         print(host.listing(), banner(host), sep="\n", flush=True)
         try:
             await asyncio.Event().wait()

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import re
-import socket
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
@@ -16,10 +15,11 @@ from infra.devhost import queues
 from infra.devhost.accounts import Accounts
 from infra.devhost.blob_watcher import BlobWatcher
 from infra.devhost.blobs import BlobEvents
+from infra.devhost.front import Front, program_at
 from infra.devhost.invocations import Invoker
 from infra.devhost.memory import Memory
 from infra.devhost.router import Entry, Route, RouteError, Router
-from infra.devhost.server import STOP_SECONDS, Front, Server, bind
+from infra.devhost.server import STOP_SECONDS, Dispatcher, Server, bind
 from infra.devhost.settings import (
     STORAGE,
     HostSettings,
@@ -49,6 +49,12 @@ class Listener(Protocol):
         """Listen until the host is to end."""
 
 
+class Face(Listener, Protocol):
+    """A listener that takes HTTP requests in."""
+
+    is_ready: asyncio.Event
+
+
 @dataclass(frozen=True, slots=True)
 class Host:
     """A running host."""
@@ -74,9 +80,14 @@ class Host:
 
 @asynccontextmanager
 async def running_host(
-    app: Path, port: int | None = None, only: Collection[str] = ()
+    app: Path, port: int | None = None, only: Collection[str] = (), front: Path | None = None
 ) -> AsyncIterator[Host]:
-    """Run an app (one per process: the worker's state is global); port 0 takes a free one."""
+    """Run an app (one per process: the worker's state is global); port 0 takes a free one.
+
+    With the program `front` that one takes the requests in, and the worker's own web server
+    answers them.
+    """
+    program = program_at(front) if front else None
     settings = HostSettings.read(app)
     _set_log_levels(settings)
     local_port = apply_local_settings(app)
@@ -84,40 +95,62 @@ async def running_host(
         host_port = listening.getsockname()[1]
         announce(app, host_port)
         worker = Worker(settings.function_timeout)
-        functions = await _index(worker, app, only)
+        functions = await _index(worker, app, only, has_server=program is not None)
         async with Accounts() as accounts:
             invoker = Invoker(worker, accounts, settings)
             enabled = [f for f in functions if not is_disabled(f.name)]
-            server, listeners = await _connect(app, enabled, settings, invoker, accounts)
-            async with _running(server, listeners, listening):
-                yield Host(host_port, functions, settings.route_prefix)
+            events, listeners = await _listeners(app, enabled, settings, invoker, accounts)
+            router = _router(enabled, settings.route_prefix)
+            webhook = events.webhook if events else None
+            face: Face
+            if program:
+                face = Front(program, router, invoker, worker.address, listening)
+            else:
+                headers = settings.custom_headers
+                app_served = Dispatcher(router, invoker, webhook, headers, body_limit())
+                face = Server(app_served, listening)
+            try:
+                async with _running(face, listeners):
+                    yield Host(host_port, functions, settings.route_prefix)
+            finally:
+                await worker.stop()
 
 
 @asynccontextmanager
-async def _running(
-    server: Server, listeners: Sequence[Listener], listening: socket.socket
-) -> AsyncIterator[None]:
+async def _running(face: Face, listeners: Sequence[Listener]) -> AsyncIterator[None]:
     stopping = Stopping()
-    async with asyncio.TaskGroup() as group:
-        tasks = {group.create_task(listener.run(stopping)) for listener in listeners}
-        tasks.add(group.create_task(server.serve([listening])))
-        try:
-            await server.is_ready.wait()
-            yield
-        finally:
-            stopping.set()
-            server.should_exit = True
-            _, unfinished = await asyncio.wait(tasks, timeout=STOP_SECONDS + 1)
-            for task in unfinished:
-                _log.warning("A function did not end within %s s and is cut off.", STOP_SECONDS)
-                task.cancel()
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = {group.create_task(each.run(stopping)) for each in (*listeners, face)}
+            try:
+                await face.is_ready.wait()
+                yield
+            finally:
+                stopping.set()
+                _, unfinished = await asyncio.wait(tasks, timeout=STOP_SECONDS + 1)
+                for task in unfinished:
+                    _log.warning("A function did not end within %s s and is cut off.", STOP_SECONDS)
+                    task.cancel()
+    except BaseExceptionGroup as group:
+        raise _told(group) from None
 
 
-async def _index(worker: Worker, app: Path, only: Collection[str]) -> list[Function]:
+def _told(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Give what is to be told of several failures: why the host cannot go on, if that is known."""
+    for error in group.exceptions:
+        told = _told(error) if isinstance(error, BaseExceptionGroup) else error
+        if isinstance(told, StartError):
+            return told
+    return group
+
+
+async def _index(
+    worker: Worker, app: Path, only: Collection[str], *, has_server: bool
+) -> list[Function]:
     if not (app / "function_app.py").exists():
         raise StartError(f"there is no function_app.py in {app}")
     try:
-        functions = await worker.start(app)
+        functions = await worker.start(app, has_server=has_server)
     except InvocationFailed as error:
         raise StartError(_in_one_line(app, error)) from error
     if not functions:
@@ -139,17 +172,17 @@ def _in_one_line(app: Path, error: InvocationFailed) -> str:
     return f"the app cannot be loaded: {message}{place}"
 
 
-async def _connect(
+async def _listeners(
     app: Path,
     functions: Sequence[Function],
     settings: HostSettings,
     invoker: Invoker,
     accounts: Accounts,
-) -> tuple[Server, list[Listener]]:
+) -> tuple[BlobEvents | None, list[Listener]]:
     for function in functions:
         _check(function)
         invoker.check(function)
-    routed, queued, blobs, timers = ([f for f in functions if f.kind == k] for k in _KINDS)
+    queued, blobs, timers = ([f for f in functions if f.kind == k] for k in _KINDS[1:])
     listeners: list[Listener] = [
         queues.listener(f, invoker, accounts, settings.queues) for f in queued
     ]
@@ -161,14 +194,7 @@ async def _connect(
             listeners.append(events.listener(settings))
             listeners += [BlobWatcher(f, events, accounts, memory) for f in blobs]
         await _prepare(memory)
-    front = Front(
-        _router(routed, settings.route_prefix),
-        invoker,
-        events.webhook if events else None,
-        settings.custom_headers,
-        body_limit(),
-    )
-    return Server(front), listeners
+    return events, listeners
 
 
 async def _prepare(memory: Memory) -> None:
@@ -187,8 +213,9 @@ def _check(function: Function) -> None:
 
 
 def _router(functions: Sequence[Function], prefix: str) -> Router[Function]:
+    routed = [function for function in functions if function.kind == "httpTrigger"]
     try:
-        return Router([Entry(_route(f, prefix), _methods(f), f) for f in functions])
+        return Router([Entry(_route(f, prefix), _methods(f), f) for f in routed])
     except RouteError as error:
         raise StartError(str(error)) from error
 

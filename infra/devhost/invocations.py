@@ -17,6 +17,10 @@ from infra.devhost.settings import STORAGE, HostSettings, StartError, expand
 from infra.devhost.worker import Binding, Data, Function, InvocationFailed, Worker
 
 _ID_HEADER = b"x-ms-invocation-id"
+_OWN_HEADERS = (_ID_HEADER, b"x-forwarded-host")
+"""What the real host sets, so that a client's own never arrives."""
+
+_REASON = "This function was programmatically called via the host APIs."
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +65,23 @@ class Invoker:
     ) -> None:
         """Run an HTTP function and send its answer; Out bindings are written after that."""
         invocation_id = str(uuid.uuid4())
-        headers = [header for header in scope["headers"] if header[0] != _ID_HEADER]
+        headers = [header for header in scope["headers"] if header[0] not in _OWN_HEADERS]
         scope["headers"] = [*headers, (_ID_HEADER, invocation_id.encode())]
-        call = Call("This function was programmatically called via the host APIs.")
-        with suppress(InvocationFailed), _logged(function, call, invocation_id):
+        with suppress(InvocationFailed), _logged(function, Call(_REASON), invocation_id):
             answer = await self._worker.http(function, params, scope, receive, invocation_id)
             if answer.failure:
                 raise answer.failure
         await answer.response(scope, receive, send)
         await self._write(function, answer.outputs)
+
+    async def forwarded(self, function: Function, params: Data, invocation_id: str) -> None:
+        """Run an HTTP function whose request comes to the worker's own web server.
+
+        Raises InvocationFailed.
+        """
+        with _logged(function, Call(_REASON), invocation_id):
+            outputs = await self._worker.forwarded(function, params, invocation_id)
+            await self._write(function, outputs)
 
     async def _write(self, function: Function, outputs: Data) -> None:
         for binding in function.others:

@@ -91,7 +91,7 @@ class Router[F]:
     """Entries in order; the first that fits wins, however literal a later one is."""
 
     def __init__(self, entries: Sequence[Entry[F]]) -> None:
-        self._entries = entries
+        self.entries = entries
         seen: dict[str, list[Entry[F]]] = {}
         for entry in entries:
             same = seen.setdefault(entry.route.template.lower(), [])
@@ -105,7 +105,7 @@ class Router[F]:
     def find(self, method: str, path: str) -> tuple[F, dict[str, str]] | None:
         """Give the target and the parameters of a request, or None."""
         tokens = _tokens(path)
-        for entry in self._entries:
+        for entry in self.entries:
             if not entry.methods or method in entry.methods:
                 values = entry.route._match(path, tokens)  # noqa: SLF001 - our own, tokens once
                 if values is not None:

@@ -1,27 +1,31 @@
 """HTTP: an ASGI app over the routes, and uvicorn to carry it, in the loop that runs the rest."""
 
 import asyncio
-import contextlib
 import socket
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import uvicorn
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from infra.devhost.invocations import Invoker
 from infra.devhost.router import Router, decode_path
 from infra.devhost.settings import StartError
+from infra.devhost.stopping import Stopping
+from infra.devhost.web_server import WebServer
 from infra.devhost.worker import Function
 
 STOP_SECONDS = 10
+KEEP_ALIVE_SECONDS = 75
+"""How long an idle connection is kept: longer than clients do, so that they never meet its end."""
+
 _WEBHOOK = "/runtime/webhooks/blobs"
 
 type Webhook = Callable[[Request], Awaitable[Response]]
 
 
-class Front:
+class Dispatcher:
     """Gives each request to the function whose route fits, or answers 404."""
 
     def __init__(
@@ -98,12 +102,13 @@ class _Answer:
             await self._send({"type": "http.response.body", "body": b""})
 
 
-class Server(uvicorn.Server):
-    """uvicorn on a socket of ours; signals are the host's business."""
+class Server:
+    """An ASGI app on a socket, until the host is to end."""
 
-    def __init__(self, app: Front) -> None:
-        self.is_ready = asyncio.Event()
-        super().__init__(
+    def __init__(self, app: ASGIApp, listening: socket.socket) -> None:
+        self.port: int = listening.getsockname()[1]
+        self._listening = listening
+        self._server = WebServer(
             uvicorn.Config(
                 app,
                 http="httptools",
@@ -113,19 +118,18 @@ class Server(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 forwarded_allow_ips="127.0.0.1",
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=STOP_SECONDS,
             )
         )
+        self.is_ready = self._server.is_ready
 
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave the signals alone."""
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and say so."""
-        await super().startup(sockets)
-        self.is_ready.set()
+    async def run(self, stopping: Stopping) -> None:
+        """Serve until the host is to end; what runs then has STOP_SECONDS."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._server.serve([self._listening]))
+            await stopping.wait()
+            self._server.should_exit = True
 
 
 def bind(port: int) -> socket.socket:

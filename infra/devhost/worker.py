@@ -1,4 +1,7 @@
-"""Microsoft's worker package, driven in this process: no .NET host, no gRPC, no second web server.
+"""Microsoft's worker package, driven in this process: no .NET host, no gRPC.
+
+An HTTP request is handed to it directly, without a second web server; behind Microsoft's front it
+comes through the worker's own.
 
 azure-functions-runtime 1.3.0 indexes function_app.py and runs its functions when it is handed
 objects with the right attributes. Its state is global: one app per process.
@@ -6,6 +9,7 @@ objects with the right attributes. Its state is global: one app per process.
 
 import asyncio
 import json
+import logging
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,11 +19,14 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple, Self
 
 import azure_functions_runtime as runtime
+import uvicorn
 from azure_functions_runtime import handle_event, http_v2
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope
+
+from infra.devhost.web_server import WebServer
 
 type Binding = dict[str, Any]
 type Data = Mapping[str, Any]
@@ -115,11 +122,16 @@ class Worker:
 
     def __init__(self, time_limit: timedelta | None = None) -> None:
         self._time_limit = time_limit.total_seconds() if time_limit else None
+        self._server: WebServer | None = None
+        self.address = ""
 
-    async def start(self, app: Path) -> list[Function]:
-        """Index function_app.py; give its functions in the host's order: by upper-cased name."""
+    async def start(self, app: Path, *, has_server: bool = False) -> list[Function]:
+        """Index function_app.py; give its functions in the host's order: by upper-cased name.
+
+        With `has_server` the worker starts its own web server, at `address`, until `stop`.
+        """
         sys.path.insert(0, str(app))
-        handle_event.initialize_http_server = lambda *_: ""
+        handle_event.initialize_http_server = self._open if has_server else lambda *_: ""
         runtime.start_threadpool_executor()
         request = SimpleNamespace(capabilities={}, function_app_directory=str(app))
         init = await runtime.worker_init_request(
@@ -129,10 +141,30 @@ class Worker:
             )
         )
         _check(init.result)
+        self.address = init.capabilities.get("HttpUri", "")
         metadata = await runtime.functions_metadata_request(None)
         _check(metadata.result)
+        if self._server:
+            await self._server.is_ready.wait()
         functions = [Function.read(m) for m in metadata.function_metadata_results or ()]
         return sorted(functions, key=lambda function: function.name.upper())
+
+    async def stop(self) -> None:
+        """End the worker's web server, if it has one."""
+        if self._server:
+            self._server.should_exit = True
+            await self._server.has_ended.wait()
+
+    def _open(self, host: str) -> str:
+        """Start the worker's web server as the library does, but for the signals; give its URL."""
+        library = sys.modules["azurefunctions.extensions.http.fastapi.web"]
+        vars(library)["uvicorn"] = SimpleNamespace(Config=uvicorn.Config, Server=self._make_server)
+        return str(http_v2.initialize_http_server(host))
+
+    def _make_server(self, config: uvicorn.Config) -> WebServer:
+        logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # its start is no news
+        self._server = WebServer(config)
+        return self._server
 
     @property
     def streams(self) -> bool:
@@ -177,19 +209,25 @@ class Worker:
         scope["path_params"] = {}  # the worker fills this very dict
         waiting = http_v2.http_coordinator
         waiting.set_http_request(invocation_id, Request(scope, receive))
-        empty = _PROTOS.RpcHttp(
-            method="", url="", headers={}, params=params, query={}, body=TypedData()
-        )
-        inputs = {function.trigger["name"]: TypedData(http=empty)}
         outputs: Data = {}
         failure = None
         try:
-            outputs = await self.invoke(function, inputs, {}, invocation_id)
+            outputs = await self.forwarded(function, params, invocation_id)
         except InvocationFailed as error:
             failure = error
         finally:  # 1.3.0 never removes it
             held = waiting._context_references.pop(invocation_id)  # noqa: SLF001 - no other way
         return HttpAnswer(_response(held.http_response), outputs, failure)
+
+    async def forwarded(
+        self, function: Function, params: Mapping[str, str], invocation_id: str
+    ) -> Data:
+        """Run an HTTP function on the request that comes, or has come, under this id."""
+        empty = _PROTOS.RpcHttp(
+            method="", url="", headers={}, params=params, query={}, body=TypedData()
+        )
+        inputs = {function.trigger["name"]: TypedData(http=empty)}
+        return await self.invoke(function, inputs, {}, invocation_id)
 
 
 def _response(result: Any) -> ASGIApp:

@@ -30,9 +30,11 @@ def main() -> None:
         kept = keep(options.data)
         password = options.admin_password or kept.admin_password
         _hand_over(options.registry_name, password, kept.master_key)
+        if options.front is None:  # behind it the limit is Azure's, since it takes bodies whole
+            ENVIRONMENT.setdefault("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT", str(_BODY_LIMIT))
         with Azurite(options.data / "azurite", WELL_KNOWN):
             say = partial(_banner, user=options.registry_name, password=password)
-            asyncio.run(serve(app, options.port, banner=say))
+            asyncio.run(serve(app, options.port, banner=say, front=options.front))
 
 
 def _hand_over(name: str, password: str, master_key: str) -> None:
@@ -42,7 +44,6 @@ def _hand_over(name: str, password: str, master_key: str) -> None:
     ENVIRONMENT["REGISTRY_MASTER_KEY"] = master_key
     # What the host keeps in DATA is to be found again if the repository is moved.
     ENVIRONMENT.setdefault("AzureFunctionsWebHost__hostid", "local")
-    ENVIRONMENT.setdefault("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT", str(_BODY_LIMIT))
 
 
 def _banner(host: Host, user: str, password: str) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from infra.devhost.front import program_at
 from infra.devhost.host import DEFAULT_PORT
 from infra.devhost.settings import StartError
 
@@ -15,12 +16,13 @@ _HIGHEST_PORT = 65535
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """PORT, DATA, REGISTRY_NAME and REGISTRY_ADMIN_PASSWORD, checked."""
+    """PORT, DATA, FRONT, REGISTRY_NAME and REGISTRY_ADMIN_PASSWORD, checked."""
 
     port: int
     data: Path
     registry_name: str
     admin_password: str | None
+    front: Path | None
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> Self:
@@ -32,4 +34,5 @@ class Options:
         if not _REGISTRY_NAME.fullmatch(name):
             raise StartError(f"REGISTRY_NAME={name} is not 5 to 50 lower-case letters and digits")
         data = Path(env.get("DATA") or ".data").expanduser().resolve()
-        return cls(int(port), data, name, env.get("REGISTRY_ADMIN_PASSWORD") or None)
+        front = program_at(Path(env["FRONT"]).expanduser()) if env.get("FRONT") else None
+        return cls(int(port), data, name, env.get("REGISTRY_ADMIN_PASSWORD") or None, front)

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from infra.devhost import host
 from infra.devhost.accounts import Accounts
 from infra.devhost.invocations import Invoker
-from infra.devhost.server import Front
+from infra.devhost.server import Dispatcher
 from infra.devhost.settings import HostSettings
 from infra.devhost.worker import Function, TypedData, Worker
 from shared import bootstrap
@@ -110,7 +110,7 @@ class Site:
 
     memory: Memory
     clock: Clock
-    app: Front
+    app: Dispatcher
     client: httpx.AsyncClient
 
     async def call(self, method: str, path: str, **options: Any) -> httpx.Response:
@@ -163,12 +163,12 @@ class Site:
             await worker.invoke(function, inputs, {}, str(uuid.uuid4()))
 
 
-def front() -> Front:
+def dispatcher() -> Dispatcher:
     """Make the dev host's own web app of the functions that have a route."""
     worker, functions = indexed()
     settings = HostSettings.read(ROOT)
     routed = [function for function in functions if function.kind == "httpTrigger"]
-    return Front(
+    return Dispatcher(
         host._router(routed, settings.route_prefix),
         Invoker(worker, Accounts(), settings),
         None,
@@ -207,7 +207,7 @@ async def open_site(memory: Memory, clock: Clock) -> AsyncIterator[Site]:
     await memory.prepare()
     row = Put(NAME, registry_row().values)
     await memory.rows.commit(keys.REGISTRIES, keys.REGISTRY_PARTITION, [row])
-    app = front()
+    app = dispatcher()
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url=f"http://{LOGIN_SERVER}") as client:
         yield Site(memory, clock, app, client)

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,7 @@ SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 def is_ci() -> bool:
     """Tell whether continuous integration runs us, where a skip is a failure."""
-    return os.environ.get("CI", "").lower() in {"1", "true"}  # noqa: TID251 - no setting of ours
+    return _variable("CI").lower() in {"1", "true"}
 
 
 def unavailable(reason: str) -> None:
@@ -25,6 +26,23 @@ def require(*programs: str) -> None:
     missing = [each for each in programs if not shutil.which(each, path=SYSTEM_PATH)]
     if missing:
         unavailable(f"not installed: {', '.join(missing)} (see infra/toolchain/clients.sh)")
+
+
+def front() -> Path:
+    """Give the Functions host's HTTP path as a program, from PATH.
+
+    The program is not the project's: where REQUIRED_PROGRAMS does not name it, its tests skip.
+    """
+    found = shutil.which("functions-front")
+    if not found and "functions-front" in _variable("REQUIRED_PROGRAMS").split():
+        pytest.fail("functions-front is not on PATH", pytrace=False)
+    if not found:
+        pytest.skip("functions-front is not on PATH")
+    return Path(found)
+
+
+def _variable(name: str) -> str:
+    return os.environ.get(name, "")  # noqa: TID251 - no setting of ours
 
 
 def environment(**more: str) -> dict[str, str]:
