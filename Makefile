@@ -27,10 +27,13 @@ test: setup ## All tests; installs the clients they drive where it may
 	@infra/toolchain/clients.sh
 	@infra/toolchain/go_clients.sh
 	@$(BIN)/pytest -n auto --dist loadgroup
+	@if command -v functions-front > /dev/null; \
+	then $(BIN)/pytest -n auto --dist loadgroup --behind-front tests/conformance tests/protocol; \
+	else echo "Not tested behind Microsoft's front: functions-front is not on PATH" >&2; fi
 
 .PHONY: conformance
-conformance: setup ## Run the OCI conformance program, which you bring: PROGRAM=path/to/binary PROGRAM_COMMIT=id
-	@$(BIN)/python -m tests.conformance.program "$(PROGRAM)" $(if $(PROGRAM_COMMIT),--commit=$(PROGRAM_COMMIT))
+conformance: setup ## Run the OCI conformance program, which you bring: PROGRAM=path/to/binary PROGRAM_COMMIT=id FRONT=
+	@$(BIN)/python -m tests.conformance.program "$(PROGRAM)" $(if $(PROGRAM_COMMIT),--commit=$(PROGRAM_COMMIT)) $(if $(FRONT),--front=$(FRONT))
 
 .PHONY: lock
 lock: setup ## Compile pyproject.toml into requirements.txt and tests/requirements.txt

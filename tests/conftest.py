@@ -7,14 +7,37 @@ import hypothesis
 import pytest
 import pytest_socket
 
+from tests.support import tools
 from tests.support.app import Memory, Site, indexed, open_site, patched, registry_row
 from tests.support.clock import Clock
+from tests.support.hosts import Host
 
 ROOMS_WITHOUT_NETWORK = {"unit", "functions", "property"}
 
 hypothesis.settings.register_profile("quick", max_examples=50, deadline=None, derandomize=True)
 hypothesis.settings.register_profile("long", max_examples=2_000, deadline=None)
 hypothesis.settings.load_profile("quick")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--behind-front", action="store_true", help="run each host behind Microsoft's HTTP path"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--behind-front"):
+        Host.behind = tools.find_front()
+        if Host.behind is None:
+            raise pytest.UsageError("--behind-front: functions-front is not on PATH")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Behind the front leave out what is marked as of no use there."""
+    if config.getoption("--behind-front"):
+        left_out = [item for item in items if item.get_closest_marker("direct")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -21,12 +21,17 @@ from tests.support.hosts import HostError, Registry, running, settings_of
 from tests.support.tools import environment
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
+FRONT_RESULTS = Path(__file__).with_name("RESULTS-front.md")
 MISSING = (
     "PROGRAM= is to be the public conformance program: build the folder `conformance` of the"
     " repository opencontainers/distribution-spec (go build), and give its path"
 )
 APIS, DATA_SETS, CHECKS = 28, 24, 1032
 SECONDS = 600
+
+HOW = "make conformance PROGRAM=path"
+BEHIND = """
+The registry ran behind the HTTP path of Microsoft's Functions host (`functions-front`)."""
 
 COMMON = {"OCI_VERSION": "dev", "OCI_DATA_SPARSE": "true", "OCI_TLS": "disabled"}
 LENIENT = {"REGISTRY_SPARSE_MANIFESTS": "true", "REGISTRY_BLOB_REDIRECTS": "false"}
@@ -108,14 +113,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.conformance.program")
     parser.add_argument("program", type=Path, nargs="?", help="the built program")
     parser.add_argument("--commit", default="", help="the commit it was built of")
+    parser.add_argument("--front", type=Path, help="Microsoft's HTTP path, before the registry")
     options = parser.parse_args(arguments)
     if options.program is None or not options.program.is_file():
         sys.exit(MISSING)
     try:
-        reports = [report_of(run, options.program.resolve()) for run in RUNS]
+        reports = [report_of(run, options.program.resolve(), options.front) for run in RUNS]
     except (HostError, StorageError, OSError) as error:
         sys.exit(str(error))
-    RESULTS.write_text(table(reports, options.commit or reports[0].commit))
+    commit = options.commit or reports[0].commit
+    if options.front:
+        FRONT_RESULTS.write_text(table(reports, commit, f"{HOW} FRONT=path", BEHIND))
+    else:
+        RESULTS.write_text(table(reports, commit))
     faults = [
         f"{run.name}: {fault}"
         for run, report in zip(RUNS, reports, strict=True)
@@ -124,12 +134,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit("\n".join(faults) or None)
 
 
-def report_of(run: Run, program: Path) -> Report:
+def report_of(run: Run, program: Path, front: Path | None = None) -> Report:
     """Run the program against a registry of its own, and read its reports."""
     with tempfile.TemporaryDirectory(prefix="conformance-") as folder, Azurite() as storage:
         results, log = Path(folder), Path(folder, "host.log")
         settings = settings_of(storage, **{**LENIENT, **run.settings})
-        with running(settings, log) as (_, registry):
+        with running(settings, log, front) as (_, registry):
             finished = subprocess.run(
                 [program],
                 env=environment(**options_of(run, registry, results)),
@@ -192,13 +202,13 @@ def read_sections(text: str) -> dict[str, dict[str, str]]:
     return sections
 
 
-def table(reports: Sequence[Report], commit: str) -> str:
-    """Write the page that the README quotes."""
+def table(reports: Sequence[Report], commit: str, how: str = HOW, where: str = "") -> str:
+    """Write the page of the results."""
     rows = "\n".join(report.row() for report in reports)
     return f"""# The public conformance program
 
-Written by `make conformance PROGRAM=path` on {datetime.now(UTC):%Y-%m-%d}, with the folder
-`conformance` of opencontainers/distribution-spec at commit `{commit}`.
+Written by `{how}` on {datetime.now(UTC):%Y-%m-%d}, with the folder
+`conformance` of opencontainers/distribution-spec at commit `{commit}`.{where}
 
 | logged in | APIs passed | data sets passed | checks passed | failed | skipped |
 |---|---|---|---|---|---|

@@ -10,16 +10,18 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 import httpx
 
 from infra.devhost.storage import Azurite
 from tests.support.tools import environment
+from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 60
 STOP_SECONDS = 20
+PARTING_SECONDS = 25
 LAYER_BYTES = 200 << 30
 
 
@@ -42,15 +44,26 @@ class HostError(Exception):
 
 
 class Host:
-    """The dev host on a port that stays its own, so that it can be killed and started again."""
+    """The dev host on a port that stays its own, so that it can be killed and started again.
+
+    With `front` it runs behind that program; where none is named, behind what `behind` says.
+    """
+
+    behind: ClassVar[Path | None] = None
 
     def __init__(
-        self, settings: Mapping[str, str], log: Path, module: str = "infra.devhost"
+        self,
+        settings: Mapping[str, str],
+        log: Path,
+        module: str = "infra.devhost",
+        front: Path | None = None,
     ) -> None:
         self._module = module
+        self.front = front or self.behind
         self.port = free_port()
         self._settings = dict(settings)
         self._log = log
+        self._log_start = 0
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -60,9 +73,11 @@ class Host:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
+        options = ["--front", str(self.front)] if self.front else []
         with self._log.open("ab") as log:
+            self._log_start = log.tell()
             self._process = subprocess.Popen(
-                [sys.executable, "-m", self._module, "--port", str(self.port)],
+                [sys.executable, "-m", self._module, "--port", str(self.port), *options],
                 cwd=ROOT,
                 env=environment(**self._settings),
                 stdout=log,
@@ -105,6 +120,18 @@ class Host:
         if self._process is None:
             raise HostError("the dev host does not run")
         return self._process.pid
+
+    def log(self) -> str:
+        """Read what it logged since it was last started."""
+        with self._log.open("rb") as log:
+            log.seek(self._log_start)
+            return log.read().decode(errors="replace")
+
+    def invocations(self) -> set[str]:
+        """Give the ids of the HTTP invocations that run."""
+        begun = re.findall(r"Executing '.*\(Reason='This function.*, Id=(\S+)\)", self.log())
+        ended = re.findall(r"Executed '.*, Id=(\S+), Duration", self.log())
+        return set(begun) - set(ended)
 
     def resident_bytes(self) -> int:
         """Read how much memory the process holds now."""
@@ -154,8 +181,12 @@ def settings_of(storage: Azurite, **more: str) -> dict[str, str]:
 
 
 @contextmanager
-def running(settings: Mapping[str, str], log: Path) -> Iterator[tuple[Host, Registry]]:
-    """Start a host, and say who may log in there."""
-    with Host(settings, log) as host:
+def running(
+    settings: Mapping[str, str], log: Path, front: Path | None = None
+) -> Iterator[tuple[Host, Registry]]:
+    """Start a host, and say who may log in there; behind a front no invocation may be left."""
+    with Host(settings, log, front=front) as host:
         user, password = settings["REGISTRY_NAME"], settings["REGISTRY_ADMIN_PASSWORD"]
         yield host, Registry(host.login_server, user, password)
+        if host.front:
+            until(lambda: not host.invocations(), PARTING_SECONDS)

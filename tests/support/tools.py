@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+_FRONT = "functions-front"
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -29,16 +30,22 @@ def require(*programs: str) -> None:
 
 
 def front() -> Path:
-    """Give the Functions host's HTTP path as a program, from PATH.
+    """Give the Functions host's HTTP path as a program.
 
     The program is not the project's: where REQUIRED_PROGRAMS does not name it, its tests skip.
     """
-    found = shutil.which("functions-front")
-    if not found and "functions-front" in _variable("REQUIRED_PROGRAMS").split():
-        pytest.fail("functions-front is not on PATH", pytrace=False)
+    found = find_front()
+    if not found and _FRONT in _variable("REQUIRED_PROGRAMS").split():
+        pytest.fail(f"{_FRONT} is not on PATH", pytrace=False)
     if not found:
-        pytest.skip("functions-front is not on PATH")
-    return Path(found)
+        pytest.skip(f"{_FRONT} is not on PATH")
+    return found
+
+
+def find_front() -> Path | None:
+    """Look on PATH for the Functions host's HTTP path as a program."""
+    found = shutil.which(_FRONT)
+    return Path(found) if found else None
 
 
 def _variable(name: str) -> str:
