@@ -1,13 +1,16 @@
-"""The function app: every blueprint, and nothing else."""
+"""The function app: every blueprint, once the settings are known to be good."""
 
 import logging
 
 import azure.functions as func
 
 from functions import BLUEPRINTS, runtime
+from shared.settings import Settings
 
 runtime.mend()
 logging.getLogger("azure.core.pipeline").setLevel(logging.WARNING)  # the SDK tells of each call
+
+Settings.from_env()  # a fault ends the start, and not each request
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 for blueprint in BLUEPRINTS:

@@ -18,7 +18,8 @@ from shared.auth.accounts import Accounts
 from shared.auth.gate import Gate
 from shared.auth.issuer import Issuer
 from shared.auth.tokens import Tokens
-from shared.errors import NameUnknown, Unknown
+from shared.errors import NameUnknown
+from shared.model.login_server import host_of
 from shared.model.upload import Seal
 from shared.services.blobs import Blobs
 from shared.services.events import Events
@@ -35,14 +36,13 @@ from shared.storage import keys
 from shared.storage.azure_connections import open_ports
 from shared.storage.bodies import Bodies
 from shared.storage.ports import Messages, NotPrepared, Objects, Rows
-from shared.storage.registries import MasterKeyWrong, RegistryRecord, RegistryRecords
+from shared.storage.registries import RegistryRecord, RegistryRecords
 from shared.storage.sharing import SharedRows
 from shared.storage.stores import Stores
 from shared.wire.request import host
 
 _KEPT_SECONDS = 60
 _BODIES_BYTES = 64 * 1024 * 1024
-_WRONG_KEY = "REGISTRY_MASTER_KEY is not the one that registry {} was made with: put that one back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +56,13 @@ class Ports:
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """One registry: its gate and its services."""
+    """One registry: its gate and its services.
+
+    `login_server` is the one of its names that stands for it; empty where none is set.
+    """
 
     generation: str
+    login_server: str
     gate: Gate
     issuer: Issuer
     manifests: Manifests
@@ -93,7 +97,7 @@ class Registries:
         self._kept: dict[str, tuple[float, Registry]] = {}
 
     async def at(self, login_server: str) -> Registry:
-        """Give the registry behind a login server; raises NameUnknown."""
+        """Give the registry behind a login server; raises NameUnknown, MasterKeyWrong."""
         name = self._name(login_server)
         since, kept = self._kept.get(name, (0.0, None))
         if kept and time.monotonic() - since < _KEPT_SECONDS:
@@ -110,11 +114,19 @@ class Registries:
         return Jobs(Events(stores), FallbackLists(stores), Repositories(stores))
 
     def _name(self, login_server: str) -> str:
-        domain = f".{self._settings.root_domain}"
-        host_name = login_server.partition(":")[0]
-        if self._settings.root_domain and host_name.endswith(domain):
-            return host_name.removesuffix(domain)
-        return self._settings.registry_name
+        settings = self._settings
+        domain = f".{settings.root_domain}"
+        host_name = host_of(login_server)
+        is_default = not settings.root_domain or host_name == host_of(settings.login_server)
+        if is_default or not host_name.endswith(domain):
+            return settings.registry_name
+        return host_name.removesuffix(domain)
+
+    def _login_server(self, name: str) -> str:
+        settings = self._settings
+        if settings.login_server and name == settings.registry_name:
+            return settings.login_server
+        return f"{name}.{settings.root_domain}" if settings.root_domain else ""
 
     async def _record(self, name: str) -> RegistryRecord:
         try:
@@ -122,8 +134,6 @@ class Registries:
         except NotPrepared:
             await self._prepare()
             record = None
-        except MasterKeyWrong:
-            raise Unknown(_WRONG_KEY.format(name)) from None
         if record is None and name == self._settings.registry_name:
             await self._records.create(name, new_id())
             record = await self._records.find(name)
@@ -147,6 +157,7 @@ class Registries:
         seal = Seal(_derived(settings.master_key, record.generation))
         return Registry(
             generation=record.generation,
+            login_server=self._login_server(record.name),
             gate=gate,
             issuer=Issuer(gate, tokens),
             manifests=Manifests(stores),

@@ -1,8 +1,8 @@
 """Errors as clients see them: one class for each code of the specification or of ACR.
 
     RegistryError
-    ├─ 400  BlobUploadInvalid  DigestInvalid  ManifestInvalid  NameInvalid  PaginationNumberInvalid
-    │       SizeInvalid  TagInvalid
+    ├─ 400  BlobUploadInvalid  DigestInvalid  HostInvalid  ManifestInvalid  NameInvalid
+    │       PaginationNumberInvalid  SizeInvalid  TagInvalid
     ├─ 401  Unauthorized
     ├─ 403  Denied
     ├─ 404  BlobUnknown  BlobUploadUnknown  ManifestBlobUnknown  ManifestUnknown  NameUnknown
@@ -63,6 +63,16 @@ class DigestInvalid(RegistryError):
         "DIGEST_INVALID",
         400,
         "provided digest did not match uploaded content",
+    )
+
+
+class HostInvalid(RegistryError):
+    """The request does not say which login server it asks (RFC 9112, 3.2)."""
+
+    code, status, message = (
+        "UNSUPPORTED",
+        400,
+        "the Host header must be a host, and a port if it is not the usual one",
     )
 
 

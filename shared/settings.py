@@ -7,8 +7,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Self
 
+from shared.model.login_server import read_login_server
+
 _NAME = re.compile(r"[a-z0-9]{5,50}")
 _MASTER_KEY_LENGTH = 32
+_MASTER_KEY_BYTES = 1_023  # OpenSSL seals with no more
+_SERVICES = ("blobServiceUri", "queueServiceUri", "tableServiceUri")
+
+LONGEST_URL_LIFE = timedelta(days=7) - timedelta(minutes=5)
+"""An identity signs with keys that Azure lends for seven days; clocks may differ by the rest."""
+
 _WORDS = {"true": True, "false": False}
 
 
@@ -21,6 +29,7 @@ class Settings:
     """What the registry is told from outside. The README's table says what each one means."""
 
     registry_name: str
+    login_server: str
     root_domain: str
     admin_password: str
     master_key: str
@@ -38,16 +47,17 @@ class Settings:
         reader = _Reader(os.environ if env is None else env)  # noqa: TID251 - the one reader
         settings = cls(
             registry_name=reader.matching("REGISTRY_NAME", "registry", _NAME),
+            login_server=reader.login_server("REGISTRY_LOGIN_SERVER"),
             root_domain=reader.text("REGISTRY_ROOT_DOMAIN", "").lower().strip("."),
             admin_password=reader.text("REGISTRY_ADMIN_PASSWORD", ""),
-            master_key=reader.long("REGISTRY_MASTER_KEY", _MASTER_KEY_LENGTH),
+            master_key=reader.master_key("REGISTRY_MASTER_KEY"),
             blob_redirects=reader.flag("REGISTRY_BLOB_REDIRECTS", default=True),
             sparse_manifests=reader.flag("REGISTRY_SPARSE_MANIFESTS", default=False),
             anonymous_access=reader.one_of("REGISTRY_ANONYMOUS_ACCESS", ("none", "pull", "all")),
             upload_lifetime=reader.seconds("REGISTRY_UPLOAD_SECONDS", 7 * 86_400),
             grace=reader.seconds("REGISTRY_GRACE_SECONDS", 86_400),
-            url_lifetime=reader.seconds("REGISTRY_BLOB_URL_SECONDS", 1_200),
-            storage=reader.prefixed("AzureWebJobsStorage"),
+            url_lifetime=reader.seconds("REGISTRY_BLOB_URL_SECONDS", 1_200, LONGEST_URL_LIFE),
+            storage=reader.connection("AzureWebJobsStorage"),
         )
         reader.check()
         return settings
@@ -71,10 +81,22 @@ class _Reader:
             self._faults.append(f"{name}={value!r} must be 5 to 50 lower-case letters and digits")
         return value
 
-    def long(self, name: str, length: int) -> str:
+    def login_server(self, name: str) -> str:
         value = self.text(name, "")
-        if len(value) < length:
-            self._faults.append(f"{name} must be a secret of {length} or more random characters")
+        read = read_login_server(value)
+        if value and not read:
+            self._faults.append(f"{name}={value!r} must be a host, or a host and a port")
+        return read or ""
+
+    def master_key(self, name: str) -> str:
+        value = self.text(name, "")
+        data = value.encode(errors="ignore")
+        is_short, is_long = len(value) < _MASTER_KEY_LENGTH, len(data) > _MASTER_KEY_BYTES
+        if is_short or is_long or data.decode() != value:  # an environment may hold other bytes
+            self._faults.append(
+                f"{name} must be a secret of {_MASTER_KEY_LENGTH} or more random characters,"
+                f" in at most {_MASTER_KEY_BYTES:,} bytes"
+            )
         return value
 
     def flag(self, name: str, *, default: bool) -> bool:
@@ -89,14 +111,18 @@ class _Reader:
             self._faults.append(f"{name}={value!r} must be one of {', '.join(choices)}")
         return value
 
-    def seconds(self, name: str, default: int) -> timedelta:
+    def seconds(self, name: str, default: int, longest: timedelta = timedelta.max) -> timedelta:
         value = self.text(name, str(default))
         if not re.fullmatch(r"[1-9]\d{0,8}", value, re.ASCII):
             self._faults.append(f"{name}={value!r} must be a whole number of seconds, 1 or more")
             return timedelta(seconds=default)
-        return timedelta(seconds=int(value))
+        span = timedelta(seconds=int(value))
+        if span > longest:
+            most = int(longest.total_seconds())
+            self._faults.append(f"{name}={value!r} must be at most {most}: Azure signs no longer")
+        return span
 
-    def prefixed(self, name: str) -> Mapping[str, str]:
+    def connection(self, name: str) -> Mapping[str, str]:
         """Give a connection: its string under the empty key, or its parts (`NAME__part`)."""
         parts = {
             key.removeprefix(name).removeprefix("__"): value
@@ -105,4 +131,10 @@ class _Reader:
         }
         if not parts:
             self._faults.append(f"{name} must be a connection string, or {name}__… its parts")
+        elif not parts.keys() & {"", "accountName"}:
+            missing = [f"{name}__{part}" for part in _SERVICES if part not in parts]
+            if missing:
+                self._faults.append(
+                    f"{' and '.join(missing)} must be set too, or {name}__accountName"
+                )
         return parts

@@ -10,7 +10,7 @@ from infra.devhost.host import Host
 from infra.devhost.server import bind
 from infra.devhost.settings import ENVIRONMENT, STORAGE
 from infra.devhost.storage import WELL_KNOWN, Azurite
-from infra.local.banner import banner
+from infra.local.banner import banner, login_server
 from infra.local.options import Options
 from infra.local.secrets import keep
 
@@ -24,24 +24,30 @@ def main() -> None:
     parser.add_argument("--app", type=Path, default=_REPOSITORY, help="the app's folder")
     app = parser.parse_args().app.resolve()
     with command("run"):
-        options = Options.read(ENVIRONMENT)
-        for port in (options.port, *WELL_KNOWN):
-            bind(port).close()
+        options = Options.read(ENVIRONMENT, app)
+        port, *_ = [_free(port) for port in (options.port, *WELL_KNOWN)]
         kept = keep(options.data)
         password = options.admin_password or kept.admin_password
-        _hand_over(options.registry_name, password, kept.master_key)
+        _hand_over(options.registry_name, password, kept.master_key, login_server(port))
         if options.front is None:  # behind it the limit is Azure's, since it takes bodies whole
             ENVIRONMENT.setdefault("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT", str(_BODY_LIMIT))
         with Azurite(options.data / "azurite", WELL_KNOWN):
             say = partial(_banner, user=options.registry_name, password=password)
-            asyncio.run(serve(app, options.port, banner=say, front=options.front))
+            asyncio.run(serve(app, port, banner=say, front=options.front))
 
 
-def _hand_over(name: str, password: str, master_key: str) -> None:
+def _free(port: int) -> int:
+    """Give this port, which has to be free; for 0 any that is."""
+    with bind(port) as listening:
+        return int(listening.getsockname()[1])
+
+
+def _hand_over(name: str, password: str, master_key: str, server: str) -> None:
     ENVIRONMENT[STORAGE] = "UseDevelopmentStorage=true"
     ENVIRONMENT["REGISTRY_NAME"] = name
     ENVIRONMENT["REGISTRY_ADMIN_PASSWORD"] = password
     ENVIRONMENT["REGISTRY_MASTER_KEY"] = master_key
+    ENVIRONMENT["REGISTRY_LOGIN_SERVER"] = ENVIRONMENT.get("REGISTRY_LOGIN_SERVER") or server
     # What the host keeps in DATA is to be found again if the repository is moved.
     ENVIRONMENT.setdefault("AzureFunctionsWebHost__hostid", "local")
 

@@ -3,9 +3,14 @@
 import shlex
 
 
+def login_server(port: int) -> str:
+    """Give the name that clients on this machine write."""
+    return f"localhost:{port}"
+
+
 def banner(port: int, user: str, password: str) -> str:
     """Give the login server, the admin user, and commands to paste."""
-    server = f"localhost:{port}"
+    server = login_server(port)
     image = f"{server}/hello-world"
     return f"""Login server:  {server}
 User name:     {user}

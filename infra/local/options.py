@@ -25,8 +25,8 @@ class Options:
     front: Path | None
 
     @classmethod
-    def read(cls, env: Mapping[str, str]) -> Self:
-        """Read them; one that is empty counts as not given."""
+    def read(cls, env: Mapping[str, str], app: Path) -> Self:
+        """Read them for the app in this folder; one that is empty counts as not given."""
         port = env.get("PORT") or str(DEFAULT_PORT)
         if not (port.isascii() and port.isdecimal() and int(port) <= _HIGHEST_PORT):
             raise StartError(f"PORT={port} is not a port (0-{_HIGHEST_PORT})")
@@ -34,5 +34,10 @@ class Options:
         if not _REGISTRY_NAME.fullmatch(name):
             raise StartError(f"REGISTRY_NAME={name} is not 5 to 50 lower-case letters and digits")
         data = Path(env.get("DATA") or ".data").expanduser().resolve()
+        if data.is_relative_to(app) and not data.is_relative_to(app / ".data"):
+            raise StartError(
+                f"DATA={data} would be published with the app, passwords included:"
+                f" take {app / '.data'}, or a folder outside of {app}"
+            )
         front = program_at(Path(env["FRONT"]).expanduser()) if env.get("FRONT") else None
         return cls(int(port), data, name, env.get("REGISTRY_ADMIN_PASSWORD") or None, front)

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from shared.auth.scopes import Access
+from shared.errors import SizeInvalid
 
 ISSUER = "Azure Container Registry"
 ACCESS_LIFE = timedelta(minutes=60)
@@ -68,7 +69,7 @@ class Tokens:
     def access(
         self, subject: str, audience: str, granted: Sequence[Access], life: timedelta
     ) -> str:
-        """Issue an access token, good for `life` from now."""
+        """Issue an access token, good for `life` from now; raises SizeInvalid."""
         access = [one.as_claim() for one in granted]
         return self._issue("access_token", subject, audience, life, {"access": access})
 
@@ -126,7 +127,13 @@ class Tokens:
             "grant_type": kind,
             "roles": [],
         }
-        return jwt.encode({**common, **claims}, self._key, _ALGORITHM, {"kid": self._kid})
+        token = jwt.encode({**common, **claims}, self._key, _ALGORITHM, {"kid": self._kid})
+        if len(token) > _TOKEN_LENGTH:
+            raise SizeInvalid(
+                f"a token for these scopes would have {len(token)} characters, and is accepted with"
+                f" up to {_TOKEN_LENGTH}: ask for fewer scopes at once"
+            )
+        return token
 
 
 def _access(claim: _Claim) -> Access:

@@ -15,6 +15,7 @@ from shared.storage import keys
 from shared.storage.ports import Conflict, Insert, Row, Rows
 
 _KEY_BITS = 2048
+_WRONG_KEY = "REGISTRY_MASTER_KEY is not the one that registry {} was made with: put that one back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,5 +60,5 @@ class RegistryRecords:
         try:
             key = cast("rsa.RSAPrivateKey", load_pem_private_key(sealed, self._master_key))
         except ValueError:
-            raise MasterKeyWrong(row.key) from None
+            raise MasterKeyWrong(_WRONG_KEY.format(row.key)) from None
         return RegistryRecord(row.key, str(row.values["generation"]), key)

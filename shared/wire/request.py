@@ -1,6 +1,21 @@
-"""Requests: what the registry reads of one, parsed once."""
+"""Requests: what the registry reads of one, parsed once.
 
-import re
+The name asked for is `X-Forwarded-Host` where there is one, else `Host`: behind the Functions host
+`Host` is the worker's address. Either is a client's word, and decides only which registry is meant
+and what its challenge and its tokens call it. Who hands the request over decides what is in them:
+
+    handed over by             X-Forwarded-Host          Host                 scheme
+    Functions host             the name asked for; set   the worker's own     set by the host
+      and `func start`         over a client's own       address
+    the same, older            a client's own            the name asked for   set by the host
+    the dev host               dropped                   the name asked for   a client's own
+    a proxy before a           the proxy's, who is to    the proxy's          the proxy's, where it
+      container                set it or to drop it                           is on this machine
+
+So the scheme is not to be relied on. Clients send passwords to the realm of a challenge; it is
+https, but for a name of one's own machine that was not asked for by https.
+"""
+
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Self
@@ -8,12 +23,11 @@ from typing import Self
 from starlette.requests import Request
 
 from shared.auth.gate import Credentials
-from shared.errors import ManifestTooLarge, RouteUnknown, SizeInvalid
+from shared.errors import HostInvalid, ManifestTooLarge, SizeInvalid
 from shared.model.digest import Digest
+from shared.model.login_server import is_loopback, read_login_server
 from shared.model.names import Reference, RepositoryName, parse_reference, parse_repository
 from shared.wire.routes import Route
-
-_HOST = re.compile(r"[a-z0-9._-]{1,255}(:\d{1,5})?|\[[0-9a-f:.]{2,45}\](:\d{1,5})?", re.ASCII)
 
 _LENGTH_DIGITS = 18
 
@@ -87,20 +101,26 @@ class Call:
 
 
 def host(request: Request) -> str:
-    """Give the login server that was asked for: a host, and a port if it is not the usual one."""
-    asked = request.headers.get("host", "").lower()
-    if not _HOST.fullmatch(asked):
-        raise RouteUnknown("the Host header is missing or malformed")
+    """Give the login server that was asked for; raises HostInvalid."""
+    name = "X-Forwarded-Host" if "X-Forwarded-Host" in request.headers else "Host"
+    asked = read_login_server(_joined(request, name))
+    if asked is None:
+        raise HostInvalid(
+            f"the header {name} must be a host, and a port if it is not the usual one"
+        )
     return asked
+
+
+def authorization(request: Request) -> str:
+    """Give the header that says who is asking; empty where there is none."""
+    return _joined(request, "Authorization").strip()
 
 
 def credentials(request: Request) -> Credentials:
     """Give what a request says of its caller."""
-    return Credentials(
-        authorization=request.headers.get("authorization", ""),
-        host=host(request),
-        scheme=request.scope["scheme"],  # `url` raises where the query is not UTF-8
-    )
+    asked = host(request)
+    is_plain = is_loopback(asked) and request.scope["scheme"] != "https"
+    return Credentials(authorization(request), asked, "http" if is_plain else "https")
 
 
 def content_length(request: Request) -> int | None:
@@ -111,3 +131,8 @@ def content_length(request: Request) -> int | None:
     if not (text.isascii() and text.isdigit() and len(text) <= _LENGTH_DIGITS):
         raise SizeInvalid(f"Content-Length {text[:50]!r} is not a number")
     return int(text)
+
+
+def _joined(request: Request, name: str) -> str:
+    """Give a header's values as one, so that several are malformed where one is expected."""
+    return ", ".join(request.headers.getlist(name))

@@ -40,8 +40,8 @@ def service():
 
 @app.route(route="settings", methods=["GET"])
 async def settings(req: Request) -> Response:
-    names = ("REGISTRY_NAME", "REGISTRY_ADMIN_PASSWORD", "REGISTRY_MASTER_KEY")
-    return Response(json.dumps([os.environ[name] for name in names]))
+    names = ("NAME", "ADMIN_PASSWORD", "MASTER_KEY", "LOGIN_SERVER")
+    return Response(json.dumps([os.environ[f"REGISTRY_{name}"] for name in names]))
 
 
 @app.route(route="kept", methods=["PUT"])
@@ -155,7 +155,7 @@ def local(launch: Launch) -> Local:
 
 
 def test_it_says_who_may_log_in_and_how(local: Local) -> None:
-    name, password, master_key = local.settings()
+    name, password, master_key, login_server = local.settings()
     server = local.url.replace("http://127.0.0.1", "localhost")
     output = local.output()
     assert f"Login server:  {server}\n" in output
@@ -164,7 +164,7 @@ def test_it_says_who_may_log_in_and_how(local: Local) -> None:
     assert f"docker login {server} --username registry --password {password}\n" in output
     assert f"docker push {server}/" in output
     assert output.index("Functions:") < output.index("Login server:")
-    assert name == "registry"
+    assert (name, login_server) == ("registry", server)
     assert len(password) >= 32
     assert len(master_key) >= 32
     assert master_key not in output
@@ -175,7 +175,7 @@ def test_secrets_are_kept_for_the_owner_alone(local: Local) -> None:
     (kept,) = [path for path in local.data.iterdir() if path.is_file()]
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     assert stat.S_IMODE(local.data.stat().st_mode) == 0o700
-    _, password, master_key = local.settings()
+    _, password, master_key, _ = local.settings()
     assert json.loads(kept.read_text()) == {
         "admin_password": password,
         "master_key": master_key,
@@ -198,7 +198,7 @@ def test_restart_keeps_secrets_and_state(launch: Launch, local: Local, way: str)
     assert are_free()
     again = launch()
     again.until_ready()
-    assert again.settings() == before
+    assert again.settings()[:3] == before[:3]
     assert httpx.get(f"{again.url}/kept").content == b"state"
     assert again.interrupt() == (0, "")
 
@@ -215,9 +215,11 @@ def test_storage_stays_until_the_last_request_is_answered(local: Local) -> None:
 
 
 def test_given_name_and_password_are_used_and_not_kept(launch: Launch) -> None:
-    local = launch(REGISTRY_NAME="mine5", REGISTRY_ADMIN_PASSWORD="it's mine")
+    given = {"ADMIN_PASSWORD": "it's mine", "NAME": "mine5", "LOGIN_SERVER": "reg.example"}
+    local = launch(**{f"REGISTRY_{name}": value for name, value in given.items()})
     local.until_ready()
     assert local.settings()[:2] == ["mine5", "it's mine"]
+    assert local.settings()[3] == "reg.example"
     assert """--username mine5 --password 'it'"'"'s mine'\n""" in local.output()
     assert local.interrupt() == (0, "")
     again = launch()

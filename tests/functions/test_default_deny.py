@@ -9,7 +9,7 @@ from tests.support.images import image
 
 APP, OTHER = "team/app", "team/other"
 DIGEST = "sha256:" + "0" * 64
-REALM = f'Bearer realm="http://{LOGIN_SERVER}/oauth2/token",service="{LOGIN_SERVER}"'
+REALM = f'Bearer realm="https://{LOGIN_SERVER}/oauth2/token",service="{LOGIN_SERVER}"'
 
 
 @dataclass(frozen=True, slots=True)

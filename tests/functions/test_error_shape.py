@@ -51,7 +51,17 @@ ERRORS = [
     ("GET", "/oauth2/token?service=x", {}, 401, "UNAUTHORIZED"),
     ("POST", "/oauth2/token", {}, 401, "UNAUTHORIZED"),
     ("POST", "/oauth2/token", {"content": b"x" * 65_537}, 400, "SIZE_INVALID"),
-    ("GET", "/v2/", {"headers": {"Host": "a b"}}, 404, "UNSUPPORTED"),
+    (
+        "GET",
+        "/oauth2/token",
+        {"auth": None, "headers": {"Authorization": "x"}},
+        401,
+        "UNAUTHORIZED",
+    ),
+    ("GET", "/v2/", {"headers": {"Host": "a b"}}, 400, "UNSUPPORTED"),
+    ("GET", "/v2/", {"headers": {"Host": ""}}, 400, "UNSUPPORTED"),
+    ("GET", "/v2/a/manifests/latest", {"headers": {"Host": "u@h"}}, 400, "UNSUPPORTED"),
+    ("GET", "/oauth2/token", {"headers": {"Host": "a,b"}}, 400, "UNSUPPORTED"),
 ]
 
 

@@ -116,6 +116,29 @@ async def test_callers_without_a_name_get_a_token_to_pull(site: Site) -> None:
     assert claims(issued["access_token"])["access"] == [
         {"type": "repository", "name": "a", "actions": ["pull"]}
     ]
+    headers = {"Authorization": f"Bearer {issued['access_token']}"}
+    for path, status in (("/v2/", 200), ("/v2/a/tags/list", 404), ("/v2/b/tags/list", 401)):
+        answer = await site.call("GET", path, auth=None, headers=headers)
+        assert answer.status_code == status, path
+
+
+@pytest.mark.parametrize("settings", [{"ANONYMOUS_ACCESS": "pull"}], indirect=True)
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Basic Og=="}], ids=str)
+async def test_a_token_may_be_asked_for_without_a_name(site: Site, headers: dict[str, str]) -> None:
+    query = {"service": LOGIN_SERVER, "scope": "repository:a:pull"}
+    answer = await site.call("GET", "/oauth2/token", auth=None, params=query, headers=headers)
+    assert answer.json()["expires_in"] == 300
+    wrong = {**FORM, "password": "wrong"}
+    assert (await site.call("POST", "/oauth2/token", auth=None, data=wrong)).status_code == 401
+
+
+async def test_a_token_that_would_not_be_accepted_is_not_issued(site: Site) -> None:
+    scopes = [f"repository:{'x' * 240}{number:03}:pull" for number in range(90)]
+    answer = await site.call("POST", "/oauth2/token", auth=None, data={**FORM, "scope": scopes})
+    assert answer.status_code == 400
+    (entry,) = answer.json()["errors"]
+    assert entry["code"] == "SIZE_INVALID"
+    assert "ask for fewer scopes" in entry["message"]
 
 
 async def test_a_mount_needs_pull_on_the_source(site: Site) -> None:

@@ -45,7 +45,10 @@ type Kept = Mapping[tuple[str, ...], object]
 def indexed() -> tuple[Worker, Sequence[Function]]:
     """Index function_app.py through the worker, once a process; not inside of a loop."""
     worker = Worker()
-    return worker, asyncio.run(worker.start(ROOT))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REGISTRY_MASTER_KEY", MASTER_KEY)
+        patch.setenv("AzureWebJobsStorage", "memory")
+        return worker, asyncio.run(worker.start(ROOT))
 
 
 @functools.cache

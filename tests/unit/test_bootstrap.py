@@ -6,10 +6,11 @@ import pytest
 
 from shared import bootstrap
 from shared.auth.scopes import Action
-from shared.errors import NameUnknown, Unknown
+from shared.errors import NameUnknown
 from shared.model.names import RepositoryName
 from shared.storage import keys
 from shared.storage.ports import Delete, Put
+from shared.storage.registries import MasterKeyWrong
 from tests.support.app import NAME, PASSWORD, Memory, registry_row
 
 SERVER = "registry.test"
@@ -113,5 +114,31 @@ async def test_a_registry_that_is_not_there_is_unknown(environment: None, memory
 )
 async def test_another_master_key_is_told_so(environment: None, memory: Memory) -> None:
     await store(memory)
-    with pytest.raises(Unknown, match=NAME):
+    with pytest.raises(MasterKeyWrong, match=f"REGISTRY_MASTER_KEY .*{NAME}"):
         await bootstrap.registries().at(SERVER)
+
+
+HUB = {"ROOT_DOMAIN": "registries.test", "LOGIN_SERVER": "hub.registries.test:8443"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "asked", "login_server"),
+    [
+        ({}, SERVER, ""),
+        ({"LOGIN_SERVER": "reg.example"}, SERVER, "reg.example"),
+        ({"ROOT_DOMAIN": "registries.test"}, SERVER, f"{NAME}.registries.test"),
+        ({"ROOT_DOMAIN": "registries.test"}, f"{NAME}.registries.test", f"{NAME}.registries.test"),
+        (HUB, "hub.registries.test:8443", "hub.registries.test:8443"),
+        (HUB, "hub.registries.test", "hub.registries.test:8443"),
+        (HUB, f"{NAME}.registries.test", "hub.registries.test:8443"),
+        (HUB, "other.registries.test", "other.registries.test"),
+    ],
+    indirect=["settings"],
+)
+async def test_one_of_its_names_stands_for_a_registry(
+    environment: None, memory: Memory, asked: str, login_server: str
+) -> None:
+    await store(memory)
+    other = Put("other", registry_row().values)
+    await memory.rows.commit(keys.REGISTRIES, keys.REGISTRY_PARTITION, [other])
+    assert (await bootstrap.registries().at(asked)).login_server == login_server

@@ -14,6 +14,7 @@ from shared.errors import (
 )
 
 OWN_NAMES = {
+    "HostInvalid": "UNSUPPORTED",
     "ManifestTooLarge": "SIZE_INVALID",
     "PreconditionFailed": "MANIFEST_INVALID",
     "RouteUnknown": "UNSUPPORTED",
@@ -28,6 +29,7 @@ TABLE = {
     "BlobUploadUnknown": ("BLOB_UPLOAD_UNKNOWN", 404),
     "Denied": ("DENIED", 403),
     "DigestInvalid": ("DIGEST_INVALID", 400),
+    "HostInvalid": ("UNSUPPORTED", 400),
     "ManifestBlobUnknown": ("MANIFEST_BLOB_UNKNOWN", 404),
     "ManifestInvalid": ("MANIFEST_INVALID", 400),
     "ManifestTooLarge": ("SIZE_INVALID", 413),

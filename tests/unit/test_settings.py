@@ -2,7 +2,11 @@ from datetime import timedelta
 
 import pytest
 
-from shared.settings import Settings, SettingsInvalid
+from shared.settings import LONGEST_URL_LIFE, Settings, SettingsInvalid
+from shared.storage import azure_blobs
+from shared.storage.azure_connections import open_ports
+from shared.storage.registries import RegistryRecords
+from tests.support.app import Memory
 
 KEY = "k" * 32
 LEAST = {"REGISTRY_MASTER_KEY": KEY, "AzureWebJobsStorage": "UseDevelopmentStorage=true"}
@@ -13,6 +17,11 @@ FAULTS = [
     ("REGISTRY_NAME", "a" * 51, "must be 5 to 50"),
     ("REGISTRY_NAME", "my-registry", "must be 5 to 50"),
     ("REGISTRY_MASTER_KEY", "k" * 31, "must be a secret of 32 or more"),
+    ("REGISTRY_MASTER_KEY", "k" * 1_024, "at most 1,023 bytes"),
+    ("REGISTRY_MASTER_KEY", "ä" * 512, "at most 1,023 bytes"),
+    ("REGISTRY_MASTER_KEY", "k" * 32 + "\udcff", "must be a secret"),
+    ("REGISTRY_LOGIN_SERVER", "https://reg.example", "must be a host, or a host and a port"),
+    ("REGISTRY_LOGIN_SERVER", "reg.example:x", "must be a host, or a host and a port"),
     ("REGISTRY_BLOB_REDIRECTS", "yes", "must be true or false"),
     ("REGISTRY_SPARSE_MANIFESTS", "1", "must be true or false"),
     ("REGISTRY_ANONYMOUS_ACCESS", "push", "must be one of none, pull, all"),
@@ -20,6 +29,7 @@ FAULTS = [
     ("REGISTRY_GRACE_SECONDS", "-1", "must be a whole number of seconds"),
     ("REGISTRY_BLOB_URL_SECONDS", "1.5", "must be a whole number of seconds"),
     ("REGISTRY_BLOB_URL_SECONDS", "1" * 10, "must be a whole number of seconds"),
+    ("REGISTRY_BLOB_URL_SECONDS", "604501", "must be at most 604500"),
     ("REGISTRY_GRACE_SECONDS", "\N{ARABIC-INDIC DIGIT ONE}", "must be a whole number of seconds"),
 ]
 
@@ -27,6 +37,7 @@ FAULTS = [
 def test_the_least_one_must_say() -> None:
     assert Settings.from_env(LEAST) == Settings(
         registry_name="registry",
+        login_server="",
         root_domain="",
         admin_password="",
         master_key=KEY,
@@ -43,6 +54,7 @@ def test_the_least_one_must_say() -> None:
 def test_all_that_one_may_say() -> None:
     said = {
         "REGISTRY_NAME": "myreg01",
+        "REGISTRY_LOGIN_SERVER": "Hub.Registries.Example:8443",
         "REGISTRY_ROOT_DOMAIN": ".Registries.Example.",
         "REGISTRY_ADMIN_PASSWORD": "secret",
         "REGISTRY_BLOB_REDIRECTS": "FALSE",
@@ -54,6 +66,7 @@ def test_all_that_one_may_say() -> None:
     }
     assert Settings.from_env({**LEAST, **said}) == Settings(
         registry_name="myreg01",
+        login_server="hub.registries.example:8443",
         root_domain="registries.example",
         admin_password="secret",
         master_key=KEY,
@@ -83,6 +96,47 @@ def test_a_connection_may_come_in_parts() -> None:
     assert parts == {"accountName": "one", "credential": "managedidentity"}
 
 
+PARTS: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
+    (("accountName",), ()),
+    (("accountName", "clientId"), ()),
+    (("accountName", "blobServiceUri"), ()),
+    (("blobServiceUri", "queueServiceUri", "tableServiceUri"), ()),
+    (("blobServiceUri",), ("queueServiceUri", "tableServiceUri")),
+    (("blobServiceUri", "tableServiceUri"), ("queueServiceUri",)),
+    (("clientId",), ("blobServiceUri", "queueServiceUri", "tableServiceUri")),
+    (("serviceUri",), ("blobServiceUri", "queueServiceUri", "tableServiceUri")),
+]
+
+
+@pytest.mark.parametrize(("given", "missing"), PARTS)
+def test_parts_that_do_not_name_the_account_are_a_fault(
+    given: tuple[str, ...], missing: tuple[str, ...]
+) -> None:
+    name = "AzureWebJobsStorage"
+    env = {"REGISTRY_MASTER_KEY": KEY} | {f"{name}__{part}": "x" for part in given}
+    if not missing:
+        assert open_ports(Settings.from_env(env).storage)
+        return
+    with pytest.raises(SettingsInvalid) as caught:
+        Settings.from_env(env)
+    wanted = " and ".join(f"{name}__{part}" for part in missing)
+    assert str(caught.value) == f"{wanted} must be set too, or {name}__accountName"
+
+
+def test_a_url_may_live_as_long_as_the_key_it_is_signed_with() -> None:
+    assert timedelta(days=7) == azure_blobs._CLOCK_SKEW + LONGEST_URL_LIFE
+    env = {**LEAST, "REGISTRY_BLOB_URL_SECONDS": "604500"}
+    assert Settings.from_env(env).url_lifetime == LONGEST_URL_LIFE
+
+
+async def test_the_longest_master_key_seals(memory: Memory) -> None:
+    key = Settings.from_env({**LEAST, "REGISTRY_MASTER_KEY": "k" * 1_023}).master_key
+    await memory.prepare()
+    records = RegistryRecords(memory.rows, key)
+    await records.create("registry", "one")
+    assert await records.find("registry")
+
+
 @pytest.mark.parametrize(("name", "value", "message"), FAULTS)
 def test_a_fault_is_told_by_its_name(name: str, value: str, message: str) -> None:
     with pytest.raises(SettingsInvalid, match=f"{name}.*{message}"):
@@ -91,6 +145,7 @@ def test_a_fault_is_told_by_its_name(name: str, value: str, message: str) -> Non
 
 def test_all_faults_are_told_at_once_and_no_secret_is() -> None:
     faulty = {name: value for name, value, _ in FAULTS}
+    faulty["REGISTRY_MASTER_KEY"] = KEY[1:]
     with pytest.raises(SettingsInvalid) as caught:
         Settings.from_env(faulty)
     message = str(caught.value)

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from shared.auth.scopes import Access
 from shared.auth.tokens import ACCESS_LIFE, REFRESH_LIFE, TokenInvalid, Tokens
+from shared.errors import SizeInvalid
 from tests.support.clock import Clock, Ids
 from tests.unit.conftest import GENERATION
 
@@ -174,6 +175,28 @@ GARBAGE = [
 def test_what_is_no_token_is_refused(tokens: Tokens, token: str) -> None:
     with pytest.raises(TokenInvalid):
         tokens.read(token, HERE)
+
+
+def test_no_token_is_issued_that_would_not_be_accepted(tokens: Tokens) -> None:
+    def scopes(count: int) -> list[Access]:
+        return [
+            Access("repository", f"{number:0250}", frozenset({"pull"})) for number in range(count)
+        ]
+
+    most = next(count for count in range(100) if _is_refused(tokens, scopes(count + 1)))
+    assert most > 10
+    longest = tokens.access("me", HERE, scopes(most), ACCESS_LIFE)
+    assert tokens.read(longest, HERE).access == scopes(most)
+    with pytest.raises(SizeInvalid, match="up to 16384: ask for fewer scopes at once"):
+        tokens.access("me", HERE, scopes(most + 1), ACCESS_LIFE)
+
+
+def _is_refused(tokens: Tokens, granted: list[Access]) -> bool:
+    try:
+        tokens.access("me", HERE, granted, ACCESS_LIFE)
+    except SizeInvalid:
+        return True
+    return False
 
 
 def test_a_long_token_is_not_even_looked_at(tokens: Tokens) -> None:

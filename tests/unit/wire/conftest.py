@@ -12,17 +12,24 @@ def request(
     query: str = "",
     headers: Mapping[str, str] | None = None,
     body: Iterable[bytes] = (),
+    *,
+    scheme: str = "https",
+    more: Iterable[tuple[str, str]] = (),
 ) -> Request:
-    """Make a request; `path` without /v2/ is what the host gives as the parameter `path`."""
+    """Make a request; `path` without /v2/ is what the host gives as the parameter `path`.
+
+    Headers that are empty are left out; `more` are sent as they are.
+    """
     sent = {"host": "reg.example", **{k.lower(): v for k, v in (headers or {}).items()}}
+    pairs = [*((name, value) for name, value in sent.items() if value), *more]
     scope: Scope = {
         "type": "http",
         "method": method,
-        "scheme": "https",
+        "scheme": scheme,
         "path": path,
         "query_string": query.encode(),
         "path_params": {"path": path.removeprefix("/v2/")},
-        "headers": [(k.encode("latin-1"), v.encode("latin-1")) for k, v in sent.items() if v],
+        "headers": [(k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in pairs],
     }
     pieces = iter([*body, None])
 
