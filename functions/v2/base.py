@@ -14,7 +14,7 @@ bp = func.Blueprint()
 @bp.route(route=routes.BASE, methods=["GET", "HEAD"])
 @operation
 async def base_get(req: Request) -> Response:
-    """Tell that this is a registry, to a caller it knows (end-1)."""
-    await (await registry(req)).gate.admit_anyone(credentials(req))
+    """Tell that this is a registry, to a caller with credentials (end-1)."""
+    await (await registry(req)).gate.admit_known(credentials(req))
 
     return response.json({})

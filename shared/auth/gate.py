@@ -30,6 +30,11 @@ class Credentials:
     host: str
     scheme: str
 
+    @property
+    def are_none(self) -> bool:
+        """Whether the request names nobody; Basic with no name and no password does not."""
+        return not self.authorization or basic_credentials(self.authorization) == ("", "")
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
@@ -90,8 +95,17 @@ class Gate:
         return who
 
     async def admit_anyone(self, credentials: Credentials) -> Identity:
-        """Let any caller in who is known to the registry; raises Unauthorized."""
+        """Let any caller in who is known, or admitted without a name; raises Unauthorized."""
         return await self._identify(credentials, Challenge(""))
+
+    async def admit_known(self, credentials: Credentials) -> Identity:
+        """Let a caller in with credentials, be it a token without a name; raises Unauthorized.
+
+        Clients choose how to log in by the challenge here, so there is one in every mode (ACR).
+        """
+        if credentials.are_none:
+            raise Challenge("").refusal(credentials.scheme, credentials.host)
+        return await self.admit_anyone(credentials)
 
     async def log_in(self, name: str, password: str, host: str) -> Caller | None:
         """Recognise a caller by name and password, of which one may be a token."""
@@ -120,14 +134,13 @@ class Gate:
 
     async def _identify(self, credentials: Credentials, challenge: Challenge) -> Identity:
         kind, _, value = credentials.authorization.partition(" ")
-        match kind.lower():
-            case "bearer":
-                return self._bearer(value.strip(), credentials, challenge)
-            case "basic":
-                return await self._basic(value.strip(), credentials, challenge)
-            case "" if self._anonymous:
-                return Identity(ANONYMOUS, self._anonymous.everything())
-        raise challenge.refusal(credentials.scheme, credentials.host)
+        if kind.lower() == "bearer":
+            return self._bearer(value.strip(), credentials, challenge)
+        if not credentials.are_none:
+            return await self._basic(credentials, challenge)
+        if self._anonymous is None:
+            raise challenge.refusal(credentials.scheme, credentials.host)
+        return Identity(ANONYMOUS, self._anonymous.everything())
 
     def _bearer(self, token: str, credentials: Credentials, challenge: Challenge) -> Identity:
         try:
@@ -141,11 +154,11 @@ class Gate:
             raise challenge.refusal(credentials.scheme, credentials.host, "invalid_token", reason)
         return Identity(claims.subject, claims.access)
 
-    async def _basic(self, value: str, credentials: Credentials, challenge: Challenge) -> Identity:
-        name, password = basic_credentials(value)
-        caller = await self.log_in(name, password, credentials.host)
+    async def _basic(self, credentials: Credentials, challenge: Challenge) -> Identity:
+        read = basic_credentials(credentials.authorization)
+        caller = await self.log_in(*read, credentials.host) if read else None
         if caller is None:
-            reason = "wrong user name or password"
+            reason = "wrong user name or password" if read else "the credentials cannot be read"
             raise challenge.refusal(credentials.scheme, credentials.host, "", reason)
         return Identity(caller.name, caller.everything())
 
@@ -156,10 +169,15 @@ class Gate:
         return challenge.refusal(credentials.scheme, credentials.host, error)
 
 
-def basic_credentials(value: str) -> tuple[str, str]:
-    """Read the user name and password of a Basic header; both are empty where it is malformed."""
+def basic_credentials(authorization: str) -> tuple[str, str] | None:
+    """Read the user name and password of a Basic header; None where it is another or malformed."""
+    kind, _, value = authorization.partition(" ")
+    if kind.lower() != "basic":
+        return None
     try:
-        name, _, password = base64.b64decode(value, validate=True).decode().partition(":")
+        name, colon, password = (
+            base64.b64decode(value.strip(), validate=True).decode().partition(":")
+        )
     except ValueError:  # not base64, not even ASCII, or not UTF-8 inside
-        return "", ""
-    return name, password
+        return None
+    return (name, password) if colon else None

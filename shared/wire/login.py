@@ -7,33 +7,48 @@ from starlette.requests import Request
 from shared.auth.gate import basic_credentials
 from shared.auth.issuer import Asked
 from shared.auth.scopes import parse_scopes
-from shared.errors import SizeInvalid
+from shared.errors import SizeInvalid, Unauthorized
+from shared.wire.request import authorization
 
 _FORM_BYTES = 64 * 1024
 _FIELDS = 100
 
 
 async def read(request: Request) -> Asked:
-    """Read who asks for a token, and for what."""
+    """Read who asks for a token, and for what; raises Unauthorized where that cannot be read.
+
+    A form that names nobody may come with Basic credentials.
+    """
+    name, password = _basic(request)
     if request.method == "GET":
-        return _from_query(request)
+        return _from_query(request, name, password)
     pairs = await _form(request)
     fields = dict(pairs)
+    if fields.get("username") or fields.get("password"):
+        name, password = fields.get("username", ""), fields.get("password", "")
     return Asked(
         grant=fields.get("grant_type", ""),
         service=fields.get("service", ""),
         scopes=parse_scopes(value for name, value in pairs if name == "scope"),
-        name=fields.get("username", ""),
-        password=fields.get("password", ""),
+        name=name,
+        password=password,
         refresh_token=fields.get("refresh_token", ""),
         is_offline=fields.get("access_type") == "offline",
     )
 
 
-def _from_query(request: Request) -> Asked:
+def _basic(request: Request) -> tuple[str, str]:
+    header = authorization(request)
+    read = basic_credentials(header)
+    if header and read is None:
+        raise Unauthorized(
+            "the Authorization header must be Basic, with a user name and a password"
+        )
+    return read or ("", "")
+
+
+def _from_query(request: Request, name: str, password: str) -> Asked:
     query = request.query_params
-    kind, _, value = request.headers.get("authorization", "").partition(" ")
-    name, password = basic_credentials(value.strip()) if kind.lower() == "basic" else ("", "")
     return Asked(
         grant="password",
         service=query.get("service", ""),

@@ -53,7 +53,7 @@ class Run:
 
 
 RUNS = (
-    Run("anonymous", range(1), logs_in=False, settings={"REGISTRY_ANONYMOUS_ACCESS": "all"}),
+    Run("anonymous", range(1, 2), logs_in=False, settings={"REGISTRY_ANONYMOUS_ACCESS": "all"}),
     Run("Basic", range(2), options=BASIC_NAMES),
     Run("Bearer, a new token each time", range(1_000, 5_000), options={"OCI_CACHE_AUTH": "false"}),
     Run("Bearer, cached", range(1, 50), options={"OCI_CACHE_AUTH": "true"}),

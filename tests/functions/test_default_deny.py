@@ -139,6 +139,8 @@ async def test_what_is_there_and_what_is_not_get_the_same_answer(site: Site) -> 
 
 ANONYMOUS = [
     ("none", "GET", "manifests/latest", 401),
+    ("none", "GET", "nowhere", 401),
+    ("pull", "GET", "nowhere", 404),
     ("pull", "GET", "manifests/latest", 404),
     ("pull", "POST", "blobs/uploads/", 401),
     ("pull", "DELETE", "manifests/latest", 401),
@@ -153,7 +155,42 @@ ANONYMOUS = [
     [({"ANONYMOUS_ACCESS": access}, *rest) for access, *rest in ANONYMOUS],
     indirect=["settings"],
 )
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Basic Og=="}], ids=str)
 async def test_callers_without_a_name_may_what_the_setting_says(
-    site: Site, method: str, path: str, status: int
+    site: Site, method: str, path: str, status: int, headers: dict[str, str]
 ) -> None:
-    assert (await site.call(method, f"/v2/{APP}/{path}", auth=None)).status_code == status
+    answer = await site.call(method, f"/v2/{APP}/{path}", auth=None, headers=headers)
+    assert answer.status_code == status
+
+
+MODES = [{"ANONYMOUS_ACCESS": mode} for mode in ("none", "pull", "all")]
+
+
+@pytest.mark.parametrize("settings", MODES, indirect=True, ids=str)
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Basic Og=="}], ids=str)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_the_root_shows_in_every_mode_how_to_log_in(
+    site: Site, method: str, headers: dict[str, str]
+) -> None:
+    answer = await site.call(method, "/v2/", auth=None, headers=headers)
+    assert answer.status_code == 401
+    assert answer.headers["WWW-Authenticate"] == challenge("")
+
+
+@pytest.mark.parametrize("settings", MODES, indirect=True, ids=str)
+@pytest.mark.parametrize(
+    "authorization", ["Bearer x", "Basic eDp5", "Basic !", "Basic eA==", "Negotiate x", "x"]
+)
+async def test_credentials_that_are_not_good_are_never_taken_for_none(
+    site: Site, authorization: str
+) -> None:
+    headers = {"Authorization": authorization}
+    form = {"grant_type": "password", "service": LOGIN_SERVER}
+    answers = [
+        await site.call(rule.method, rule.path, auth=None, headers=headers) for rule in RULES
+    ]
+    answers += [
+        await site.call("GET", "/oauth2/token", auth=None, headers=headers),
+        await site.call("POST", "/oauth2/token", auth=None, headers=headers, data=form),
+    ]
+    assert {answer.status_code for answer in answers} == {401}

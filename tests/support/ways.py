@@ -25,8 +25,8 @@ class Way(StrEnum):
 class Bearer(httpx.Auth):
     """Asks for the token that a challenge names, for each request anew or once for its kind."""
 
-    def __init__(self, registry: Registry, *, is_cached: bool) -> None:
-        self._basic = httpx.BasicAuth(registry.user, registry.password)
+    def __init__(self, basic: httpx.Auth, *, is_cached: bool) -> None:
+        self._basic = basic
         self._is_cached = is_cached
         self._tokens: dict[tuple[str, str], str] = {}
 
@@ -49,11 +49,12 @@ class Bearer(httpx.Auth):
 
 def client(way: Way, registry: Registry) -> httpx.Client:
     """Make a client of the registry that logs in this way."""
-    ways: dict[Way, httpx.Auth | None] = {
-        Way.ANONYMOUS: None,
-        Way.BASIC: httpx.BasicAuth(registry.user, registry.password),
-        Way.BEARER_FRESH: Bearer(registry, is_cached=False),
-        Way.BEARER_CACHED: Bearer(registry, is_cached=True),
+    basic = httpx.BasicAuth(registry.user, registry.password)
+    ways: dict[Way, httpx.Auth] = {
+        Way.ANONYMOUS: Bearer(httpx.Auth(), is_cached=False),
+        Way.BASIC: basic,
+        Way.BEARER_FRESH: Bearer(basic, is_cached=False),
+        Way.BEARER_CACHED: Bearer(basic, is_cached=True),
     }
     return httpx.Client(base_url=registry.url, auth=ways[way], timeout=60)
 

@@ -6,7 +6,7 @@ import pytest
 from shared.auth.accounts import Accounts
 from shared.auth.gate import TOKEN_USER, Credentials, Gate, Identity, basic_credentials
 from shared.auth.scopes import Access, Action
-from shared.auth.tokens import ACCESS_LIFE, Tokens
+from shared.auth.tokens import ACCESS_LIFE, ANONYMOUS_LIFE, Tokens
 from shared.errors import Unauthorized
 from shared.model.names import RepositoryName
 from tests.support.clock import Clock
@@ -14,6 +14,7 @@ from tests.unit.auth.conftest import NAME, PASSWORD
 
 HERE = "reg.example"
 APP, LIB = RepositoryName("team/app"), RepositoryName("team/lib")
+NOBODY = "Basic Og=="  # no name and no password
 REALM = f'Bearer realm="https://{HERE}/oauth2/token",service="{HERE}"'
 
 
@@ -64,10 +65,11 @@ async def test_the_right_password_admits_to_everything(gate: Gate) -> None:
         assert who.name == NAME
     assert await gate.admit_to_catalog(basic(NAME, PASSWORD))
     assert await gate.admit_anyone(basic(NAME, PASSWORD))
+    assert await gate.admit_known(basic(NAME, PASSWORD))
 
 
 async def test_without_credentials_the_challenge_asks_for_the_scope(gate: Gate) -> None:
-    for authorization in ("", " ", "Digest x", "Bear", "ä"):
+    for authorization in ("", NOBODY, "Digest x", "Bear", "ä"):
         error = await refusal(gate, credentials(authorization), Action.PUSH)
         assert error.headers["WWW-Authenticate"] == f'{REALM},scope="repository:{APP}:pull,push"'
 
@@ -106,12 +108,42 @@ async def test_a_refresh_token_is_no_access_token(gate: Gate, tokens: Tokens) ->
 
 @pytest.mark.parametrize(
     "authorization",
-    ["Basic", "Basic !", "Basic ä", "Basic /w==", "Basic " + base64.b64encode(b"x").decode()],
+    [
+        "Basic",
+        "Basic !",
+        "Basic ä",
+        "Basic /w==",
+        "Basic eA==",
+        "Basic Og==, Basic Og==",
+        "Digest x",
+        "x",
+        ",",
+    ],
 )
-async def test_malformed_credentials_are_wrong_ones(gate: Gate, authorization: str) -> None:
-    error = await refusal(gate, credentials(authorization))
+@pytest.mark.parametrize("mode", ["none", "pull", "all"])
+async def test_credentials_that_cannot_be_read_are_refused(
+    tokens: Tokens, accounts: Accounts, mode: str, authorization: str
+) -> None:
+    error = await refusal(Gate(tokens, accounts, mode), credentials(authorization))
     assert error.headers["WWW-Authenticate"] == f'{REALM},scope="repository:{APP}:pull"'
-    assert "wrong user name or password" in str(error)
+    assert "the credentials cannot be read" in str(error)
+
+
+@pytest.mark.parametrize(
+    "who", [(NAME, "wrong"), ("nobody", PASSWORD), ("", PASSWORD), (NAME, ""), (TOKEN_USER, "")]
+)
+@pytest.mark.parametrize("mode", ["none", "pull", "all"])
+async def test_a_wrong_password_is_refused_in_every_mode(
+    tokens: Tokens, accounts: Accounts, mode: str, who: tuple[str, str]
+) -> None:
+    gate = Gate(tokens, accounts, mode)
+    wrong = basic(*who)
+    assert "wrong user name or password" in str(await refusal(gate, wrong))
+    for admit in (gate.admit_anyone, gate.admit_known, gate.admit_to_catalog):
+        with pytest.raises(Unauthorized, match="wrong user name or password"):
+            await admit(wrong)
+    with pytest.raises(Unauthorized, match="wrong user name or password"):
+        await gate.admit_to_mount(wrong, APP, LIB)
 
 
 async def test_a_wrong_name_and_a_wrong_password_get_the_same_answer(gate: Gate) -> None:
@@ -139,12 +171,26 @@ async def test_callers_without_a_name_may_what_the_setting_says(
     tokens: Tokens, accounts: Accounts
 ) -> None:
     gate = Gate(tokens, accounts, "pull")
-    assert (await gate.admit(credentials(""), APP, Action.PULL)).name == ""
-    assert await gate.admit_to_catalog(credentials(""))
-    error = await refusal(gate, credentials(""), Action.PUSH)
-    assert "error=" not in error.headers["WWW-Authenticate"]
+    for who in (credentials(""), credentials(NOBODY)):
+        assert (await gate.admit(who, APP, Action.PULL)).name == ""
+        assert await gate.admit_to_catalog(who)
+        assert await gate.admit_anyone(who)
+        error = await refusal(gate, who, Action.PUSH)
+        assert "error=" not in error.headers["WWW-Authenticate"]
     assert await refusal(gate, credentials("Bearer x"))
-    assert await refusal(gate, basic(NAME, "wrong"))
+
+
+@pytest.mark.parametrize("mode", ["none", "pull", "all"])
+async def test_who_says_nothing_gets_the_bare_challenge_in_every_mode(
+    tokens: Tokens, accounts: Accounts, mode: str
+) -> None:
+    gate = Gate(tokens, accounts, mode)
+    for authorization in ("", NOBODY):
+        with pytest.raises(Unauthorized) as caught:
+            await gate.admit_known(credentials(authorization))
+        assert caught.value.headers["WWW-Authenticate"] == REALM
+    nameless = tokens.access("", HERE, [], ANONYMOUS_LIFE)
+    assert (await gate.admit_known(credentials(f"Bearer {nameless}"))).name == ""
 
 
 async def test_a_mount_asks_for_both_repositories(gate: Gate, tokens: Tokens) -> None:
@@ -203,8 +249,14 @@ async def test_only_a_refresh_token_for_here_does(gate: Gate, tokens: Tokens) ->
         (b"me:", ("me", "")),
         (b":secret", ("", "secret")),
         ("mé:sécret".encode(), ("mé", "sécret")),
-        (b"\xff:x", ("", "")),
+        (b":", ("", "")),
+        (b"\xff:x", None),
+        (b"x", None),
+        (b"", None),
     ],
 )
-def test_basic_credentials_are_read(decoded: bytes, read: tuple[str, str]) -> None:
-    assert basic_credentials(base64.b64encode(decoded).decode()) == read
+def test_basic_credentials_are_read(decoded: bytes, read: tuple[str, str] | None) -> None:
+    value = base64.b64encode(decoded).decode()
+    assert basic_credentials(f"Basic {value}") == read
+    assert basic_credentials(f"bASIC  {value} ") == read
+    assert basic_credentials(f"Digest {value}") is None

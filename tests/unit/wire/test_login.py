@@ -4,7 +4,7 @@ import pytest
 
 from shared.auth.issuer import Asked
 from shared.auth.scopes import Access
-from shared.errors import SizeInvalid
+from shared.errors import SizeInvalid, Unauthorized
 from shared.wire import login
 from tests.unit.wire.conftest import request
 
@@ -20,10 +20,39 @@ async def test_docker_asks_with_a_query_and_basic_credentials(kind: str) -> None
     assert asked == Asked("password", "reg", [PULL, PUSH], "me", "secret")
 
 
-@pytest.mark.parametrize("authorization", ["", "Bearer x", "Basic", "Basic !"])
+@pytest.mark.parametrize("authorization", ["", " ", "Basic Og=="])
 async def test_without_credentials_nobody_asks(authorization: str) -> None:
     asked = await login.read(request(headers={"Authorization": authorization}))
     assert asked == Asked("password", "", [])
+
+
+UNREADABLE = ["Bearer x", "Basic", "Basic !", "Basic /w==", "Basic eA==", "Negotiate x", "x"]
+
+
+@pytest.mark.parametrize("authorization", [*UNREADABLE, f"Basic {SECRET}, Basic {SECRET}"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_credentials_that_cannot_be_read_are_refused(method: str, authorization: str) -> None:
+    form = [b"grant_type=password&username=me&password=secret"]
+    with pytest.raises(Unauthorized, match="must be Basic"):
+        await login.read(request(method, headers={"Authorization": authorization}, body=form))
+
+
+@pytest.mark.parametrize(
+    ("form", "name", "password"),
+    [
+        (b"grant_type=password", "me", "secret"),
+        (b"grant_type=password&username=&password=", "me", "secret"),
+        (b"grant_type=password&username=you&password=x", "you", "x"),
+        (b"grant_type=password&username=you", "you", ""),
+        (b"grant_type=password&password=x", "", "x"),
+    ],
+)
+async def test_a_form_that_names_nobody_may_come_with_basic_credentials(
+    form: bytes, name: str, password: str
+) -> None:
+    headers = {"Authorization": f"Basic {SECRET}"}
+    asked = await login.read(request("POST", headers=headers, body=[form]))
+    assert asked == Asked("password", "", [], name, password)
 
 
 async def test_a_form_asks_by_its_grant() -> None:
