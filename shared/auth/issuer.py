@@ -8,6 +8,7 @@ from shared.auth.gate import Gate
 from shared.auth.scopes import Access
 from shared.auth.tokens import ACCESS_LIFE, ANONYMOUS_LIFE, Tokens
 from shared.errors import Unauthorized
+from shared.model.login_server import read_login_server
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Issuer:
         return answer
 
     async def _caller(self, asked: Asked, host: str) -> Caller | None:
-        if asked.service and asked.service.lower() != host:
+        if asked.service and read_login_server(asked.service) != host:
             raise Unauthorized(f"this is {host}, not {asked.service[:255]!r}")
         if asked.grant == "refresh_token":
             return await self._gate.redeem(asked.refresh_token, host)

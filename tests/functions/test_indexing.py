@@ -1,5 +1,6 @@
 """The laws of the trigger layer, by the worker's own indexing."""
 
+import runpy
 from collections import Counter
 from collections.abc import Sequence
 
@@ -7,7 +8,8 @@ import pytest
 
 from infra.devhost.router import Entry, Route, Router
 from infra.devhost.worker import Function
-from tests.support.app import indexed
+from shared.settings import SettingsInvalid
+from tests.support.app import ROOT, indexed
 
 
 @pytest.fixture
@@ -17,6 +19,13 @@ def functions(worker: None) -> Sequence[Function]:
 
 def routed(functions: Sequence[Function]) -> list[Function]:
     return [function for function in functions if function.kind == "httpTrigger"]
+
+
+def test_a_fault_in_the_settings_ends_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGISTRY_MASTER_KEY", "short")
+    with pytest.raises(SettingsInvalid, match="REGISTRY_MASTER_KEY must be") as caught:
+        runpy.run_path(str(ROOT / "function_app.py"))
+    assert "\n" not in str(caught.value)
 
 
 def test_names_are_unique(functions: Sequence[Function]) -> None:

@@ -152,6 +152,7 @@ HEADERS = st.sampled_from(
         "if-none-match",
         "accept",
         "host",
+        "x-forwarded-host",
         "x-forwarded-proto",
         "x-ms-client-request-id",
     ]

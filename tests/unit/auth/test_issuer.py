@@ -67,6 +67,8 @@ async def test_callers_without_a_name_get_a_short_token(tokens: Tokens, accounts
         {"grant": "client_credentials"},
         {"grant": "refresh_token", "refresh_token": "x"},
         {"service": "other.example"},
+        {"service": f"{HERE}:443"},
+        {"service": f"{HERE},{HERE}"},
     ],
 )
 async def test_anyone_else_gets_none(
@@ -77,7 +79,7 @@ async def test_anyone_else_gets_none(
     assert caught.value.detail is None
 
 
-@pytest.mark.parametrize("service", ["", HERE.upper()])
+@pytest.mark.parametrize("service", ["", HERE.upper(), f"{HERE}."])
 async def test_the_service_may_be_left_out_or_shouted(
     tokens: Tokens, accounts: Accounts, service: str
 ) -> None:
