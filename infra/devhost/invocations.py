@@ -17,8 +17,6 @@ from infra.devhost.settings import STORAGE, HostSettings, StartError, expand
 from infra.devhost.worker import Binding, Data, Function, InvocationFailed, Worker
 
 _ID_HEADER = b"x-ms-invocation-id"
-_OWN_HEADERS = (_ID_HEADER, b"x-forwarded-host")
-"""What the real host sets, so that a client's own never arrives."""
 
 _REASON = "This function was programmatically called via the host APIs."
 
@@ -65,7 +63,7 @@ class Invoker:
     ) -> None:
         """Run an HTTP function and send its answer; Out bindings are written after that."""
         invocation_id = str(uuid.uuid4())
-        headers = [header for header in scope["headers"] if header[0] not in _OWN_HEADERS]
+        headers = [header for header in scope["headers"] if header[0] != _ID_HEADER]
         scope["headers"] = [*headers, (_ID_HEADER, invocation_id.encode())]
         with suppress(InvocationFailed), _logged(function, Call(_REASON), invocation_id):
             answer = await self._worker.http(function, params, scope, receive, invocation_id)

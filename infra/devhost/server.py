@@ -20,6 +20,7 @@ STOP_SECONDS = 10
 KEEP_ALIVE_SECONDS = 75
 """How long an idle connection is kept: longer than clients do, so that they never meet its end."""
 
+_SET_BY_THE_HOST = b"x-forwarded-host"
 _WEBHOOK = "/runtime/webhooks/blobs"
 
 type Webhook = Callable[[Request], Awaitable[Response]]
@@ -45,6 +46,7 @@ class Dispatcher:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        scope["headers"] = [pair for pair in scope["headers"] if pair[0] != _SET_BY_THE_HOST]
         body = _Body(scope, receive, self._body_limit)
         answer = _Answer(send, body, self._headers)
         path = decode_path(scope["raw_path"])

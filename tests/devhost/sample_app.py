@@ -46,6 +46,7 @@ async def facts(req: Request) -> Response:
     seen = {
         "scheme": req.url.scheme,
         "host": req.url.netloc,
+        "forwarded": req.headers.getlist("x-forwarded-host"),
         "id": req.headers.getlist("x-ms-invocation-id"),
         "held": len(http_coordinator._context_references),
     }

@@ -107,6 +107,19 @@ def test_scheme_and_host_are_the_clients(client: httpx.Client) -> None:
     assert client.get("/facts", headers={"X-Forwarded-Proto": "https"}).json()["scheme"] == "https"
 
 
+def test_a_clients_own_word_of_the_name_asked_for_is_dropped(client: httpx.Client) -> None:
+    seen = client.get("/facts", headers={"X-Forwarded-Host": "evil.example"}).json()
+    assert seen["forwarded"] == []
+
+
+def test_an_idle_connection_is_kept_for_longer_than_clients_think(host: DevHost) -> None:
+    with socket.create_connection(("127.0.0.1", int(host.url.rpartition(":")[2]))) as client:
+        for _ in range(2):
+            client.sendall(b"GET /v2 HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert client.recv(4096).startswith(b"HTTP/1.1 200")
+            time.sleep(6)
+
+
 def test_small_answers_do_not_wait_for_acknowledgements(client: httpx.Client) -> None:
     """With Nagle's algorithm each would take 40 ms."""
     client.get("/v2")
