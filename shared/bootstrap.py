@@ -21,22 +21,22 @@ from shared.auth.tokens import Tokens
 from shared.errors import NameUnknown
 from shared.model.login_server import host_of
 from shared.model.upload import Seal
-from shared.services.blobs import Blobs
-from shared.services.events import Events
-from shared.services.fallback_lists import FallbackLists
-from shared.services.manifests import Manifests
-from shared.services.pushes import Pushes
-from shared.services.referrers import Referrers
-from shared.services.repositories import Repositories
-from shared.services.staging import Staging
-from shared.services.tags import Tags
-from shared.services.uploads import Uploads
+from shared.services.content.blobs import Blobs
+from shared.services.content.manifests import Manifests
+from shared.services.content.pushes import Pushes
+from shared.services.content.referrers import Referrers
+from shared.services.content.repositories import Repositories
+from shared.services.content.staging import Staging
+from shared.services.content.tags import Tags
+from shared.services.content.uploads import Uploads
+from shared.services.events.announcements import Events
+from shared.services.events.fallback_lists import FallbackLists
 from shared.settings import Settings
 from shared.storage import keys
-from shared.storage.azure_connections import open_ports
+from shared.storage.azure.connections import open_ports
 from shared.storage.bodies import Bodies
 from shared.storage.ports import Messages, NotPrepared, Objects, Rows
-from shared.storage.registries import RegistryRecord, RegistryRecords
+from shared.storage.rows.registries import RegistryRecord, RegistryRecords
 from shared.storage.sharing import SharedRows
 from shared.storage.stores import Stores
 from shared.wire.request import host

@@ -4,7 +4,7 @@ import azure.functions as func
 
 from shared.bootstrap import registries
 from shared.events import ManifestDeleted
-from shared.services.events import Announcement
+from shared.services.events.announcements import Announcement
 
 bp = func.Blueprint()
 

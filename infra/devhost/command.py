@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from infra.devhost.host import Host, running_host
-from infra.devhost.server import STOP_SECONDS
+from infra.devhost.http.server import STOP_SECONDS
 from infra.devhost.settings import StartError
 
 _LAST_SECONDS = STOP_SECONDS + 6

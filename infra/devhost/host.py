@@ -11,15 +11,12 @@ from typing import Protocol
 
 from azure.core.exceptions import AzureError
 
-from infra.devhost import queues
 from infra.devhost.accounts import Accounts
-from infra.devhost.blob_watcher import BlobWatcher
-from infra.devhost.blobs import BlobEvents
-from infra.devhost.front import Front, program_at
+from infra.devhost.http.front import Front, program_at
+from infra.devhost.http.router import Entry, Route, RouteError, Router
+from infra.devhost.http.server import STOP_SECONDS, Dispatcher, Server, bind
 from infra.devhost.invocations import Invoker
 from infra.devhost.memory import Memory
-from infra.devhost.router import Entry, Route, RouteError, Router
-from infra.devhost.server import STOP_SECONDS, Dispatcher, Server, bind
 from infra.devhost.settings import (
     STORAGE,
     HostSettings,
@@ -31,7 +28,10 @@ from infra.devhost.settings import (
     is_disabled,
 )
 from infra.devhost.stopping import Stopping
-from infra.devhost.timers import TimerListener
+from infra.devhost.triggers import queues
+from infra.devhost.triggers.blob_watcher import BlobWatcher
+from infra.devhost.triggers.blobs import BlobEvents
+from infra.devhost.triggers.timers import TimerListener
 from infra.devhost.worker import Function, InvocationFailed, Worker
 
 DEFAULT_PORT = 7071

@@ -12,8 +12,8 @@ from azure.storage.queue.aio import QueueClient
 from starlette.types import Receive, Scope, Send
 
 from infra.devhost.accounts import Accounts
-from infra.devhost.messages import bodies, encode, put
 from infra.devhost.settings import STORAGE, HostSettings, StartError, expand
+from infra.devhost.triggers.messages import bodies, encode, put
 from infra.devhost.worker import Binding, Data, Function, InvocationFailed, Worker
 
 _ID_HEADER = b"x-ms-invocation-id"

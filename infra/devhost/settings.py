@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
 
-from infra.devhost.ncrontab import ScheduleError, timespan
+from infra.devhost.triggers.ncrontab import ScheduleError, timespan
 
 ENVIRONMENT = os.environ  # noqa: TID251 - a host hands its app the settings in the environment
 STORAGE = "AzureWebJobsStorage"

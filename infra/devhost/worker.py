@@ -26,7 +26,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope
 
-from infra.devhost.web_server import WebServer
+from infra.devhost.http.web_server import WebServer
 
 type Binding = dict[str, Any]
 type Data = Mapping[str, Any]

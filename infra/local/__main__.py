@@ -7,7 +7,7 @@ from pathlib import Path
 
 from infra.devhost.command import command, serve
 from infra.devhost.host import Host
-from infra.devhost.server import bind
+from infra.devhost.http.server import bind
 from infra.devhost.settings import ENVIRONMENT, STORAGE
 from infra.devhost.storage import WELL_KNOWN, Azurite
 from infra.local.banner import banner, login_server

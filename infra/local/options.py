@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from infra.devhost.front import program_at
 from infra.devhost.host import DEFAULT_PORT
+from infra.devhost.http.front import program_at
 from infra.devhost.settings import StartError
 
 _REGISTRY_NAME = re.compile(r"[a-z0-9]{5,50}")

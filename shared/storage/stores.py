@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Self
 
 from shared.storage.bodies import Bodies
-from shared.storage.contents import Contents
-from shared.storage.holdings import Holdings
-from shared.storage.index import Index
-from shared.storage.outbox import Outbox
 from shared.storage.ports import Messages, Objects, Rows
-from shared.storage.records import ManifestRecord
+from shared.storage.rows.contents import Contents
+from shared.storage.rows.holdings import Holdings
+from shared.storage.rows.index import Index
+from shared.storage.rows.outbox import Outbox
+from shared.storage.rows.records import ManifestRecord
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from shared.errors import DigestInvalid, TooManyTags
 from shared.model.digest import Digest
 from shared.model.names import Tag, parse_tag
-from shared.services.pushes import Condition
+from shared.services.content.pushes import Condition
 from shared.wire.request import Call
 
 TAGS = 30

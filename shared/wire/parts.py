@@ -2,7 +2,7 @@
 
 from shared.errors import DigestInvalid
 from shared.model.digest import ENCODED_LENGTHS
-from shared.services.uploads import Part
+from shared.services.content.uploads import Part
 from shared.wire.ranges import parse_content_range
 from shared.wire.request import Call, content_length
 

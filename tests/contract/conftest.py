@@ -9,11 +9,13 @@ from aiohttp import ClientResponse, ClientSession
 from aiohttp.typedefs import StrOrURL
 
 from infra.devhost.storage import Azurite, StorageError
-from shared.storage.azure_accounts import AzureAccount
-from shared.storage.azure_blobs import AzureObjects
-from shared.storage.azure_queues import AzureMessages
-from shared.storage.azure_tables import AzureRows
-from shared.storage.memory import MemoryMessages, MemoryObjects, MemoryRows
+from shared.storage.azure.accounts import AzureAccount
+from shared.storage.azure.blobs import AzureObjects
+from shared.storage.azure.queues import AzureMessages
+from shared.storage.azure.tables import AzureRows
+from shared.storage.memory.messages import MemoryMessages
+from shared.storage.memory.objects import MemoryObjects
+from shared.storage.memory.rows import MemoryRows
 from shared.storage.ports import Messages, Objects, Rows
 
 

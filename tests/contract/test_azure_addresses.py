@@ -6,8 +6,8 @@ import pytest
 from aiohttp import ClientSession
 from yarl import URL
 
-from shared.storage.azure_accounts import AzureAccount
-from shared.storage.azure_blobs import AzureObjects
+from shared.storage.azure.accounts import AzureAccount
+from shared.storage.azure.blobs import AzureObjects
 
 pytestmark = pytest.mark.emulator
 

@@ -19,10 +19,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from infra.devhost.storage import ACCOUNT, Azurite, StorageError
-from shared.storage.azure_accounts import AzureAccount, Endpoints, identity
-from shared.storage.azure_blobs import AzureObjects
-from shared.storage.azure_queues import AzureMessages
-from shared.storage.azure_tables import AzureRows
+from shared.storage.azure.accounts import AzureAccount, Endpoints, identity
+from shared.storage.azure.blobs import AzureObjects
+from shared.storage.azure.queues import AzureMessages
+from shared.storage.azure.tables import AzureRows
 from shared.storage.ports import Insert
 from tests.contract.conftest import whole
 

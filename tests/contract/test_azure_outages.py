@@ -10,11 +10,11 @@ import pytest
 from aiohttp import web
 
 from infra.devhost.storage import ACCOUNT, KEY
-from shared.storage import azure_accounts
-from shared.storage.azure_accounts import RETRIES, AzureAccount
-from shared.storage.azure_blobs import AzureObjects
-from shared.storage.azure_queues import AzureMessages
-from shared.storage.azure_tables import AzureRows
+from shared.storage.azure import accounts as azure_accounts
+from shared.storage.azure.accounts import RETRIES, AzureAccount
+from shared.storage.azure.blobs import AzureObjects
+from shared.storage.azure.queues import AzureMessages
+from shared.storage.azure.tables import AzureRows
 from shared.storage.ports import (
     Change,
     Conflict,

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 import pytest
 from azure.storage.queue import TextBase64DecodePolicy
 
-from shared.storage.azure_accounts import AzureAccount
-from shared.storage.azure_queues import AzureMessages
-from shared.storage.memory import MemoryMessages
+from shared.storage.azure.accounts import AzureAccount
+from shared.storage.azure.queues import AzureMessages
+from shared.storage.memory.messages import MemoryMessages
 from shared.storage.ports import Messages, NotPrepared
 
 WEEK = 7 * 24 * 60 * 60

@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-from shared.storage.azure_accounts import AzureAccount
-from shared.storage.azure_blobs import AzureObjects
-from shared.storage.memory import MemoryObjects
+from shared.storage.azure.accounts import AzureAccount
+from shared.storage.azure.blobs import AzureObjects
+from shared.storage.memory.objects import MemoryObjects
 from shared.storage.ports import Block, Conflict, Facts, NotFound, NotPrepared, Objects
 from tests.contract.conftest import whole
 

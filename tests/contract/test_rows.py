@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from shared.storage.azure_accounts import AzureAccount
-from shared.storage.azure_tables import AzureRows
+from shared.storage.azure.accounts import AzureAccount
+from shared.storage.azure.tables import AzureRows
 from shared.storage.ports import (
     VALUE_BYTES,
     Delete,

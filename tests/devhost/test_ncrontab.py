@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from infra.devhost.ncrontab import ScheduleError, parse, timespan
+from infra.devhost.triggers.ncrontab import ScheduleError, parse, timespan
 
 START = datetime(2026, 11, 23, 10, 30, 15, 500_000, UTC)  # a Monday
 

@@ -8,10 +8,10 @@ import pytest
 from azure.storage.queue import QueueMessage
 from azure.storage.queue.aio import QueueServiceClient
 
-from infra.devhost.queues import QueueListener
 from infra.devhost.settings import QueueSettings
 from infra.devhost.stopping import Stopping
 from infra.devhost.storage import Azurite
+from infra.devhost.triggers.queues import QueueListener
 
 pytestmark = pytest.mark.emulator
 

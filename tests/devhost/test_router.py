@@ -2,7 +2,7 @@
 
 import pytest
 
-from infra.devhost.router import Entry, Route, RouteError, Router, decode_path
+from infra.devhost.http.router import Entry, Route, RouteError, Router, decode_path
 
 MANIFEST = r"v2/{*path:regex(^.+/manifests/[^/]+$)}"
 UPLOADS = r"v2/{*path:regex(^.+/blobs/uploads/?$)}"

@@ -3,7 +3,7 @@
 import pytest
 
 from shared import bootstrap
-from shared.services.staging import Staging
+from shared.services.content.staging import Staging
 from tests.support.app import Site
 from tests.support.images import blob
 

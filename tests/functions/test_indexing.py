@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from infra.devhost.router import Entry, Route, Router
+from infra.devhost.http.router import Entry, Route, Router
 from infra.devhost.worker import Function
 from shared.settings import SettingsInvalid
 from tests.support.app import ROOT, indexed

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from infra.devhost import host
-from infra.devhost.router import decode_path
+from infra.devhost.http.router import decode_path
 from infra.devhost.worker import Function
 from tests.support.app import Site, indexed
 

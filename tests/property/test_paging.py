@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName, Tag
-from shared.services.repositories import Repositories
-from shared.services.tags import Tags
+from shared.services.content.repositories import Repositories
+from shared.services.content.tags import Tags
 from shared.storage import keys
 from shared.storage.bodies import Bodies
 from shared.storage.ports import Put
-from shared.storage.records import TagRecord
+from shared.storage.rows.records import TagRecord
 from shared.storage.stores import Stores
 from tests.property.strategies import NAMES, TAGS
 from tests.support.app import Memory

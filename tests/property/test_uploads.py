@@ -16,8 +16,8 @@ from shared.model import upload as uploads_model
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
 from shared.model.upload import Seal
-from shared.services.staging import Staging
-from shared.services.uploads import Part, Uploads
+from shared.services.content.staging import Staging
+from shared.services.content.uploads import Part, Uploads
 from shared.storage import keys
 from tests.property.test_paging import stores_over
 from tests.support.app import Memory

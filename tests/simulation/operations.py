@@ -20,9 +20,9 @@ from shared.model.digest import Digest
 from shared.model.manifest import Manifest
 from shared.model.names import RepositoryName, Tag, is_referrers_tag
 from shared.model.upload import Upload
-from shared.services.events import Announcement
-from shared.services.pushes import Condition
-from shared.services.uploads import Part
+from shared.services.content.pushes import Condition
+from shared.services.content.uploads import Part
+from shared.services.events.announcements import Announcement
 from shared.storage import keys
 from tests.simulation.world import GENERATION, GRACE, Process, World, at_once
 

@@ -10,7 +10,7 @@ from shared.model.manifest import Manifest, read_manifest
 from shared.model.names import RepositoryName, Tag, is_referrers_tag
 from shared.storage import keys
 from shared.storage.ports import Row
-from shared.storage.records import row_body
+from shared.storage.rows.records import row_body
 from tests.simulation.world import World
 
 read = functools.cache(read_manifest)

@@ -13,8 +13,8 @@ from shared.model.manifest import Manifest, read_manifest
 from shared.model.media_types import OCI_INDEX, OCI_MANIFEST
 from shared.model.names import RepositoryName, Tag, referrers_tag
 from shared.model.upload import Upload
-from shared.services import manifests, pushes
-from shared.services.uploads import Part
+from shared.services.content import manifests, pushes
+from shared.services.content.uploads import Part
 from tests.simulation.aftermath import Loop
 from tests.simulation.explorer import Scenario
 from tests.simulation.operations import (

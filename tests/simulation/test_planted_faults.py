@@ -11,17 +11,20 @@ from shared.events import Event
 from shared.model.digest import Digest
 from shared.model.hashing import Hasher
 from shared.model.names import RepositoryName
-from shared.services import fallback_lists, garbage, manifests, pushes, uploads
-from shared.services.blobs import Blobs
-from shared.services.garbage import Garbage
-from shared.services.pushes import Condition
-from shared.services.uploads import Uploads
-from shared.storage import holdings, keys
-from shared.storage.contents import Contents
-from shared.storage.holdings import Content, Held, Holdings
-from shared.storage.index import Index
-from shared.storage.outbox import Outbox
+from shared.services.content import manifests, pushes, uploads
+from shared.services.content.blobs import Blobs
+from shared.services.content.pushes import Condition
+from shared.services.content.uploads import Uploads
+from shared.services.events import fallback_lists
+from shared.services.upkeep import garbage
+from shared.services.upkeep.garbage import Garbage
+from shared.storage import keys
 from shared.storage.ports import ANY, Delete, Insert, NotFound, Put, Row, Update
+from shared.storage.rows import holdings
+from shared.storage.rows.contents import Contents
+from shared.storage.rows.holdings import Content, Held, Holdings
+from shared.storage.rows.index import Index
+from shared.storage.rows.outbox import Outbox
 from tests.simulation.explorer import Broken, Scenario, explore
 from tests.simulation.scenarios import BIG_CROWDS, BIG_LARGE, CROWDS, LARGE, LISTS, PAIRS, small
 

@@ -8,18 +8,20 @@ from typing import Self
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
 from shared.model.upload import Seal
-from shared.services.blobs import Blobs
-from shared.services.events import Events
-from shared.services.fallback_lists import FallbackLists
-from shared.services.garbage import Garbage
-from shared.services.manifests import Manifests
-from shared.services.pushes import Pushes
-from shared.services.repositories import Repositories
-from shared.services.staging import Staging
-from shared.services.uploads import Uploads
+from shared.services.content.blobs import Blobs
+from shared.services.content.manifests import Manifests
+from shared.services.content.pushes import Pushes
+from shared.services.content.repositories import Repositories
+from shared.services.content.staging import Staging
+from shared.services.content.uploads import Uploads
+from shared.services.events.announcements import Events
+from shared.services.events.fallback_lists import FallbackLists
+from shared.services.upkeep.garbage import Garbage
 from shared.storage import keys
 from shared.storage.bodies import Bodies
-from shared.storage.memory import MemoryMessages, MemoryObjects, MemoryRows, _Container, _Object
+from shared.storage.memory.messages import MemoryMessages
+from shared.storage.memory.objects import MemoryObjects, _Container, _Object
+from shared.storage.memory.rows import MemoryRows
 from shared.storage.ports import Change, Messages, Objects, Row, Rows
 from shared.storage.stores import Stores
 from tests.simulation.gates import Gate, GatedMessages, GatedObjects, GatedRows

@@ -20,15 +20,18 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from infra.devhost import host
 from infra.devhost.accounts import Accounts
+from infra.devhost.http.server import Dispatcher
 from infra.devhost.invocations import Invoker
-from infra.devhost.server import Dispatcher
 from infra.devhost.settings import HostSettings
 from infra.devhost.worker import Function, TypedData, Worker
 from shared import bootstrap
 from shared.auth import passwords
-from shared.storage import keys, registries
-from shared.storage.memory import MemoryMessages, MemoryObjects, MemoryRows
+from shared.storage import keys
+from shared.storage.memory.messages import MemoryMessages
+from shared.storage.memory.objects import MemoryObjects
+from shared.storage.memory.rows import MemoryRows
 from shared.storage.ports import Put, Row
+from shared.storage.rows import registries
 from tests.support.clock import Clock
 from tests.support.images import Blob, Image
 

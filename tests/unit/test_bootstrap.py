@@ -10,7 +10,7 @@ from shared.errors import NameUnknown
 from shared.model.names import RepositoryName
 from shared.storage import keys
 from shared.storage.ports import Delete, Put
-from shared.storage.registries import MasterKeyWrong
+from shared.storage.rows.registries import MasterKeyWrong
 from tests.support.app import NAME, PASSWORD, Memory, registry_row
 
 SERVER = "registry.test"

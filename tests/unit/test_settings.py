@@ -3,9 +3,9 @@ from datetime import timedelta
 import pytest
 
 from shared.settings import LONGEST_URL_LIFE, Settings, SettingsInvalid
-from shared.storage import azure_blobs
-from shared.storage.azure_connections import open_ports
-from shared.storage.registries import RegistryRecords
+from shared.storage.azure import blobs as azure_blobs
+from shared.storage.azure.connections import open_ports
+from shared.storage.rows.registries import RegistryRecords
 from tests.support.app import Memory
 
 KEY = "k" * 32

@@ -11,16 +11,16 @@ from shared.model.manifest import Manifest, read_manifest
 from shared.model.media_types import OCI_INDEX, OCI_MANIFEST
 from shared.model.names import RepositoryName, Tag
 from shared.model.upload import Seal
-from shared.services.blobs import Blobs
-from shared.services.manifests import Manifests
-from shared.services.pushes import Pushes
-from shared.services.repositories import Repositories
-from shared.services.staging import Staging
-from shared.services.uploads import Uploads
+from shared.services.content.blobs import Blobs
+from shared.services.content.manifests import Manifests
+from shared.services.content.pushes import Pushes
+from shared.services.content.repositories import Repositories
+from shared.services.content.staging import Staging
+from shared.services.content.uploads import Uploads
 from shared.storage import keys
-from shared.storage.holdings import Content
 from shared.storage.ports import Put
-from shared.storage.records import Link
+from shared.storage.rows.holdings import Content
+from shared.storage.rows.records import Link
 from shared.storage.stores import Stores
 from tests.support.app import Memory
 from tests.support.images import Blob, blob, document

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from shared.storage.memory import MemoryRows
+from shared.storage.memory.rows import MemoryRows
 from shared.storage.ports import Put, Row, Unavailable
 from shared.storage.sharing import SharedRows
 

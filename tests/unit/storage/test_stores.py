@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 from shared.model.digest import Digest
 from shared.storage.bodies import Bodies
-from shared.storage.records import ManifestRecord
+from shared.storage.rows.records import ManifestRecord
 from shared.storage.stores import Stores
 from tests.support.app import Memory
 

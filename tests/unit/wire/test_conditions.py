@@ -2,7 +2,7 @@ import pytest
 
 from shared.errors import DigestInvalid, TagInvalid, TooManyTags
 from shared.model.digest import Digest
-from shared.services.pushes import Condition
+from shared.services.content.pushes import Condition
 from shared.wire import conditions
 from shared.wire.request import Call
 from tests.unit.wire.conftest import request

@@ -1,0 +1,1 @@
+"""HTTP: requests come in, and the function whose route fits is found."""

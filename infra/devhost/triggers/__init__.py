@@ -1,0 +1,1 @@
+"""What triggers functions that no client waits for: queues, blobs, time."""

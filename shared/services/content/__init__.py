@@ -1,0 +1,1 @@
+"""What clients do: a module for each noun of the specification."""

@@ -1,0 +1,105 @@
+"""Blobs: found, read and deleted.
+
+A HEAD that finds a blob is a promise that a push may rely on it for the grace period. So a hit
+renews a link that was last seen over half of that ago, with the ETag it read: if the collector
+removed the link meanwhile the renewal fails, and the answer is that there is no such blob.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from datetime import timedelta
+
+from shared.errors import BlobUnknown, Unavailable, Unsupported
+from shared.model.digest import Digest
+from shared.model.names import RepositoryName
+from shared.storage import keys
+from shared.storage.ports import Conflict, Delete, NotFound, Update
+from shared.storage.rows.records import Link
+from shared.storage.stores import Stores
+
+_TRIES = 8
+
+
+class Blobs:
+    """The blobs of a registry. `grace` is how long a blob is safe after it was last seen."""
+
+    def __init__(self, stores: Stores, grace: timedelta, url_seconds: int) -> None:
+        self._contents = stores.contents
+        self._objects = stores.objects
+        self._clock = stores.clock
+        self._grace = grace
+        self._url_seconds = url_seconds
+
+    async def find(self, repository: RepositoryName, digest: Digest) -> Link:
+        """Tell that a blob is there, and safe for the grace period (end-2, HEAD).
+
+        Raises BlobUnknown.
+        """
+        for _ in range(_TRIES):
+            link = await self.link(repository, digest)
+            now = self._clock()
+            if now - link.seen < self._grace / 2:
+                return link
+            try:
+                renewal = Update(keys.blob(digest), {"seen": now}, link.etag)
+                await self._contents.commit(repository, [renewal])
+            except (Conflict, NotFound):
+                continue
+            return link
+        raise Unavailable(f"{digest} is being changed too often: repeat the request")
+
+    async def link(self, repository: RepositoryName, digest: Digest) -> Link:
+        """Read the link to a blob; raises BlobUnknown."""
+        link = await self._contents.link(repository, digest)
+        if link is None:
+            raise unknown_blob(digest)
+        return link
+
+    async def url(self, link: Link) -> str:
+        """Sign a short-lived address of a blob's bytes."""
+        return await self._objects.url(link.object, self._url_seconds)
+
+    async def read(self, link: Link, start: int, length: int) -> AsyncIterator[bytes]:
+        """Stream `length` bytes of a blob from `start` on.
+
+        The first piece is read at once, while there is still another answer to give.
+        Raises BlobUnknown where the bytes are gone.
+        """
+        pieces = self._objects.read(link.object, start, length)
+        try:
+            first = await anext(pieces, b"")
+        except NotFound:
+            raise unknown_blob(link.digest) from None
+        return _chain(first, pieces)
+
+    async def delete(self, repository: RepositoryName, digest: Digest) -> None:
+        """Take a blob out of a repository (end-10); its bytes are left to the collector.
+
+        Raises:
+            BlobUnknown: the repository does not hold it.
+            Unsupported: a manifest uses it.
+        """
+        for _ in range(_TRIES):
+            link = await self.link(repository, digest)
+            if users := await self._contents.users(repository, digest, 1):
+                raise Unsupported(
+                    f"{digest} is in use by the manifest {users[0]}: delete that first"
+                )
+            try:
+                await self._contents.commit(repository, [Delete(keys.blob(digest), link.etag)])
+            except (Conflict, NotFound):
+                continue
+            return
+        raise Unavailable(f"{digest} is being changed too often: repeat the deletion")
+
+
+async def _chain(first: bytes, rest: AsyncGenerator[bytes]) -> AsyncIterator[bytes]:
+    async with aclosing(rest):
+        yield first
+        async for piece in rest:
+            yield piece
+
+
+def unknown_blob(digest: Digest) -> BlobUnknown:
+    """Say that a blob is not there, as ACR does."""
+    return BlobUnknown(detail={"digest": str(digest)})

@@ -1,0 +1,1 @@
+"""What keeps the promises when nobody is asking."""

@@ -1,0 +1,189 @@
+"""Objects in Azure Blob storage: block blobs in one container."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing, suppress
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import cast
+
+from azure.core import MatchConditions
+from azure.core.exceptions import ResourceExistsError
+from azure.storage.blob import (
+    BlobBlock,
+    BlobSasPermissions,
+    BlockState,
+    ContentSettings,
+    UserDelegationKey,
+    generate_blob_sas,
+)
+from azure.storage.blob.aio import BlobClient
+
+from shared.storage.azure.accounts import AzureAccount
+from shared.storage.azure.downloads import stream
+from shared.storage.azure.errors import translated
+from shared.storage.ports import Block, Facts, NotFound
+
+CONTAINER = "content"
+
+_OCTETS = ContentSettings(content_type="application/octet-stream")
+_SLICE_BYTES = 256 * 1024
+
+# Above this aiohttp warns of a body of plain bytes, the only kind that Put Blob takes of the SDK.
+_ONE_CALL_BYTES = 1024 * 1024
+_ONLY = "only"
+
+# How long a download of ours may take to begin.
+_READ_SECONDS = 300
+
+_KEY_LIFE = timedelta(days=1)
+_CLOCK_SKEW = timedelta(minutes=5)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class AzureObjects:
+    """Objects in one container of one storage account."""
+
+    def __init__(
+        self,
+        account: AzureAccount,
+        container: str = CONTAINER,
+        now: Callable[[], datetime] = _now,
+    ) -> None:
+        self._account = account
+        self._container = container
+        self._now = now
+        self._delegation: tuple[UserDelegationKey, datetime] | None = None
+        self._borrowing = asyncio.Lock()
+
+    async def prepare(self) -> None:
+        """Make the container where it is missing."""
+        with translated(f"container {self._container}"), suppress(ResourceExistsError):
+            await self._account.blobs.create_container(self._container)
+
+    async def stage(self, name: str, block_id: str, data: bytes | bytearray | memoryview) -> None:
+        """Keep a piece of an object to be; the same id again replaces the piece."""
+        body = _Body(data)
+        # The SDK's types leave out async iterables, which its transport takes.
+        sent = cast("Iterable[bytes]", body)
+        with translated(f"object {name}"):
+            await self._blob(name).stage_block(block_id, sent, length=len(body))
+
+    async def staged(self, name: str) -> list[Block]:
+        """List the staged pieces that are not part of an object yet."""
+        try:
+            with translated(f"object {name}"):
+                _, blocks = await self._blob(name).get_block_list("uncommitted")
+        except NotFound:
+            return []
+        return [Block(block.id, block.size) for block in blocks]
+
+    async def commit(
+        self, name: str, block_ids: Sequence[str], metadata: Mapping[str, str]
+    ) -> None:
+        """Make the object out of staged pieces, and forget the others."""
+        blocks = [BlobBlock(block_id, BlockState.UNCOMMITTED) for block_id in block_ids]
+        with translated(f"object {name}"):
+            await self._blob(name).commit_block_list(
+                blocks,
+                metadata=dict(metadata),
+                content_settings=_OCTETS,
+                match_condition=MatchConditions.IfMissing,
+            )
+
+    async def put(self, name: str, data: bytes, metadata: Mapping[str, str]) -> None:
+        """Make a small object at once; one of more than 1 MiB in two calls."""
+        if len(data) > _ONE_CALL_BYTES:
+            await self.stage(name, _ONLY, data)
+            await self.commit(name, [_ONLY], metadata)
+            return
+        with translated(f"object {name}"):
+            await self._blob(name).upload_blob(
+                data, metadata=dict(metadata), content_settings=_OCTETS, overwrite=False
+            )
+
+    async def facts(self, name: str) -> Facts | None:
+        """Tell an object's size and metadata, or None."""
+        try:
+            with translated(f"object {name}"):
+                found = await self._blob(name).get_blob_properties()
+        except NotFound:
+            return None
+        return Facts(found.size, found.metadata)
+
+    async def read(
+        self, name: str, start: int = 0, length: int | None = None
+    ) -> AsyncGenerator[bytes]:
+        """Stream `length` bytes from `start` on."""
+        if length == 0 and await self.facts(name) is None:
+            raise NotFound(f"object {name}")
+        if length == 0:
+            return
+        end = None if length is None else start + length
+        sign = partial(self.url, name, _READ_SECONDS)
+        async with aclosing(stream(self._account.session, sign, name, start, end)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def delete(self, name: str) -> bool:
+        """Remove an object; False where there was none."""
+        try:
+            with translated(f"object {name}"):
+                await self._blob(name).delete_blob()
+        except NotFound:
+            return False
+        return True
+
+    async def url(self, name: str, seconds: int) -> str:
+        """Sign an address from which anyone may read the object for so many seconds."""
+        blob = self._blob(name)
+        expiry = self._now() + timedelta(seconds=seconds)
+        key = self._account.key
+        signature = generate_blob_sas(
+            self._account.blobs.account_name or "",
+            self._container,
+            name,
+            account_key=key,
+            user_delegation_key=None if key else await self._delegation_key(expiry),
+            permission=BlobSasPermissions(read=True),
+            expiry=expiry,
+            protocol=blob.scheme if blob.scheme == "https" else "https,http",
+        )
+        return f"{blob.url}?{signature}"
+
+    async def _delegation_key(self, needed_until: datetime) -> UserDelegationKey:
+        """Borrow a key to sign with, and keep it while it outlasts the signatures."""
+        async with self._borrowing:
+            if self._delegation is None or self._delegation[1] < needed_until:
+                self._delegation = await self._borrow(needed_until)
+            return self._delegation[0]
+
+    async def _borrow(self, needed_until: datetime) -> tuple[UserDelegationKey, datetime]:
+        now = self._now()
+        expiry = max(now + _KEY_LIFE, needed_until)
+        with translated("a key to sign with"):
+            key = await self._account.blobs.get_user_delegation_key(now - _CLOCK_SKEW, expiry)
+        return key, expiry
+
+    def _blob(self, name: str) -> BlobClient:
+        return self._account.blobs.get_blob_client(self._container, name)
+
+
+class _Body:
+    """Bytes to send, slice by slice without a copy; whole, aiohttp warns of them above 1 MiB.
+
+    Each try of a call iterates anew, so that a retry sends all of it again.
+    """
+
+    def __init__(self, data: bytes | bytearray | memoryview) -> None:
+        self._view = memoryview(data).cast("B")
+
+    def __len__(self) -> int:
+        return len(self._view)
+
+    async def __aiter__(self) -> AsyncGenerator[memoryview]:
+        for at in range(0, len(self._view), _SLICE_BYTES):
+            yield self._view[at : at + _SLICE_BYTES]

@@ -1,0 +1,180 @@
+from collections.abc import Callable
+
+import pytest
+
+from shared.errors import BlobUnknown, Unavailable, Unsupported
+from shared.model.digest import Digest
+from shared.services.content.blobs import Blobs
+from shared.services.content.pushes import Pushes
+from shared.storage import keys
+from shared.storage.ports import Delete, Update
+from shared.storage.stores import Stores
+from tests.support.app import Memory
+from tests.support.clock import Clock
+from tests.support.images import blob
+from tests.unit.services.conftest import GRACE, REPOSITORY, Before, hold, image_of
+
+BLOB = blob(b"0123456789")
+DIGEST = Digest.parse(BLOB.digest)
+
+type Step = Callable[[], object]
+
+
+@pytest.fixture(autouse=True)
+async def held(stores: Stores) -> None:
+    await hold(stores, BLOB)
+
+
+@pytest.fixture
+def renewals(memory: Memory, monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """The changes that a test makes."""
+    made: list[object] = []
+    commit = memory.rows.commit
+
+    async def counted(table: str, partition: str, changes: list[Delete | Update]) -> None:
+        made.extend(changes)
+        await commit(table, partition, changes)
+
+    monkeypatch.setattr(memory.rows, "commit", counted)
+    return made
+
+
+async def remove(stores: Stores) -> None:
+    await stores.contents.commit(REPOSITORY, [Delete(keys.blob(DIGEST))])
+
+
+async def touch(stores: Stores) -> None:
+    await stores.contents.commit(REPOSITORY, [Update(keys.blob(DIGEST), {"touched": True})])
+
+
+async def test_a_blob_seen_lately_is_found_with_one_read(
+    blobs: Blobs, clock: Clock, renewals: list[object]
+) -> None:
+    clock.now += GRACE / 2
+    clock.move(seconds=-1)
+    assert (await blobs.find(REPOSITORY, DIGEST)).size == 10
+    assert renewals == []
+
+
+async def test_a_blob_not_seen_for_half_the_grace_is_renewed(
+    stores: Stores, blobs: Blobs, clock: Clock, renewals: list[object]
+) -> None:
+    clock.now += GRACE / 2
+    for _ in range(2):
+        assert (await blobs.find(REPOSITORY, DIGEST)).size == 10
+        assert len(renewals) == 1
+    link = await stores.contents.link(REPOSITORY, DIGEST)
+    assert link
+    assert link.seen == clock()
+
+
+async def test_a_blob_collected_in_the_midst_of_its_renewal_is_unknown(
+    stores: Stores, blobs: Blobs, clock: Clock, memory: Memory, before: Before
+) -> None:
+    clock.now += GRACE
+    before(memory.rows, "commit", lambda: remove(stores))
+    with pytest.raises(BlobUnknown):
+        await blobs.find(REPOSITORY, DIGEST)
+
+
+async def test_a_blob_changed_in_the_midst_of_its_renewal_is_renewed_again(
+    stores: Stores, blobs: Blobs, clock: Clock, memory: Memory, before: Before
+) -> None:
+    clock.now += GRACE
+    before(memory.rows, "commit", lambda: touch(stores))
+    assert (await blobs.find(REPOSITORY, DIGEST)).size == 10
+
+
+@pytest.mark.parametrize("operation", ["find", "delete"])
+async def test_a_blob_that_never_rests_is_given_up(
+    stores: Stores,
+    blobs: Blobs,
+    clock: Clock,
+    memory: Memory,
+    monkeypatch: pytest.MonkeyPatch,
+    operation: str,
+) -> None:
+    clock.now += GRACE
+    commit = memory.rows.commit
+
+    async def restless(table: str, partition: str, changes: list[Delete | Update]) -> None:
+        await commit(table, partition, [Update(keys.blob(DIGEST), {"touched": True})])
+        await commit(table, partition, changes)
+
+    monkeypatch.setattr(memory.rows, "commit", restless)
+    with pytest.raises(Unavailable, match="changed too often"):
+        await getattr(blobs, operation)(REPOSITORY, DIGEST)
+
+
+async def test_a_blob_is_read_whole_or_in_part(blobs: Blobs) -> None:
+    link = await blobs.link(REPOSITORY, DIGEST)
+    for start, length in ((0, 10), (3, 4), (9, 1), (0, 0)):
+        pieces = await blobs.read(link, start, length)
+        read = b"".join([piece async for piece in pieces])
+        assert read == BLOB.content[start : start + length]
+
+
+async def test_a_blob_of_many_pieces_is_read_in_order(stores: Stores, blobs: Blobs) -> None:
+    large = blob(bytes(range(256)) * 10_000)
+    await hold(stores, large)
+    link = await blobs.link(REPOSITORY, Digest.parse(large.digest))
+    pieces = [piece async for piece in await blobs.read(link, 1, large.size - 2)]
+    assert b"".join(pieces) == large.content[1:-1]
+    assert len(pieces) > 1
+
+
+async def test_a_blob_whose_bytes_are_gone_is_unknown(blobs: Blobs, memory: Memory) -> None:
+    link = await blobs.link(REPOSITORY, DIGEST)
+    await memory.objects.delete(link.object)
+    with pytest.raises(BlobUnknown):
+        await blobs.read(link, 0, 10)
+
+
+async def test_an_address_names_the_object_and_not_the_repository(blobs: Blobs) -> None:
+    link = await blobs.link(REPOSITORY, DIGEST)
+    url = await blobs.url(link)
+    assert link.object in url
+    assert "seconds=60" in url
+    assert REPOSITORY not in url
+
+
+async def test_what_is_not_there_is_unknown(blobs: Blobs) -> None:
+    other = Digest.of(b"other")
+    for operation in (blobs.find, blobs.link, blobs.delete):
+        with pytest.raises(BlobUnknown) as caught:
+            await operation(REPOSITORY, other)
+        assert caught.value.detail == {"digest": str(other)}
+
+
+async def test_a_blob_is_taken_out_of_one_repository(stores: Stores, blobs: Blobs) -> None:
+    other = type(REPOSITORY)("other")
+    await hold(stores, BLOB, repository=other)
+    await blobs.delete(REPOSITORY, DIGEST)
+    with pytest.raises(BlobUnknown):
+        await blobs.find(REPOSITORY, DIGEST)
+    assert await blobs.find(other, DIGEST)
+
+
+async def test_a_blob_in_use_is_not_taken_out(stores: Stores, blobs: Blobs, pushes: Pushes) -> None:
+    image = image_of([BLOB])
+    await pushes.put(REPOSITORY, image, [], by="me")
+    with pytest.raises(Unsupported, match=f"in use by the manifest {image.digest}"):
+        await blobs.delete(REPOSITORY, DIGEST)
+    assert await blobs.find(REPOSITORY, DIGEST)
+
+
+async def test_a_blob_that_a_push_uses_in_the_midst_of_its_deletion_stays(
+    blobs: Blobs, pushes: Pushes, memory: Memory, before: Before
+) -> None:
+    before(memory.rows, "commit", lambda: pushes.put(REPOSITORY, image_of([BLOB]), [], by="me"))
+    with pytest.raises(Unsupported):
+        await blobs.delete(REPOSITORY, DIGEST)
+    assert await blobs.find(REPOSITORY, DIGEST)
+
+
+async def test_a_blob_deleted_by_another_in_the_midst_of_ours_is_unknown(
+    stores: Stores, blobs: Blobs, memory: Memory, before: Before
+) -> None:
+    before(memory.rows, "commit", lambda: remove(stores))
+    with pytest.raises(BlobUnknown):
+        await blobs.delete(REPOSITORY, DIGEST)

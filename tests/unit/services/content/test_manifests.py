@@ -1,0 +1,387 @@
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from shared.errors import ManifestUnknown, Unavailable
+from shared.model.digest import Digest
+from shared.model.names import Tag
+from shared.services.content.manifests import Found, Manifests
+from shared.services.content.pushes import Pushes
+from shared.storage import keys
+from shared.storage.bodies import Bodies
+from shared.storage.ports import Change, Conflict
+from shared.storage.rows.records import INLINE_BYTES
+from shared.storage.stores import Stores
+from tests.support.app import Memory
+from tests.support.clock import Clock
+from tests.unit.services.conftest import (
+    LATEST,
+    REPOSITORY,
+    Before,
+    described_as,
+    hold,
+    image_of,
+    parts,
+)
+
+TWO = parts(2)
+IMAGE = image_of(TWO)
+LARGE = image_of(TWO, annotations={"long": "x" * INLINE_BYTES})
+MANY = 130
+
+
+@pytest.fixture(autouse=True)
+async def held(stores: Stores) -> None:
+    await hold(stores, *TWO)
+
+
+async def push_many_tags(pushes: Pushes, count: int) -> list[Tag]:
+    tags = [Tag(f"v{number}") for number in range(count)]
+    for start in range(0, count, 30):
+        await pushes.put(REPOSITORY, IMAGE, tags[start : start + 30], by="me")
+    return tags
+
+
+@pytest.mark.parametrize("manifest", [IMAGE, LARGE], ids=["inline", "object"])
+@pytest.mark.parametrize("is_warm", [True, False], ids=["warm", "cold"])
+async def test_a_manifest_is_read_by_tag_and_by_digest(
+    stores: Stores, pushes: Pushes, manifests: Manifests, manifest: object, is_warm: bool
+) -> None:
+    image = IMAGE if manifest is IMAGE else LARGE
+    await pushes.put(REPOSITORY, image, [LATEST], by="me")
+    found = Found(image.digest, image.media_type, len(image.body))
+    for reference in (LATEST, image.digest):
+        if not is_warm:
+            stores.bodies._bodies.clear()
+        assert await manifests.read(REPOSITORY, reference) == (found, image.body)
+        assert await manifests.find(REPOSITORY, reference) == found
+
+
+@pytest.mark.parametrize("reference", [LATEST, IMAGE.digest])
+async def test_what_is_not_there_is_unknown(
+    manifests: Manifests, bodies: Bodies, reference: Tag | Digest
+) -> None:
+    bodies.keep(IMAGE.digest, IMAGE.body)  # that the process has it says nothing
+    with pytest.raises(ManifestUnknown) as by_find:
+        await manifests.find(REPOSITORY, reference)
+    with pytest.raises(ManifestUnknown) as by_read:
+        await manifests.read(REPOSITORY, reference)
+    assert by_find.value.entries() == by_read.value.entries()
+
+
+async def test_a_body_that_gives_way_while_its_row_is_read_is_served(
+    pushes: Pushes, manifests: Manifests, bodies: Bodies, memory: Memory, before: Before
+) -> None:
+    await pushes.put(REPOSITORY, IMAGE, [], by="me")
+
+    async def forget() -> None:
+        bodies._bodies.clear()
+
+    before(memory.rows, "get", forget)
+    assert (await manifests.read(REPOSITORY, IMAGE.digest))[1] == IMAGE.body
+
+
+@pytest.fixture
+def deleted_after_read(
+    stores: Stores, manifests: Manifests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Someone deletes LARGE right after its row was read."""
+    read = stores.contents.manifest
+
+    async def read_and_delete(*arguments: Any, **options: Any) -> object:
+        record = await read(*arguments, **options)
+        monkeypatch.setattr(stores.contents, "manifest", read)
+        await manifests.delete(REPOSITORY, LARGE.digest, by="another")
+        stores.bodies._bodies.clear()
+        return record
+
+    monkeypatch.setattr(stores.contents, "manifest", read_and_delete)
+
+
+@pytest.mark.parametrize("extra", [0, INLINE_BYTES], ids=["inline", "object"])
+async def test_a_tag_that_moves_while_it_is_read_is_never_unknown(
+    stores: Stores,
+    pushes: Pushes,
+    manifests: Manifests,
+    memory: Memory,
+    before: Before,
+    extra: int,
+) -> None:
+    await hold(stores, *TWO)
+    old, new = image_of(TWO, annotations={"long": "x" * extra}), image_of(TWO[:1])
+    await pushes.put(REPOSITORY, old, [LATEST], by="me")
+    stores.bodies._bodies.clear()
+
+    async def move() -> None:
+        await Pushes(stores, is_sparse_allowed=False).put(REPOSITORY, new, [LATEST], by="me")
+        await Manifests(stores).delete(REPOSITORY, old.digest, by="me")
+        stores.bodies._bodies.clear()
+
+    before(memory.rows, "get", move, at=2)
+    _, body = await manifests.read(REPOSITORY, LATEST)
+    assert body == new.body
+
+
+@pytest.mark.parametrize("reference", [LATEST, LARGE.digest])
+async def test_a_large_manifest_deleted_while_it_is_read_is_unknown(
+    stores: Stores,
+    pushes: Pushes,
+    manifests: Manifests,
+    deleted_after_read: None,
+    reference: Tag | Digest,
+) -> None:
+    await pushes.put(REPOSITORY, LARGE, [LATEST], by="me")
+    stores.bodies._bodies.clear()
+    with pytest.raises(ManifestUnknown):
+        await manifests.read(REPOSITORY, reference)
+
+
+async def test_a_manifest_goes_with_its_tags_edges_and_place_as_a_referrer(
+    pushes: Pushes, manifests: Manifests, memory: Memory
+) -> None:
+    subject = described_as(IMAGE)
+    referrer = image_of(TWO, subject=subject)
+    other = image_of(TWO, annotations={})
+    await pushes.put(REPOSITORY, referrer, [LATEST, Tag("v1")], by="me")
+    await pushes.put(REPOSITORY, other, [Tag("v2")], by="me")
+    await manifests.delete(REPOSITORY, referrer.digest, by="you")
+    assert memory.keys("tag|") == ["tag|v2"]
+    assert memory.keys("manifest|") == [keys.manifest(other.digest)]
+    assert memory.keys("referrer|") == []
+    assert all(key.endswith(str(other.digest)) for key in memory.keys("edge|"))
+    assert len(memory.keys("blob|")) == 2
+
+
+async def test_a_deletion_is_an_event_of_its_own(
+    stores: Stores, pushes: Pushes, manifests: Manifests, memory: Memory
+) -> None:
+    await pushes.put(REPOSITORY, IMAGE, [LATEST, Tag("v1")], by="me")
+    before = memory.keys("outbox|")
+    await manifests.untag(REPOSITORY, LATEST, by="you")
+    await manifests.delete(REPOSITORY, IMAGE.digest, by="you")
+    rows = [
+        await stores.contents.event(REPOSITORY, key)
+        for key in memory.keys("outbox|")
+        if key not in before
+    ]
+    assert {row.values["event"]: row.values.get("tag") for row in rows if row} == {
+        "TagDeleted": "latest",
+        "ManifestDeleted": None,
+    }
+    assert len(memory.messages.sent) == 3
+
+
+async def test_what_was_deleted_is_unknown(pushes: Pushes, manifests: Manifests) -> None:
+    await pushes.put(REPOSITORY, IMAGE, [LATEST], by="me")
+    await manifests.untag(REPOSITORY, LATEST, by="me")
+    with pytest.raises(ManifestUnknown, match='tagged by "latest" is not found'):
+        await manifests.untag(REPOSITORY, LATEST, by="me")
+    assert await manifests.find(REPOSITORY, IMAGE.digest)
+    await manifests.delete(REPOSITORY, IMAGE.digest, by="me")
+    with pytest.raises(ManifestUnknown, match="is not found"):
+        await manifests.delete(REPOSITORY, IMAGE.digest, by="me")
+
+
+async def test_the_object_of_a_large_manifest_goes_with_it(
+    pushes: Pushes, manifests: Manifests, memory: Memory
+) -> None:
+    kept = len(memory.objects._container.objects)  # type: ignore[union-attr]
+    await pushes.put(REPOSITORY, LARGE, [], by="me")
+    await manifests.delete(REPOSITORY, LARGE.digest, by="me")
+    assert len(memory.objects._container.objects) == kept  # type: ignore[union-attr]
+
+
+async def test_a_manifest_with_many_tags_goes_with_all_of_them(
+    pushes: Pushes, manifests: Manifests, memory: Memory
+) -> None:
+    await push_many_tags(pushes, MANY)
+    await manifests.delete(REPOSITORY, IMAGE.digest, by="me")
+    assert (memory.keys("tag|"), memory.keys("manifest|"), memory.keys("edge|")) == ([], [], [])
+
+
+@pytest.mark.parametrize("at", [1, 2])
+async def test_a_tag_pushed_in_the_midst_of_a_deletion_goes_too_or_keeps_the_manifest(
+    pushes: Pushes, manifests: Manifests, memory: Memory, before: Before, at: int
+) -> None:
+    await push_many_tags(pushes, MANY)
+    before(memory.rows, "commit", lambda: pushes.put(REPOSITORY, IMAGE, [Tag("new")], by="you"), at)
+    await manifests.delete(REPOSITORY, IMAGE.digest, by="me")
+    assert (memory.keys("tag|"), memory.keys("manifest|"), memory.keys("edge|")) == ([], [], [])
+
+
+async def test_a_tag_moved_in_the_midst_of_a_deletion_stays(
+    pushes: Pushes, manifests: Manifests, memory: Memory, before: Before
+) -> None:
+    other = image_of(TWO, annotations={})
+    await pushes.put(REPOSITORY, IMAGE, [LATEST], by="me")
+    before(memory.rows, "commit", lambda: pushes.put(REPOSITORY, other, [LATEST], by="you"))
+    await manifests.delete(REPOSITORY, IMAGE.digest, by="me")
+    assert (await manifests.find(REPOSITORY, LATEST)).digest == other.digest
+
+
+async def test_a_deletion_by_another_in_the_midst_of_ours_leaves_nothing_to_delete(
+    pushes: Pushes, manifests: Manifests, memory: Memory, before: Before
+) -> None:
+    await pushes.put(REPOSITORY, LARGE, [LATEST], by="me")
+    before(memory.rows, "commit", lambda: manifests.delete(REPOSITORY, LARGE.digest, by="you"))
+    with pytest.raises(ManifestUnknown):
+        await manifests.delete(REPOSITORY, LARGE.digest, by="me")
+
+
+async def test_a_large_manifest_deleted_while_we_delete_it_is_unknown(
+    stores: Stores, pushes: Pushes, manifests: Manifests, deleted_after_read: None
+) -> None:
+    await pushes.put(REPOSITORY, LARGE, [LATEST], by="me")
+    stores.bodies._bodies.clear()
+    with pytest.raises(ManifestUnknown):
+        await manifests.delete(REPOSITORY, LARGE.digest, by="me")
+
+
+@pytest.mark.parametrize("count", [94, 95, 96, 97, 98, 99, 250])
+async def test_a_manifest_with_many_references_goes_with_all_its_edges(
+    stores: Stores, pushes: Pushes, manifests: Manifests, memory: Memory, count: int
+) -> None:
+    contents = parts(count)
+    await hold(stores, *contents)
+    image = image_of(contents, subject=described_as(IMAGE))
+    await pushes.put(REPOSITORY, image, [LATEST], by="me")
+    await manifests.delete(REPOSITORY, image.digest, by="me")
+    assert [memory.keys(prefix) for prefix in ("tag|", "manifest|", "edge|", "referrer|")] == [
+        [],
+        [],
+        [],
+        [],
+    ]
+
+
+async def test_edges_that_are_gone_already_do_not_keep_a_manifest(
+    stores: Stores, pushes: Pushes, manifests: Manifests, memory: Memory
+) -> None:
+    contents = parts(150)
+    await hold(stores, *contents)
+    image = image_of(contents)
+    await pushes.put(REPOSITORY, image, [], by="me")
+    group = memory.rows._tables[keys.CONTENTS]["g" * 32 + "|team-app"]
+    for key in memory.keys("edge|")[::3]:
+        del group[key]
+    await manifests.delete(REPOSITORY, image.digest, by="me")
+    assert (memory.keys("manifest|"), memory.keys("edge|")) == ([], [])
+
+
+@pytest.mark.parametrize("at", [1, 2, 3, 4])
+@pytest.mark.parametrize("is_known", [True, False], ids=["hinted", "unhinted"])
+@pytest.mark.parametrize("count", [19, 60, 250])
+async def test_a_push_in_the_midst_of_a_deletion_has_all_its_edges(
+    stores: Stores,
+    pushes: Pushes,
+    manifests: Manifests,
+    memory: Memory,
+    clock: Clock,
+    before: Before,
+    count: int,
+    at: int,
+    is_known: bool,
+) -> None:
+    """Else the collector, or a client, could take a blob that the manifest uses."""
+    contents = parts(count)
+    await hold(stores, *contents)
+    image = image_of(contents)
+    await pushes.put(REPOSITORY, image, [LATEST], by="me")
+    clock.move(seconds=1)
+    service = pushes if is_known else Pushes(stores, is_sparse_allowed=False)
+    before(memory.rows, "commit", lambda: service.put(REPOSITORY, image, [LATEST], by="you"), at)
+    await manifests.delete(REPOSITORY, image.digest, by="me")
+    assert len(memory.keys("edge|")) == (count if memory.keys("manifest|") else 0)
+
+
+@pytest.mark.parametrize("at", range(1, 8))
+@pytest.mark.parametrize("is_known", [True, False], ids=["hinted", "unhinted"])
+async def test_a_deletion_in_the_midst_of_a_push_leaves_it_all_its_edges(
+    stores: Stores,
+    pushes: Pushes,
+    manifests: Manifests,
+    memory: Memory,
+    clock: Clock,
+    before: Before,
+    at: int,
+    is_known: bool,
+) -> None:
+    contents = parts(120)
+    await hold(stores, *contents)
+    image = image_of(contents)
+    await pushes.put(REPOSITORY, image, [LATEST], by="me")
+    clock.move(seconds=1)
+    service = pushes if is_known else Pushes(stores, is_sparse_allowed=False)
+
+    async def delete() -> None:
+        with suppress(ManifestUnknown):
+            await manifests.delete(REPOSITORY, image.digest, by="you")
+
+    before(memory.rows, "commit", delete, at)
+    await service.put(REPOSITORY, image, [LATEST], by="me")
+    assert await manifests.find(REPOSITORY, LATEST)
+    assert len(memory.keys("edge|")) == len(contents)
+
+
+@pytest.mark.parametrize("tags", [95, 96, 97, 98, 99, 100, 198])
+async def test_a_referrer_with_many_tags_leaves_the_list_with_its_manifest(
+    pushes: Pushes, manifests: Manifests, memory: Memory, before: Before, tags: int
+) -> None:
+    image = image_of(TWO, subject=described_as(IMAGE))
+    names = [Tag(f"v{number}") for number in range(tags)]
+    for start in range(0, tags, 30):
+        await pushes.put(REPOSITORY, image, names[start : start + 30], by="me")
+    before(memory.messages, "send", lambda: pushes.put(REPOSITORY, image, [], by="you"))
+    await manifests.delete(REPOSITORY, image.digest, by="me")
+    assert len(memory.keys("referrer|")) == 1
+
+
+@pytest.fixture
+def is_repeated(memory: Memory, held: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Azure answers 500 to each write of contents that it has made, and its client repeats it."""
+    commit = memory.rows.commit
+
+    async def repeated(table: str, partition: str, changes: Sequence[Change]) -> None:
+        await commit(table, partition, changes)
+        if table == keys.CONTENTS:
+            await commit(table, partition, changes)
+
+    monkeypatch.setattr(memory.rows, "commit", repeated)
+
+
+@pytest.mark.usefixtures("is_repeated")
+@pytest.mark.parametrize("count", [1, 100])
+async def test_a_deletion_that_went_through_and_is_repeated_is_a_success(
+    stores: Stores, pushes: Pushes, manifests: Manifests, memory: Memory, count: int
+) -> None:
+    await hold(stores, *(contents := parts(count)))
+    image = image_of(contents, subject=described_as(IMAGE))
+    await pushes.put(REPOSITORY, image, [LATEST], by="me")
+    await manifests.delete(REPOSITORY, image.digest, by="me")
+    assert len(memory.keys("outbox|")) == 2
+    left = {key.partition("|")[0] for key in memory.keys("")}
+    assert left == {"blob", "repository", "outbox"}
+
+
+@pytest.mark.usefixtures("is_repeated")
+async def test_an_untagging_that_went_through_and_is_repeated_is_a_success(
+    pushes: Pushes, manifests: Manifests, memory: Memory
+) -> None:
+    await pushes.put(REPOSITORY, IMAGE, [LATEST], by="me")
+    await manifests.untag(REPOSITORY, LATEST, by="me")
+    assert len(memory.keys("outbox|")) == 2
+    assert not memory.keys("tag|")
+
+
+async def test_a_repository_that_never_rests_is_given_up(
+    pushes: Pushes, manifests: Manifests, memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def conflict(table: str, partition: str, changes: Sequence[Change]) -> None:
+        raise Conflict("row", 1)
+
+    await pushes.put(REPOSITORY, IMAGE, [LATEST], by="me")
+    monkeypatch.setattr(memory.rows, "commit", conflict)
+    with pytest.raises(Unavailable, match="changed too often"):
+        await manifests.delete(REPOSITORY, IMAGE.digest, by="me")

@@ -1,0 +1,94 @@
+import pytest
+
+from shared.model.digest import Digest
+from shared.model.manifest import Manifest, read_manifest
+from shared.model.page import Page
+from shared.services.content.manifests import Manifests
+from shared.services.content.pushes import Pushes
+from shared.services.content.referrers import Referrers
+from shared.storage import keys
+from shared.storage.rows.records import INLINE_BYTES
+from shared.storage.stores import Stores
+from tests.support.app import Memory
+from tests.unit.conftest import GENERATION
+from tests.unit.services.conftest import REPOSITORY, described_as, hold, image_of, parts
+
+TWO = parts(2)
+SUBJECT = image_of(TWO)
+
+
+def referrer(name: str, artifact_type: str = "a/b", size: int = 0) -> Manifest:
+    return image_of(
+        TWO,
+        subject=described_as(SUBJECT),
+        artifactType=artifact_type,
+        annotations={"name": name, "long": "x" * size},
+    )
+
+
+@pytest.fixture(autouse=True)
+async def held(stores: Stores) -> None:
+    await hold(stores, *TWO)
+
+
+async def listed(
+    stores: Stores, artifact_type: str = "", after: str = "", limit: int = 10
+) -> Page[dict[str, object]]:
+    return await Referrers(stores).page(
+        REPOSITORY, SUBJECT.digest, artifact_type=artifact_type, after=after, limit=limit
+    )
+
+
+async def test_referrers_are_listed_with_their_descriptors(stores: Stores, pushes: Pushes) -> None:
+    pushed = [referrer("one"), referrer("two", "c/d"), referrer("three")]
+    for manifest in pushed:
+        await pushes.put(REPOSITORY, manifest, [], by="me")
+    wanted = sorted((manifest.as_referrer() for manifest in pushed), key=lambda it: it["digest"])  # type: ignore[arg-type, return-value]
+    assert (await listed(stores)).items == wanted
+    assert (await listed(stores, "c/d")).items == [pushed[1].as_referrer()]
+    assert (await listed(stores, "e/f")).items == []
+    first = await listed(stores, limit=2)
+    assert (first.items, first.has_more) == (wanted[:2], True)
+    rest = await listed(stores, after=first.last)
+    assert (rest.items, rest.has_more) == (wanted[2:], False)
+
+
+async def test_a_subject_never_seen_has_none(stores: Stores) -> None:
+    assert (await listed(stores)).items == []
+
+
+async def test_a_large_descriptor_is_made_of_the_manifest(
+    stores: Stores, pushes: Pushes, manifests: Manifests
+) -> None:
+    large = referrer("large", size=INLINE_BYTES)
+    await pushes.put(REPOSITORY, large, [], by="me")
+    stores.bodies._bodies.clear()
+    assert (await listed(stores)).items == [large.as_referrer()]
+
+
+@pytest.mark.parametrize("is_row_gone", [True, False], ids=["no row", "no body"])
+async def test_a_referrer_deleted_while_it_is_listed_is_left_out(
+    stores: Stores, pushes: Pushes, memory: Memory, is_row_gone: bool
+) -> None:
+    large, small = referrer("large", size=INLINE_BYTES), referrer("small")
+    await pushes.put(REPOSITORY, large, [], by="me")
+    await pushes.put(REPOSITORY, small, [], by="me")
+    stores.bodies._bodies.clear()
+    record = await stores.contents.manifest(REPOSITORY, large.digest, with_body=True)
+    assert record
+    await memory.objects.delete(record.object)
+    if is_row_gone:
+        partition = keys.contents_partition(GENERATION, REPOSITORY)
+        del memory.rows._tables[keys.CONTENTS][partition][keys.manifest(large.digest)]
+    assert (await listed(stores)).items == [small.as_referrer()]
+
+
+async def test_the_digest_of_a_referrer_may_be_of_another_algorithm(
+    stores: Stores, pushes: Pushes
+) -> None:
+    body = referrer("large", size=INLINE_BYTES).body
+    manifest = read_manifest(body, SUBJECT.media_type, "sha512")
+    await pushes.put(REPOSITORY, manifest, [], by="me")
+    stores.bodies._bodies.clear()
+    (shown,) = (await listed(stores)).items
+    assert shown["digest"] == str(Digest.of(body, "sha512"))

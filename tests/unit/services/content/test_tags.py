@@ -1,0 +1,29 @@
+import pytest
+
+from shared.errors import NameUnknown
+from shared.model.names import Tag
+from shared.services.content.pushes import Pushes
+from shared.services.content.tags import Tags
+from shared.storage.stores import Stores
+from tests.unit.services.conftest import REPOSITORY, hold, image_of, parts
+
+
+async def test_tags_are_listed_a_page_at_a_time(stores: Stores, pushes: Pushes) -> None:
+    contents = parts(1)
+    await hold(stores, *contents)
+    await pushes.put(REPOSITORY, image_of(contents), [Tag(name) for name in "cab"], by="me")
+    tags = Tags(stores)
+    page = await tags.page(REPOSITORY, "", 2)
+    assert (page.items, page.has_more, page.last) == (["a", "b"], True, "b")
+    page = await tags.page(REPOSITORY, "b", 2)
+    assert (page.items, page.has_more) == (["c"], False)
+    for after, limit in (("c", 2), ("", 0)):
+        page = await tags.page(REPOSITORY, after, limit)
+        assert (page.items, page.has_more) == ([], False)
+
+
+@pytest.mark.parametrize("limit", [0, 1])
+async def test_a_repository_that_is_not_there_is_unknown(stores: Stores, limit: int) -> None:
+    with pytest.raises(NameUnknown) as caught:
+        await Tags(stores).page(REPOSITORY, "", limit)
+    assert caught.value.detail == {"name": REPOSITORY}
