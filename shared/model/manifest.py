@@ -2,7 +2,7 @@
 
 Understood are OCI image manifests and indexes and docker's schema 2 and lists. Every other media
 type is an artifact: the descriptors it has under the usual names are honoured, the rest is its own
-affair.
+affair. What is null is absent, and an absent list is empty: that is how Go writes empty lists.
 """
 
 from collections.abc import Iterable, Mapping
@@ -64,7 +64,7 @@ def read_manifest(body: bytes, media_type: str, algorithm: str = "sha256") -> Ma
         digest=Digest.of(body, algorithm),
         media_type=media_type,
         blobs=tuple(_blobs(document, media_type)),
-        children=tuple(_children(document, media_type)),
+        children=tuple(_descriptors(document, "manifests")),
         subject=_subject(document),
         artifact_type=_artifact_type(document, media_type),
         annotations=_annotations(document),
@@ -78,7 +78,7 @@ def _document(body: bytes, media_type: str) -> dict[str, object]:
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        if media_type and not media_type.endswith("json"):
+        if media_type and not media_type.lower().endswith("json"):
             return {}
         raise ManifestInvalid(f"the manifest is not JSON: {error}") from None
     if not isinstance(document, dict):
@@ -90,9 +90,9 @@ def _media_type(document: dict[str, object], announced: str) -> str:
     own = document.get("mediaType")
     if own is not None and not isinstance(own, str):
         raise ManifestInvalid("mediaType must be a string")
-    if own and announced and own != announced:
+    if own and announced and own.lower() != announced.lower():
         raise ManifestInvalid(f"Content-Type is {announced!r}, but mediaType is {own!r}")
-    media_type = announced or own or _guess(document)
+    media_type = media_types.canonical(announced or own or _guess(document))
     if len(media_type) > _MEDIA_TYPE_LENGTH or not _is_printable(media_type):
         raise ManifestInvalid("the media type is too long, or not ASCII, or not printable")
     return media_type
@@ -104,9 +104,9 @@ def _is_printable(text: str) -> bool:
 
 
 def _guess(document: dict[str, object]) -> str:
-    if "manifests" in document:
+    if document.get("manifests") is not None:
         return media_types.OCI_INDEX
-    if "config" in document and "layers" in document:
+    if document.get("config") is not None:
         return media_types.OCI_MANIFEST
     raise ManifestInvalid("the request has no Content-Type and the manifest no mediaType")
 
@@ -123,24 +123,15 @@ def _refuse_schema_1(document: dict[str, object], media_type: str) -> None:
 
 
 def _blobs(document: dict[str, object], media_type: str) -> Iterable[Descriptor]:
-    is_image = media_type in media_types.IMAGES
-    if is_image or isinstance(document.get("config"), dict):
+    if media_type in media_types.IMAGES or isinstance(document.get("config"), dict):
         yield Descriptor.read(document.get("config"), "config")
     for key in ("layers", "blobs"):
-        is_required = is_image and key == "layers"
-        yield from _descriptors(document, key, is_required=is_required)
+        yield from _descriptors(document, key)
 
 
-def _children(document: dict[str, object], media_type: str) -> Iterable[Descriptor]:
-    is_required = media_type in media_types.INDEXES
-    return _descriptors(document, "manifests", is_required=is_required)
-
-
-def _descriptors(
-    document: dict[str, object], key: str, *, is_required: bool
-) -> Iterable[Descriptor]:
+def _descriptors(document: dict[str, object], key: str) -> Iterable[Descriptor]:
     values = document.get(key)
-    if values is None and not is_required:
+    if values is None:
         return []
     if not isinstance(values, list):
         raise ManifestInvalid(f"{key} must be a list of descriptors")
@@ -166,6 +157,9 @@ def _annotations(document: dict[str, object]) -> Mapping[str, str] | None:
     value = document.get("annotations")
     if value is None:
         return None
-    if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
+    if not isinstance(value, dict):
         raise ManifestInvalid("annotations must be an object of strings")
-    return value
+    annotations = {name: text for name, text in value.items() if text is not None}
+    if not all(isinstance(text, str) for text in annotations.values()):
+        raise ManifestInvalid("annotations must be an object of strings")
+    return annotations

@@ -8,6 +8,8 @@ DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
 IMAGES = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
 INDEXES = frozenset({OCI_INDEX, DOCKER_LIST})
 
+_KNOWN = IMAGES | INDEXES
+
 _SCHEMA_1 = "application/vnd.docker.distribution.manifest.v1+"
 _FOREIGN = (
     "application/vnd.docker.image.rootfs.foreign.",
@@ -15,11 +17,20 @@ _FOREIGN = (
 )
 
 
+def canonical(media_type: str) -> str:
+    """Give the usual spelling of a type of the above, and any other as it is.
+
+    Media types compare without regard to case (RFC 9110, 8.3.1).
+    """
+    lower = media_type.lower()
+    return lower if lower in _KNOWN else media_type
+
+
 def is_schema_1(media_type: str) -> bool:
     """Tell the manifests of docker's first format, which no client writes any more."""
-    return media_type.startswith(_SCHEMA_1)
+    return media_type.lower().startswith(_SCHEMA_1)
 
 
 def is_foreign(media_type: str) -> bool:
     """Tell layers that clients fetch from elsewhere, such as Windows base layers."""
-    return media_type.startswith(_FOREIGN)
+    return media_type.lower().startswith(_FOREIGN)

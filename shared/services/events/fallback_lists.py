@@ -80,7 +80,7 @@ class FallbackLists:
         self, repository: RepositoryName, tag: Tag, index: _Index, algorithm: str
     ) -> Manifest | None:
         """Make the list that there should be; None where there is."""
-        listed: _Descriptors = index["manifests"]
+        listed: _Descriptors = index.get("manifests") or []
         rows = await self._contents.referrers_under(repository, tag, REFERENCES)
         referrers = {keys.last_part(row): row for row in rows}
         kept = await self._without_missing(repository, listed, referrers)

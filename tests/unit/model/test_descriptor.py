@@ -41,6 +41,7 @@ def test_a_descriptor_is_read(size: int) -> None:
     [
         ("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", True),
         ("application/vnd.oci.image.layer.nondistributable.v1.tar+gzip", True),
+        ("Application/Vnd.OCI.Image.Layer.NonDistributable.v1.tar+zstd", True),
         ("application/vnd.oci.image.layer.v1.tar+gzip", False),
     ],
 )

@@ -54,18 +54,18 @@ REFUSED: list[tuple[str, object, str, str]] = [
     ("an image of schema 3", changed(IMAGE, schemaVersion=3), "", "schemaVersion must be 2"),
     ("an index without schema", changed(INDEX, schemaVersion=...), "", "schemaVersion must be 2"),
     ("an image without config", changed(IMAGE, config=...), "", "config must be a descriptor"),
+    ("an image's config null", changed(IMAGE, config=None), "", "config must be a descriptor"),
+    ("nothing but nulls", dict.fromkeys(IMAGE), "", "the request has no Content-Type"),
     ("a config that is a list", changed(IMAGE, config=[]), "", "config must be a descriptor"),
-    ("an image without layers", changed(IMAGE, layers=...), "", "layers must be a list"),
     ("layers an object", changed(IMAGE, layers={}), "", "layers must be a list"),
     ("a layer null", changed(IMAGE, layers=[None]), "", r"layers\[0\] must be a descriptor"),
     ("blobs a string", changed(IMAGE, blobs="x"), "", "blobs must be a list"),
-    ("an index without list", changed(INDEX, manifests=...), "", "manifests must be a list"),
     ("manifests of an image", changed(IMAGE, manifests=1), "", "manifests must be a list"),
     ("subject a string", changed(IMAGE, subject="x"), "", "subject must be a descriptor"),
     ("subject an empty object", changed(IMAGE, subject={}), "", "subject.mediaType must be"),
     ("artifactType a number", changed(IMAGE, artifactType=1), "", "artifactType must be a string"),
     ("annotations a list", changed(IMAGE, annotations=[]), "", "annotations must be an object"),
-    ("an annotation null", changed(IMAGE, annotations={"a": None}), "", "annotations must be"),
+    ("an annotation a number", changed(IMAGE, annotations={"a": 1}), "", "annotations must be"),
     ("an artifact's bad config", {"config": {}}, "a/b+json", "config.mediaType must be"),
 ]
 
@@ -172,3 +172,46 @@ def test_a_referrer_shows_type_size_artifact_type_and_annotations() -> None:
 
 def test_a_referrer_without_extras_shows_none() -> None:
     assert set(read(INDEX).as_referrer()) == {"mediaType", "digest", "size"}
+
+
+@pytest.mark.parametrize("value", [None, ...])
+def test_a_list_that_is_null_or_absent_is_empty(value: object) -> None:
+    image = read(changed(IMAGE, layers=value, blobs=value, manifests=value))
+    assert ([blob.digest for blob in image.blobs], image.children) == ([Digest.of(b"config")], ())
+    index = read(changed(INDEX, manifests=value, layers=value))
+    assert (index.blobs, index.children) == ((), ())
+
+
+def test_what_is_null_is_absent() -> None:
+    optional = dict.fromkeys(("subject", "artifactType", "annotations", "blobs", "manifests"))
+    absent = read(IMAGE)
+    null = read(changed(IMAGE, **optional))
+    shown = ("media_type", "blobs", "children", "subject", "artifact_type", "annotations")
+    assert [getattr(null, name) for name in shown] == [getattr(absent, name) for name in shown]
+    assert read(changed(IMAGE, mediaType=None), OCI_MANIFEST).media_type == OCI_MANIFEST
+    assert read(changed(IMAGE, mediaType=None, manifests=None)).media_type == OCI_MANIFEST
+    assert read(changed(IMAGE, mediaType=None, layers=None)).media_type == OCI_MANIFEST
+    assert read({"config": None, "layers": None, "blobs": None}, "a/b+json").blobs == ()
+
+
+def test_an_annotation_that_is_null_is_absent() -> None:
+    manifest = read(changed(IMAGE, annotations={"a": None, "b": "", "c": "d"}))
+    assert manifest.annotations == {"b": "", "c": "d"}
+
+
+@pytest.mark.parametrize("known", [OCI_MANIFEST, DOCKER_MANIFEST, OCI_INDEX, DOCKER_LIST])
+def test_a_known_type_is_known_in_any_case(known: str) -> None:
+    document = changed(IMAGE if "index" not in known and "list" not in known else INDEX)
+    for own, announced in ((known, known.upper()), (known.upper(), known), (known.title(), "")):
+        manifest = read(changed(document, mediaType=own), announced)
+        assert manifest.media_type == known
+        assert manifest.blobs or manifest.children
+
+
+def test_types_compare_without_case_and_are_kept_as_they_came() -> None:
+    assert read({"mediaType": "a/b+json"}, "A/B+JSON").media_type == "A/B+JSON"
+    assert read_manifest(b"text", "Text/Plain").media_type == "Text/Plain"
+    with pytest.raises(ManifestInvalid, match="not JSON"):
+        read_manifest(b"text", "a/b+JSON")
+    with pytest.raises(ManifestInvalid, match="docker schema 1"):
+        read({}, SCHEMA_1.upper())

@@ -7,6 +7,7 @@ import pytest
 
 from shared.errors import ManifestUnknown
 from shared.model.manifest import read_manifest
+from shared.model.media_types import OCI_INDEX
 from shared.model.names import referrers_tag
 from shared.services.content import referrers
 from shared.services.content.manifests import Manifests
@@ -55,6 +56,20 @@ async def test_a_referrer_that_is_pushed_is_listed_as_the_api_lists_it(
     index = orjson.loads(body)
     assert index["manifests"] == [described_as(OLD), NEW.as_referrer()]
     assert index["annotations"] == {"kept": "yes"}
+
+
+@pytest.mark.parametrize("manifests_of_list", [{"manifests": None}, {}])
+async def test_a_list_that_was_never_filled_is_filled(
+    pushes: Pushes,
+    manifests: Manifests,
+    work_off: WorkOff,
+    manifests_of_list: dict[str, None],
+) -> None:
+    body = orjson.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, **manifests_of_list})
+    await push(pushes, NEW)
+    await push(pushes, read_manifest(body, OCI_INDEX), TAG)
+    await work_off()
+    assert await listed(manifests) == [NEW.digest]
 
 
 @pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
