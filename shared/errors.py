@@ -8,7 +8,7 @@
     ├─ 404  BlobUnknown  BlobUploadUnknown  ManifestBlobUnknown  ManifestUnknown  NameUnknown
     │       RouteUnknown
     ├─ 405  Unsupported
-    ├─ 412  PreconditionFailed
+    ├─ 412  ContentChanged  PreconditionFailed
     ├─ 413  ManifestTooLarge
     ├─ 414  TooManyTags
     ├─ 416  RangeInvalid
@@ -191,13 +191,19 @@ class Unsupported(RegistryError):
 
 
 class PreconditionFailed(RegistryError):
-    """If-Match or If-None-Match did not hold (RFC 9110, 13.1)."""
+    """If-Match or If-None-Match of a push did not hold (RFC 9110, 13.1)."""
 
     code, status, message = (
         "MANIFEST_INVALID",
         412,
         "the condition of the request does not hold: the tag has changed meanwhile; read it again",
     )
+
+
+class ContentChanged(RegistryError):
+    """What is to be read is not what If-Match names (RFC 9110, 13.1.1)."""
+
+    code, status, message = "DIGEST_INVALID", 412, "the content is not what If-Match names"
 
 
 class ManifestTooLarge(RegistryError):

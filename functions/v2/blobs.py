@@ -5,7 +5,7 @@ from azurefunctions.extensions.http.fastapi import Request, Response
 
 from shared.auth.scopes import Action
 from shared.bootstrap import registry
-from shared.wire import ranges, response, routes
+from shared.wire import conditions, response, routes
 from shared.wire.operation import operation
 from shared.wire.request import Call
 
@@ -21,11 +21,14 @@ async def blob_get(req: Request) -> Response:
     await here.gate.admit(call.credentials, call.repository, Action.PULL)
 
     digest = call.digest
+    look = here.blobs.find if call.is_head else here.blobs.link
+    link = await look(call.repository, digest)
+    if conditions.is_unchanged(call, digest):
+        return response.unchanged(digest)
     if call.is_head:
-        return response.blob(digest, (await here.blobs.find(call.repository, digest)).size)
-    link = await here.blobs.link(call.repository, digest)
-    wanted = ranges.parse_range(call.header("range"), link.size)
-    if here.has_redirects and not ranges.is_suffix(call.header("range")):
+        return response.blob(digest, link.size)
+    wanted = conditions.asked_part(call, digest, link.size)
+    if here.has_redirects and conditions.may_be_redirected(call):
         return response.redirect(await here.blobs.url(link), digest)
 
     part = range(link.size) if wanted is None else wanted

@@ -5,6 +5,7 @@ import re
 from shared.errors import BlobUploadInvalid, RangeInvalid
 
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
+_PLAIN = re.compile(r"bytes=\d{1,18}-\d{0,18}", re.ASCII)
 _CONTENT_RANGE = re.compile(r"(?:bytes[ =])?(\d{1,18})-(\d{1,18})(?:/(?:\d{1,18}|\*))?", re.ASCII)
 
 
@@ -27,9 +28,9 @@ def parse_range(header: str, size: int) -> range | None:
     return range(start, stop)
 
 
-def is_suffix(header: str) -> bool:
-    """Tell a range that counts from the end, `bytes=-500`, which Azure Blob does not know."""
-    return header.strip().startswith("bytes=-")
+def is_plain(header: str) -> bool:
+    """Tell a range that Azure Blob reads as we do: `bytes=5-` or `bytes=5-9`, and no other."""
+    return _PLAIN.fullmatch(header) is not None
 
 
 def parse_content_range(header: str) -> tuple[int, int] | tuple[None, None]:

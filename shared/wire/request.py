@@ -75,8 +75,12 @@ class Call:
         return self.request.method == "HEAD"
 
     def header(self, name: str) -> str:
-        """Give a header's value; empty where there is none."""
-        return self.request.headers.get(name, "")
+        """Give a header's value, its lines put together; empty where there is none."""
+        return ", ".join(self.request.headers.getlist(name))
+
+    def has(self, name: str) -> bool:
+        """Tell whether there is such a header, be it empty."""
+        return name in self.request.headers
 
     def query(self, name: str) -> str:
         """Give a query parameter's value; empty where there is none."""

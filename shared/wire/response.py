@@ -12,10 +12,23 @@ from shared.model.names import Tag
 _JSON = "application/json; charset=utf-8"
 _OCTETS = "application/octet-stream"
 
+_SANDBOX = {"Content-Security-Policy": "sandbox"}
+"""No browser is to run what somebody pushed: it has the type that they gave it."""
+
 
 def json(body: Mapping[str, object], headers: Mapping[str, str] | None = None) -> Response:
     """Answer 200 with JSON and a newline, as ACR does."""
     return Response(orjson.dumps(body) + b"\n", headers=headers, media_type=_JSON)
+
+
+def token(issued: Mapping[str, object]) -> Response:
+    """Answer with a token, which no cache may keep (RFC 6749, 5.1)."""
+    return json(issued, {"Cache-Control": "no-store", "Pragma": "no-cache"})
+
+
+def options(methods: Sequence[str]) -> Response:
+    """Answer 204: these are the methods that the path takes (RFC 9110, 9.3.7)."""
+    return Response(status_code=204, headers={"Allow": ", ".join(methods)})
 
 
 def page(
@@ -33,6 +46,7 @@ def content(digest: Digest, media_type: str, size: int, body: bytes = b"") -> Re
         "Content-Length": str(size),
         "Content-Type": media_type,
         "ETag": f'"{digest}"',
+        **_SANDBOX,
     }
     return Response(body, headers=headers)
 
@@ -53,6 +67,7 @@ def blob_stream(
         "Content-Length": str(len(part)),
         "ETag": f'"{digest}"',
         "Accept-Ranges": "bytes",
+        **_SANDBOX,
     }
     if is_part:
         headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{size}"

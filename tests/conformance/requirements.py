@@ -168,6 +168,9 @@ rfc-7: 12.5.1: Accept may list media types with weights.
 rfc-8: 9.3.2: a HEAD is answered as the GET, without the body.
 rfc-9: 15.4.8: a 307 leads to the content, with Range and without credentials.
 rfc-10: RFC 3986, 2.4: percent-encoded and plain paths name the same.
+rfc-11: 13.1.1: a GET or HEAD whose If-Match does not match is answered 412.
+rfc-12: 13.1.5: a range of content that If-Range does not name is answered with the whole.
+rfc-13: 9.3.7, 15.5.6: OPTIONS and a 405 tell the methods of the path in Allow.
 # Azure Container Registry
 acr-1: 1.3: the catalog lists repositories in order, by n and last, with Link.
 acr-2: 1.4: serve what is stored; never convert.

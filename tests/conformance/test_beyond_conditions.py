@@ -76,3 +76,40 @@ def test_of_many_who_make_a_tag_one_does(repository: Repository) -> None:
     with ThreadPoolExecutor(6) as pool:
         statuses = sorted(pool.map(make, range(6)))
     assert statuses == [201, 412, 412, 412, 412, 412]
+
+
+@shows("rfc-1", "rfc-8", "rfc-9")
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_known_blob_is_neither_sent_nor_redirected_to(
+    plain_repository: Repository, way: Way, method: str
+) -> None:
+    digest = plain_repository.push_blob(b"content")
+    headers = {"If-None-Match": f'"{digest}"'}
+    answer = plain_repository.ask(method, f"blobs/{digest}", headers=headers)
+    assert (answer.status_code, answer.headers["ETag"]) == (304, f'"{digest}"')
+
+
+@shows("rfc-9", "rfc-11")
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_other_content_than_wanted_is_not_read(
+    plain_repository: Repository, way: Way, method: str
+) -> None:
+    blob, manifest = (
+        plain_repository.push_blob(b"content"),
+        plain_repository.push_manifest_of_nothing("v1"),
+    )
+    for path, digest in ((f"blobs/{blob}", blob), (f"manifests/{manifest}", manifest)):
+        for condition, status in ((f'"{digest}"', 200), ("*", 200), (f'"{UNKNOWN[0]}"', 412)):
+            answer = plain_repository.ask(method, path, headers={"If-Match": condition})
+            assert answer.status_code == status
+
+
+@shows("rfc-9", "rfc-12")
+@pytest.mark.parametrize(("condition", "status"), [('"{0}"', 206), ('W/"{0}"', 200), ('"x"', 200)])
+def test_a_part_is_read_of_the_content_wanted_alone(
+    plain_repository: Repository, way: Way, condition: str, status: int
+) -> None:
+    digest = plain_repository.push_blob(b"content")
+    headers = {"Range": "bytes=0-1", "If-Range": condition.format(digest)}
+    answer = plain_repository.ask("GET", f"blobs/{digest}", headers=headers)
+    assert (answer.status_code, answer.content) == (status, b"co" if status == 206 else b"content")

@@ -170,6 +170,18 @@ async def test_a_condition_that_does_not_hold_is_412(site: Site) -> None:
         check_envelope(answer, "MANIFEST_INVALID")
 
 
+async def test_a_read_of_other_content_than_it_names_is_412(site: Site) -> None:
+    pushed = image(1, layers=1, size=10)
+    await site.push("a", pushed, "latest")
+    for path in ("manifests/latest", f"manifests/{pushed.digest}", f"blobs/{pushed.config.digest}"):
+        headers = {"If-Match": f'"{DIGEST}"'}
+        answer = await site.call("GET", f"/v2/a/{path}", headers=headers)
+        assert answer.status_code == 412
+        check_envelope(answer, "DIGEST_INVALID")
+        assert "If-Match" in answer.text
+        assert "tag" not in answer.text
+
+
 async def test_too_many_tags_are_414(site: Site) -> None:
     pushed = artifact("a/b", b"1")
     await site.push("a", pushed)

@@ -14,6 +14,7 @@ from shared.errors import (
 )
 
 OWN_NAMES = {
+    "ContentChanged": "DIGEST_INVALID",
     "HostInvalid": "UNSUPPORTED",
     "ManifestTooLarge": "SIZE_INVALID",
     "PreconditionFailed": "MANIFEST_INVALID",
@@ -27,6 +28,7 @@ TABLE = {
     "BlobUnknown": ("BLOB_UNKNOWN", 404),
     "BlobUploadInvalid": ("BLOB_UPLOAD_INVALID", 400),
     "BlobUploadUnknown": ("BLOB_UPLOAD_UNKNOWN", 404),
+    "ContentChanged": ("DIGEST_INVALID", 412),
     "Denied": ("DENIED", 403),
     "DigestInvalid": ("DIGEST_INVALID", 400),
     "HostInvalid": ("UNSUPPORTED", 400),

@@ -1,7 +1,7 @@
 import pytest
 
 from shared.errors import BlobUploadInvalid, RangeInvalid
-from shared.wire.ranges import is_suffix, parse_content_range, parse_range
+from shared.wire.ranges import is_plain, parse_content_range, parse_range
 
 RANGES = [
     ("bytes=0-0", 10, range(1)),
@@ -48,10 +48,23 @@ def test_a_range_outside_of_the_blob_is_refused_with_its_size(header: str, size:
 
 @pytest.mark.parametrize(
     ("header", "wanted"),
-    [("bytes=-5", True), (" bytes=-5", True), ("bytes=5-", False), ("", False), ("-5", False)],
+    [
+        ("bytes=5-", True),
+        ("bytes=0-9", True),
+        ("bytes=-5", False),
+        ("bytes=-", False),
+        ("bytes = 5 - 9", False),
+        ("Bytes=5-9", False),
+        ("bytes=5-9,11-12", False),
+        ("bytes=a-b", False),
+        ("lines=5-9", False),
+        ("bytes=" + "9" * 19 + "-", False),
+        ("bytes=5-9\n", False),
+        ("", False),
+    ],
 )
-def test_a_range_from_the_end_is_told(header: str, wanted: bool) -> None:
-    assert is_suffix(header) is wanted
+def test_a_plain_range_is_told(header: str, wanted: bool) -> None:
+    assert is_plain(header) is wanted
 
 
 @pytest.mark.parametrize(

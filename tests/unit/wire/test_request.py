@@ -60,6 +60,14 @@ def test_a_media_type_has_no_parameters(header: str, media_type: str) -> None:
     assert not call.is_head
 
 
+def test_lines_of_one_header_are_put_together() -> None:
+    call = Call(request(headers={"If-Match": '"a"'}), DIGEST, "")  # type: ignore[arg-type]
+    call.request.scope["headers"] += [(b"if-match", b'"b"'), (b"range", b"")]
+    assert call.header("If-Match") == '"a", "b"'
+    assert (call.has("range"), call.header("range")) == (True, "")
+    assert (call.has("if-range"), call.header("if-range")) == (False, "")
+
+
 def test_credentials_are_what_the_request_says_of_its_caller() -> None:
     read = credentials(request(headers={"Authorization": "Bearer x", "Host": "Reg:5000"}))
     assert (read.authorization, read.host, read.scheme) == ("Bearer x", "reg:5000", "https")

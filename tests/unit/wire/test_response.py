@@ -54,6 +54,7 @@ ANSWERS: list[tuple[Response, int, dict[str, str], bytes]] = [
             "content-length": "4",
             "content-type": "a/b",
             "etag": f'"{DIGEST}"',
+            "content-security-policy": "sandbox",
         },
         b"body",
     ),
@@ -65,6 +66,7 @@ ANSWERS: list[tuple[Response, int, dict[str, str], bytes]] = [
             "content-length": "7",
             "content-type": "application/octet-stream",
             "etag": f'"{DIGEST}"',
+            "content-security-policy": "sandbox",
             "accept-ranges": "bytes",
         },
         b"",
@@ -126,6 +128,18 @@ ANSWERS: list[tuple[Response, int, dict[str, str], bytes]] = [
         b"",
     ),
     (response.empty(204), 204, {}, b""),
+    (response.options(["GET", "HEAD"]), 204, {"allow": "GET, HEAD"}, b""),
+    (
+        response.token({"access_token": "x"}),
+        200,
+        {
+            "cache-control": "no-store",
+            "pragma": "no-cache",
+            "content-length": "21",
+            "content-type": JSON,
+        },
+        b'{"access_token":"x"}\n',
+    ),
 ]
 
 
@@ -145,6 +159,7 @@ async def test_a_blob_goes_out_whole_or_in_part() -> None:
     whole = response.blob_stream(DIGEST, 7, range(7), stream(b"one", b"four"), is_part=False)
     assert (whole.status_code, whole.headers["content-length"]) == (200, "7")
     assert "content-range" not in whole.headers
+    assert whole.headers["content-security-policy"] == "sandbox"
     part = response.blob_stream(DIGEST, 7, range(3, 5), stream(b"fo"), is_part=True)
     assert part.status_code == 206
     assert part.headers["content-range"] == "bytes 3-4/7"
