@@ -1,10 +1,12 @@
 """Triggers: host types in, a response out. No rules, no storage."""
 
 from functions import oauth2
+from functions.acr import fallback as acr_fallback
 from functions.jobs import fan_out
 from functions.v2 import base, blobs, catalog, fallback, manifests, referrers, tags, uploads
 
 BLUEPRINTS = (
+    acr_fallback.bp,
     base.bp,
     blobs.bp,
     catalog.bp,

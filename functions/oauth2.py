@@ -11,7 +11,7 @@ from shared.wire.request import host
 bp = func.Blueprint()
 
 
-@bp.route(route=routes.TOKEN, methods=["GET", "POST"])
+@bp.route(route=routes.TOKEN.template, methods=routes.TOKEN.functions["token_issue"])
 @operation
 async def token_issue(req: Request) -> Response:
     """Issue an access token for what the caller may do of what they ask (ACR 2.4, 2.5)."""
@@ -20,4 +20,14 @@ async def token_issue(req: Request) -> Response:
 
     issued = await here.issuer.issue(asked, host(req))
 
-    return response.json(issued)
+    return response.token(issued)
+
+
+@bp.route(route=routes.TOKEN.template, methods=routes.TOKEN.others)
+@operation
+async def z_token_fallback(req: Request) -> Response:
+    """Say that tokens are asked for otherwise, or how (OPTIONS); it needs no login, as they do."""
+    if req.method == "OPTIONS":
+        return response.options(routes.TOKEN.methods)
+
+    raise routes.refusal(routes.TOKEN.methods)

@@ -13,7 +13,7 @@
     ├─ 414  TooManyTags
     ├─ 416  RangeInvalid
     ├─ 429  TooManyRequests
-    └─ 500  Unknown  Unavailable (503)
+    └─ 500  Unknown  NotYetSupported (501)  Unavailable (503)
 
 A message says what happened, to what, and what to do about it.
 """
@@ -185,9 +185,25 @@ class RouteUnknown(RegistryError):
 
 
 class Unsupported(RegistryError):
-    """The path exists, the operation on it does not (code-13)."""
+    """The path exists, the operation on it does not (code-13).
+
+    `allow` names the methods that the path takes (RFC 9110, 15.5.6).
+    """
 
     code, status, message = "UNSUPPORTED", 405, "the operation is unsupported"
+
+    def __init__(self, message: str | None = None, *, allow: Sequence[str]) -> None:
+        super().__init__(message, headers={"Allow": ", ".join(allow)})
+
+
+class NotYetSupported(RegistryError):
+    """A part of Azure's own API that this registry does not have yet."""
+
+    code, status, message = (
+        "UNSUPPORTED",
+        501,
+        "this registry does not support Azure's own API yet: use the paths under /v2/",
+    )
 
 
 class PreconditionFailed(RegistryError):

@@ -11,7 +11,7 @@ from shared.wire.request import credentials
 bp = func.Blueprint()
 
 
-@bp.route(route=routes.BASE, methods=["GET", "HEAD"])
+@bp.route(route=routes.BASE.template, methods=routes.BASE.functions["base_get"])
 @operation
 async def base_get(req: Request) -> Response:
     """Tell that this is a registry, to a caller with credentials (end-1)."""

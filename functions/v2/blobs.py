@@ -12,7 +12,7 @@ from shared.wire.request import Call
 bp = func.Blueprint()
 
 
-@bp.route(route=routes.BLOB.template, methods=["GET", "HEAD"])
+@bp.route(route=routes.BLOB.template, methods=routes.BLOB.functions["blob_get"])
 @operation
 async def blob_get(req: Request) -> Response:
     """Read a blob or a part of it, or tell that it is there (end-2)."""
@@ -36,7 +36,7 @@ async def blob_get(req: Request) -> Response:
     return response.blob_stream(digest, link.size, part, body, is_part=wanted is not None)
 
 
-@bp.route(route=routes.BLOB.template, methods=["DELETE"])
+@bp.route(route=routes.BLOB.template, methods=routes.BLOB.functions["blob_delete"])
 @operation
 async def blob_delete(req: Request) -> Response:
     """Take a blob out of a repository (end-10)."""

@@ -12,7 +12,7 @@ from shared.wire.request import credentials
 bp = func.Blueprint()
 
 
-@bp.route(route=routes.CATALOG, methods=["GET"])
+@bp.route(route=routes.CATALOG.template, methods=routes.CATALOG.functions["catalog_list"])
 @operation
 async def catalog_list(req: Request) -> Response:
     """List the names of the repositories in order, a page at a time (ACR 1.3)."""

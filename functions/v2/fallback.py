@@ -1,4 +1,4 @@
-"""Everything else under /v2: the specification's error answers.
+"""Everything else under /v2: the specification's error answers, and OPTIONS.
 
 The name sorts last: the host takes the first template that matches, in order of the functions'
 names.
@@ -8,19 +8,20 @@ import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response
 
 from shared.bootstrap import registry
-from shared.wire import routes
+from shared.wire import response, routes
 from shared.wire.operation import operation
 from shared.wire.request import credentials
 
 bp = func.Blueprint()
 
-METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
-
-@bp.route(route=routes.FALLBACK, methods=METHODS)
+@bp.route(route=routes.FALLBACK, methods=routes.METHODS)
 @operation
 async def z_fallback(req: Request) -> Response:
-    """Say that there is no such path, or no such operation on it."""
+    """Say that there is no such path, or no such operation on it, or which there are (OPTIONS)."""
+    methods = routes.methods_of(req.path_params.get("path", ""))
+    if methods and req.method == "OPTIONS":
+        return response.options(methods)
     await (await registry(req)).gate.admit_anyone(credentials(req))
 
-    raise routes.refusal(req.path_params.get("path", ""))
+    raise routes.refusal(methods)

@@ -14,7 +14,7 @@ from shared.wire.request import Call
 bp = func.Blueprint()
 
 
-@bp.route(route=routes.MANIFEST.template, methods=["GET", "HEAD"])
+@bp.route(route=routes.MANIFEST.template, methods=routes.MANIFEST.functions["manifest_get"])
 @operation
 async def manifest_get(req: Request) -> Response:
     """Read a manifest by tag or digest, or tell that it is there (end-3)."""
@@ -32,7 +32,7 @@ async def manifest_get(req: Request) -> Response:
     return response.content(found.digest, found.media_type, found.size, body)
 
 
-@bp.route(route=routes.MANIFEST.template, methods=["PUT"])
+@bp.route(route=routes.MANIFEST.template, methods=routes.MANIFEST.functions["manifest_put"])
 @operation
 async def manifest_put(req: Request) -> Response:
     """Store a manifest under a tag or a digest (end-7)."""
@@ -56,7 +56,7 @@ async def manifest_put(req: Request) -> Response:
     )
 
 
-@bp.route(route=routes.MANIFEST.template, methods=["DELETE"])
+@bp.route(route=routes.MANIFEST.template, methods=routes.MANIFEST.functions["manifest_delete"])
 @operation
 async def manifest_delete(req: Request) -> Response:
     """Delete a manifest with all its tags, or a tag alone (end-9)."""

@@ -8,7 +8,7 @@ from shared.bootstrap import registry
 from shared.model.media_types import OCI_INDEX
 from shared.wire import response, routes
 from shared.wire.operation import operation
-from shared.wire.paging import Wanted
+from shared.wire.paging import Wanted, artifact_type
 from shared.wire.request import Call
 
 bp = func.Blueprint()
@@ -17,7 +17,7 @@ MOST = 100
 """Referrers on the longest page: each may bring a large descriptor."""
 
 
-@bp.route(route=routes.REFERRERS.template, methods=["GET"])
+@bp.route(route=routes.REFERRERS.template, methods=routes.REFERRERS.functions["referrer_list"])
 @operation
 async def referrer_list(req: Request) -> Response:
     """List the manifests that name a subject, as an index, a page at a time (end-12)."""
@@ -25,7 +25,7 @@ async def referrer_list(req: Request) -> Response:
     here = await registry(req)
     await here.gate.admit(call.credentials, call.repository, Action.PULL)
 
-    wanted, kind = Wanted.read(req, MOST), call.query("artifactType")
+    wanted, kind = Wanted.read(req, MOST), artifact_type(req)
     page = await here.referrers.page(
         call.repository, call.digest, artifact_type=kind, after=wanted.last, limit=wanted.n
     )

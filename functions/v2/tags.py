@@ -13,7 +13,7 @@ from shared.wire.request import Call
 bp = func.Blueprint()
 
 
-@bp.route(route=routes.TAGS.template, methods=["GET"])
+@bp.route(route=routes.TAGS.template, methods=routes.TAGS.functions["tag_list"])
 @operation
 async def tag_list(req: Request) -> Response:
     """List the tags of a repository in order, a page at a time (end-8)."""

@@ -1,11 +1,15 @@
 """Uploads under /v2: start, continue, finish, ask, cancel, mount."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response
 
 from shared.auth.gate import Identity
 from shared.auth.scopes import Action
 from shared.bootstrap import Registry, registry
+from shared.errors import NameInvalid, RangeInvalid
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName, parse_repository
 from shared.model.upload import Upload
@@ -20,13 +24,13 @@ CHUNK_BYTES = 1024 * 1024
 """What parts should have at the least, so that a large blob fits the blocks of an object."""
 
 
-@bp.route(route=routes.UPLOADS.template, methods=["POST"])
+@bp.route(route=routes.UPLOADS.template, methods=routes.UPLOADS.functions["upload_start"])
 @operation
 async def upload_start(req: Request) -> Response:
     """Start an upload, mount a blob, or take a whole blob at once (end-4a, b, c and end-11)."""
     call = Call.read(req, routes.UPLOADS)
     here = await registry(req)
-    source = parse_repository(call.query("from")) if _names_source(call) else None
+    source = _source(call)
     if source:
         who = await here.gate.admit_to_mount(call.credentials, call.repository, source)
     else:
@@ -39,7 +43,8 @@ async def upload_start(req: Request) -> Response:
     elif call.query("digest"):
         digest = Digest.parse(call.query("digest"))
         upload = here.uploads.start(digest.algorithm)
-        await here.uploads.commit(call.repository, upload, digest, read_part(call))
+        with _told_where(_location(here, call, who, upload)):
+            await here.uploads.commit(call.repository, upload, digest, read_part(call))
         return response.created(routes.blob_url(call.repository, digest), digest)
 
     upload = here.uploads.start(digest_algorithm(call))
@@ -48,7 +53,7 @@ async def upload_start(req: Request) -> Response:
     return answer
 
 
-@bp.route(route=routes.UPLOAD.template, methods=["PATCH"])
+@bp.route(route=routes.UPLOAD.template, methods=routes.UPLOAD.functions["upload_append"])
 @operation
 async def upload_append(req: Request) -> Response:
     """Take the next part of a blob (end-5)."""
@@ -57,12 +62,13 @@ async def upload_append(req: Request) -> Response:
     who = await here.gate.admit(call.credentials, call.repository, Action.PUSH)
 
     upload = here.uploads.open(call.query("_state"), call.repository, who.name)
-    upload = await here.uploads.append(upload, read_part(call))
+    with _told_where(_location(here, call, who, upload)):
+        upload = await here.uploads.append(upload, read_part(call))
 
     return _progress(202, here, call, who, upload)
 
 
-@bp.route(route=routes.UPLOAD.template, methods=["PUT"])
+@bp.route(route=routes.UPLOAD.template, methods=routes.UPLOAD.functions["upload_commit"])
 @operation
 async def upload_commit(req: Request) -> Response:
     """Take the last part of a blob, if there is one, and make it visible (end-6)."""
@@ -72,12 +78,13 @@ async def upload_commit(req: Request) -> Response:
 
     upload = here.uploads.open(call.query("_state"), call.repository, who.name)
     digest = Digest.parse(call.query("digest"))
-    await here.uploads.commit(call.repository, upload, digest, read_part(call))
+    with _told_where(_location(here, call, who, upload)):
+        await here.uploads.commit(call.repository, upload, digest, read_part(call))
 
     return response.created(routes.blob_url(call.repository, digest), digest)
 
 
-@bp.route(route=routes.UPLOAD.template, methods=["GET"])
+@bp.route(route=routes.UPLOAD.template, methods=routes.UPLOAD.functions["upload_status"])
 @operation
 async def upload_status(req: Request) -> Response:
     """Tell how far an upload is (end-13)."""
@@ -91,7 +98,7 @@ async def upload_status(req: Request) -> Response:
     return _progress(204, here, call, who, upload)
 
 
-@bp.route(route=routes.UPLOAD.template, methods=["DELETE"])
+@bp.route(route=routes.UPLOAD.template, methods=routes.UPLOAD.functions["upload_cancel"])
 @operation
 async def upload_cancel(req: Request) -> Response:
     """Cancel an upload (end-14)."""
@@ -105,8 +112,14 @@ async def upload_cancel(req: Request) -> Response:
     return response.empty(204)
 
 
-def _names_source(call: Call) -> bool:
-    return bool(call.query("mount") and call.query("from"))
+def _source(call: Call) -> RepositoryName | None:
+    """Read where to mount from; what is no name of ours names nothing that we have."""
+    if not call.query("mount"):
+        return None
+    try:
+        return parse_repository(call.query("from"))
+    except NameInvalid:
+        return None
 
 
 async def _mount(
@@ -115,9 +128,10 @@ async def _mount(
     """Mount from the repository named, or else from any that the caller may pull from.
 
     Where none is named it is the caller who counts, not the token: that was asked for another name.
+    What is named and is no name of ours holds nothing.
     """
-    if source:
-        sources = [source]
+    if source or "from" in call.request.query_params:
+        sources = [source] if source else []
     else:
         sources = await here.uploads.sources(digest)
         who = await here.gate.owner(who)
@@ -129,6 +143,20 @@ async def _mount(
 
 
 def _progress(status: int, here: Registry, call: Call, who: Identity, upload: Upload) -> Response:
-    token = here.uploads.token(upload, call.repository, who.name)
-    location = routes.upload_url(call.repository, upload.id, token)
+    location = _location(here, call, who, upload)
     return response.upload(status, location, upload.id, upload.offset)
+
+
+def _location(here: Registry, call: Call, who: Identity, upload: Upload) -> str:
+    token = here.uploads.token(upload, call.repository, who.name)
+    return routes.upload_url(call.repository, upload.id, token)
+
+
+@contextmanager
+def _told_where(location: str) -> Iterator[None]:
+    """Let the answer to a misplaced part say where the upload goes on."""
+    try:
+        yield
+    except RangeInvalid as error:
+        error.headers["Location"] = location
+        raise

@@ -5,12 +5,11 @@ import logging
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from urllib.parse import quote, urlencode
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from shared.errors import RangeInvalid, RegistryError, Unavailable, Unknown
+from shared.errors import RegistryError, Unavailable, Unknown
 from shared.storage import ports
 from shared.wire import response
 
@@ -39,8 +38,6 @@ def operation(handler: Handler) -> Handler:
             answer = await handler(*args, **kwargs)
         except RegistryError as error:
             answer = response.failure(error)
-            if isinstance(error, RangeInvalid) and error.offset is not None:
-                answer.headers["Location"] = _own_url(_request(args, kwargs))
         except ports.Unavailable as error:
             _log.warning("%s: storage: %s", correlation, error)
             answer = response.failure(Unavailable(seconds=error.seconds))
@@ -49,6 +46,8 @@ def operation(handler: Handler) -> Handler:
         except Exception:  # noqa: BLE001 - nothing may leave but an answer
             _log.exception("%s: %s failed", correlation, handler.__name__)
             answer = response.failure(Unknown(detail={"correlation": correlation}))
+        if _request(args, kwargs).method == "HEAD":
+            answer.body = b""
         _finish(answer, correlation)
         _log.info(
             "%s %s %s %.1f ms %s",
@@ -65,12 +64,6 @@ def operation(handler: Handler) -> Handler:
 
 def _request(args: tuple[object, ...], kwargs: Mapping[str, object]) -> Request:
     return next(arg for arg in (*args, *kwargs.values()) if isinstance(arg, Request))
-
-
-def _own_url(request: Request) -> str:
-    """Give where an upload goes on that a misplaced part has not moved."""
-    kept = [pair for pair in request.query_params.multi_items() if pair[0] != "digest"]
-    return f"{quote(request.scope['path'], safe='/:')}?{urlencode(kept)}"
 
 
 def _finish(answer: Response, correlation: str) -> None:

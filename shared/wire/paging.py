@@ -1,4 +1,4 @@
-"""Paging: `n` and `last` of a request for a list."""
+"""Lists: `n`, `last` and the filter of a request for one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -42,3 +42,11 @@ class Wanted:
             return ""
         query = {"last": page.last, "n": self.n, "orderby": "", **(extra or {})}
         return f"{path}?{urlencode(query)}"
+
+
+def artifact_type(request: Request) -> str:
+    """Read the filter of a list of referrers; empty where there is none.
+
+    A media type has no blank: what reads as one is a plus that was not percent-encoded.
+    """
+    return request.query_params.get("artifactType", "").replace(" ", "+")

@@ -52,7 +52,8 @@ def test_links_are_relative_and_whole(http: httpx.Client, siblings: list[str]) -
     repository.push_manifest_of_nothing("v2")
     answer = repository.ask("GET", "tags/list?n=1")
     link = urlsplit(next_page(answer) or "")
-    assert link.path == f"/v2/{siblings[3].replace('/', '%2F')}/tags/list"
+    assert "/" in siblings[3]
+    assert link.path == f"/v2/{siblings[3]}/tags/list"
     assert not link.netloc
     assert all("=" in pair for pair in link.query.split("&"))
     assert dict(parse_qsl(link.query, keep_blank_values=True)) == {

@@ -92,3 +92,17 @@ def held_upload(repository: Repository) -> Iterator[socket.socket]:
         head = [f"PATCH {location} HTTP/1.1", f"Host: {address.netloc.decode()}"]
         connection.sendall("\r\n".join([*head, "Content-Length: 9", "", "1"]).encode())
         yield connection
+
+
+@shows("rfc-13")
+@pytest.mark.parametrize("way", [Way.BEARER_CACHED], indirect=True)
+def test_the_methods_of_a_path_are_told(repository: Repository) -> None:
+    for path, refused, allowed in (
+        ("manifests/v1", "POST", "GET, HEAD, PUT, DELETE"),
+        ("tags/list", "DELETE", "GET, HEAD"),
+        ("blobs/uploads/", "GET", "POST"),
+    ):
+        answer = repository.ask(refused, path)
+        assert (answer.status_code, answer.headers["Allow"]) == (405, allowed)
+        answer = repository.ask("OPTIONS", path)
+        assert (answer.status_code, answer.headers["Allow"]) == (204, allowed)

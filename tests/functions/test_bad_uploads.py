@@ -98,12 +98,39 @@ async def test_a_misplaced_part_is_told_where_the_upload_goes_on(site: Site) -> 
     assert (await finish(site, again, content=CONTENT[4:])).status_code == 201
 
 
-async def test_a_path_in_another_script_gets_an_answer_too(site: Site) -> None:
-    location = await site.start("a")
-    odd = "/v2/a/blobs/uploads/\u65e5\u672c?" + location.partition("?")[2]
-    answer = await site.call("PATCH", odd, headers={"Content-Range": "5-9"}, content=b"x" * 5)
+@pytest.mark.parametrize("method", ["PATCH", "PUT"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v2/team/app/blobs/uploads/x",
+        "/v2/team%2Fapp/blobs/uploads/x",
+        "/v2/team%252fapp/blobs/uploads/x",
+        "/v2/team/app/blobs/uploads/\u65e5\u672c",
+        "/v2/team/app/blobs/uploads/x%0D%0AX:%20y",
+    ],
+)
+async def test_it_is_told_in_one_spelling_however_it_spelt_the_path(
+    site: Site, method: str, path: str
+) -> None:
+    location = await site.start("team/app")
+    query = location.partition("?")[2]
+    answer = await site.call(
+        method,
+        f"{path}?{query}&digest={DIGEST}&more=%2B",
+        headers={"Content-Range": "5-9"},
+        content=b"x" * 5,
+    )
     refused(answer, 416, "RANGE_INVALID")
-    assert answer.headers["Location"].startswith("/v2/a/blobs/uploads/%E6%97%A5%E6%9C%AC?")
+    assert answer.headers["Location"] == location
+    assert (await finish(site, location, content=CONTENT)).status_code == 201
+
+
+async def test_a_misplaced_whole_blob_is_told_where_to_begin(site: Site) -> None:
+    path = f"/v2/a/blobs/uploads/?digest={DIGEST}"
+    headers = {"Content-Range": "5-9"}
+    answer = await site.call("POST", path, headers=headers, content=CONTENT[5:])
+    refused(answer, 416, "RANGE_INVALID")
+    assert (await finish(site, answer.headers["Location"], content=CONTENT)).status_code == 201
 
 
 @pytest.mark.parametrize("method", ["GET", "PATCH", "PUT", "DELETE"])

@@ -33,6 +33,7 @@ RULES = [
     Rule("base_get", "GET", "/v2/", ""),
     Rule("base_get", "HEAD", "/v2/", ""),
     Rule("catalog_list", "GET", "/v2/_catalog", "registry:catalog:*"),
+    Rule("catalog_list", "HEAD", "/v2/_catalog", "registry:catalog:*"),
     Rule("manifest_get", "GET", f"/v2/{APP}/manifests/latest", "pull"),
     Rule("manifest_get", "HEAD", f"/v2/{APP}/manifests/latest", "pull"),
     Rule("manifest_put", "PUT", f"/v2/{APP}/manifests/latest", "pull,push"),
@@ -41,20 +42,27 @@ RULES = [
     Rule("blob_get", "HEAD", f"/v2/{APP}/blobs/{DIGEST}", "pull"),
     Rule("blob_delete", "DELETE", f"/v2/{APP}/blobs/{DIGEST}", "delete"),
     Rule("tag_list", "GET", f"/v2/{APP}/tags/list", "pull"),
+    Rule("tag_list", "HEAD", f"/v2/{APP}/tags/list", "pull"),
     Rule("referrer_list", "GET", f"/v2/{APP}/referrers/{DIGEST}", "pull"),
+    Rule("referrer_list", "HEAD", f"/v2/{APP}/referrers/{DIGEST}", "pull"),
     Rule("upload_start", "POST", f"/v2/{APP}/blobs/uploads/", "pull,push"),
     Rule("upload_append", "PATCH", f"/v2/{APP}/blobs/uploads/x", "pull,push"),
     Rule("upload_commit", "PUT", f"/v2/{APP}/blobs/uploads/x", "pull,push"),
     Rule("upload_status", "GET", f"/v2/{APP}/blobs/uploads/x", "pull,push"),
+    Rule("upload_status", "HEAD", f"/v2/{APP}/blobs/uploads/x", "pull,push"),
     Rule("upload_cancel", "DELETE", f"/v2/{APP}/blobs/uploads/x", "pull,push"),
     *(
-        Rule("z_fallback", method, "/v2/nowhere", "")
+        Rule(name, method, path, "")
+        for name, path in (("z_fallback", "/v2/nowhere"), ("z_acr_fallback", f"/acr/v1/{APP}"))
         for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
     ),
 ]
 
-OPEN = {("token_issue", "GET"), ("token_issue", "POST")}
-"""Where one comes to be known."""
+OPEN = {
+    *(("token_issue", method) for method in ("GET", "POST")),
+    *(("z_token_fallback", method) for method in ("HEAD", "PUT", "PATCH", "DELETE", "OPTIONS")),
+}
+"""Where one comes to be known. Open is OPTIONS as well, which tells of a path's shape alone."""
 
 EVERY_ACTION = ("pull", "push", "delete", "metadata_read", "metadata_write")
 NARROW = [rule for rule in RULES if rule.needs]

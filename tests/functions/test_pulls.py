@@ -2,11 +2,12 @@
 
 import hashlib
 import json
+from typing import Any
 
 import pytest
 
 from tests.support.app import Site
-from tests.support.images import artifact, blob, image, index_of
+from tests.support.images import OCI, artifact, blob, image, index_of
 
 IMAGE = image(1, layers=1, size=10)
 BLOB = blob(b"0123456789")
@@ -175,6 +176,83 @@ async def test_referrers_are_an_index_in_pages(site: Site) -> None:
     assert [entry["artifactType"] for entry in filtered.json()["manifests"]] == ["a/sbom"]
     found = await pages(site, f"{path}?n=2&artifactType=a/sig", "manifests")
     assert [len(page) for page in found] == [2, 1]
+
+
+async def test_a_bare_plus_in_a_filter_is_a_plus(site: Site) -> None:
+    await site.push("a", IMAGE)
+    for number in range(3):
+        bill = artifact("application/spdx+json", b"%d" % number, IMAGE.manifest)
+        await site.push("a", bill)
+    path = f"/v2/a/referrers/{IMAGE.digest}?n=2&artifactType=application/spdx+json"
+    assert [len(page) for page in await pages(site, path, "manifests")] == [2, 1]
+
+
+async def test_links_write_names_and_digests_as_they_are(site: Site) -> None:
+    await site.push("team/app", IMAGE, "v1")
+    for number in range(2):
+        await site.push("team/app", artifact("a/sig", b"%d" % number, IMAGE.manifest), f"s{number}")
+    for path in ("tags/list", f"referrers/{IMAGE.digest}"):
+        for name in ("team/app", "team%2Fapp"):
+            answer = await site.call("GET", f"/v2/{name}/{path}?n=1")
+            following = answer.links["next"]["url"]
+            assert following.startswith(f"/v2/team/app/{path}?")
+
+
+SPELT = [
+    ("team%2Fapp/manifests/v1", 200, ""),
+    ("team%2fapp/manifests/v1", 200, ""),
+    ("team%2Fapp%2Fmanifests%2Fv1", 404, "UNSUPPORTED"),
+    ("team%252Fapp/manifests/v1", 200, ""),
+    ("team%25252Fapp/manifests/v1", 400, "NAME_INVALID"),
+    (f"team/app/manifests/{IMAGE.digest.replace(':', '%3A')}", 200, ""),
+    ("team/app/manifests/%76%31", 200, ""),
+    ("team/app/manifests/%2576%2531", 400, "TAG_INVALID"),
+    ("t%2565am/app/manifests/v1", 400, "NAME_INVALID"),
+]
+
+
+@pytest.mark.parametrize(("path", "status", "code"), SPELT)
+async def test_a_path_is_decoded_once(site: Site, path: str, status: int, code: str) -> None:
+    await site.push("team/app", IMAGE, "v1")
+    answer = await site.call("GET", f"/v2/{path}")
+    assert answer.status_code == status
+    assert status == 200 or answer.json()["errors"][0]["code"] == code
+
+
+@pytest.mark.parametrize("media_type", [OCI.manifest.upper(), OCI.manifest.title()])
+async def test_a_known_type_is_known_in_any_case(site: Site, media_type: str) -> None:
+    for content in IMAGE.blobs:
+        await site.push_blob("a", content)
+    answer = await site.call(
+        "PUT",
+        "/v2/a/manifests/v1",
+        headers={"Content-Type": media_type},
+        content=IMAGE.manifest.content,
+    )
+    assert answer.status_code == 201
+    answer = await site.call("DELETE", f"/v2/a/blobs/{IMAGE.config.digest}")
+    assert answer.status_code == 405
+
+
+@pytest.mark.parametrize(
+    "nothing",
+    [
+        {"layers": None},
+        {"layers": None, "annotations": None, "subject": None, "blobs": None},
+        {"annotations": {"a": None}},
+        {},
+    ],
+)
+async def test_a_manifest_as_go_writes_it_is_taken(site: Site, nothing: dict[str, Any]) -> None:
+    await site.push_blob("a", IMAGE.config)
+    fields = {"schemaVersion": 2, "mediaType": OCI.manifest, "config": IMAGE.config.descriptor()}
+    content = blob(json.dumps({**fields, **nothing}).encode(), OCI.manifest)
+    await site.push_manifest("a", content, "v1")
+    assert (await site.call("GET", "/v2/a/manifests/v1")).content == content.content
+    for list_of_none in ({"manifests": None}, {}):
+        fields = {"schemaVersion": 2, "mediaType": OCI.index, **list_of_none}
+        index = blob(json.dumps(fields).encode(), OCI.index)
+        await site.push_manifest("a", index, "v1")
 
 
 async def test_a_subject_is_named_in_the_answer(site: Site) -> None:

@@ -17,6 +17,7 @@ TABLE = [
     ("HEAD", "/v2/", "base_get"),
     ("POST", "/v2/", "z_fallback"),
     ("GET", "/v2/_catalog", "catalog_list"),
+    ("HEAD", "/v2/_catalog", "catalog_list"),
     ("DELETE", "/v2/_catalog", "z_fallback"),
     ("GET", "/v2/a/manifests/latest", "manifest_get"),
     ("HEAD", "/v2/a/b/c/manifests/latest", "manifest_get"),
@@ -40,12 +41,15 @@ TABLE = [
     ("PUT", "/v2/a/blobs/uploads/x", "upload_commit"),
     ("GET", "/v2/a/blobs/uploads/x", "upload_status"),
     ("DELETE", "/v2/a/blobs/uploads/x", "upload_cancel"),
+    ("HEAD", "/v2/a/blobs/uploads/x", "upload_status"),
     ("POST", "/v2/a/blobs/uploads/x", "z_fallback"),
     ("GET", "/v2/a/tags/list", "tag_list"),
+    ("HEAD", "/v2/a/tags/list", "tag_list"),
     ("GET", "/v2/tags/list/tags/list", "tag_list"),
     ("POST", "/v2/a/tags/list", "z_fallback"),
     ("GET", "/v2/a/tags/lists", "z_fallback"),
     ("GET", f"/v2/a/referrers/{DIGEST}", "referrer_list"),
+    ("HEAD", f"/v2/a/referrers/{DIGEST}", "referrer_list"),
     ("DELETE", f"/v2/a/referrers/{DIGEST}", "z_fallback"),
     ("GET", "/v2/team%2Fapp/manifests/latest", "manifest_get"),
     ("GET", f"/v2/team%2fapp/blobs/{DIGEST.replace(':', '%3A')}", "blob_get"),
@@ -55,7 +59,18 @@ TABLE = [
     ("OPTIONS", "/v2/a/manifests/latest", "z_fallback"),
     ("GET", "/oauth2/token", "token_issue"),
     ("POST", "/oauth2/token", "token_issue"),
-    ("PUT", "/oauth2/token", None),
+    *(
+        (method, "/oauth2/token", "z_token_fallback")
+        for method in ("HEAD", "PUT", "PATCH", "DELETE", "OPTIONS")
+    ),
+    *(
+        (method, "/acr/v1/team%2Fapp/_manifests/latest", "z_acr_fallback")
+        for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+    ),
+    ("GET", "/acr", "z_acr_fallback"),
+    ("GET", "/acr/", "z_acr_fallback"),
+    ("GET", "/ACR/V1/_catalog", "z_acr_fallback"),
+    ("GET", "/acre", None),
     ("TRACE", "/v2/", None),
     ("GET", "/", None),
     ("GET", "/v1/", None),
@@ -92,9 +107,12 @@ def test_every_function_is_in_the_table(functions: Sequence[Function]) -> None:
         ("DELETE", "/v2/_catalog", 405),
         ("GET", "/v2/a/blobs/uploads/", 405),
         ("HEAD", "/v2/whatever", 404),
-        ("OPTIONS", "/v2/a/tags/list", 405),
-        ("POST", "/v2/", 404),
+        ("OPTIONS", "/v2/a/tags/lists", 404),
+        ("POST", "/v2/", 405),
+        ("GET", "/acr/v1/_catalog", 501),
+        ("DELETE", "/acr/v1/team%2Fapp", 501),
         ("GET", "/v2/A/MANIFESTS/b", 404),
+        ("GET", "/v2/a%2Fmanifests%2Fb", 404),
         ("GET", "/nowhere", 404),
     ],
 )
@@ -103,5 +121,5 @@ async def test_what_is_no_function_has_the_specifications_answer(
 ) -> None:
     answer = await site.call(method, path)
     assert answer.status_code == status
-    if method != "HEAD" and path.startswith("/v2"):
+    if method != "HEAD" and path != "/nowhere":
         assert answer.json()["errors"][0]["code"] == "UNSUPPORTED"

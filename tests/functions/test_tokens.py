@@ -141,6 +141,31 @@ async def test_a_token_that_would_not_be_accepted_is_not_issued(site: Site) -> N
     assert "ask for fewer scopes" in entry["message"]
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_no_cache_keeps_a_token(site: Site, method: str) -> None:
+    query = {"service": LOGIN_SERVER}
+    sent = {"params": query} if method == "GET" else {"data": FORM, "auth": None}
+    answer = await site.call(method, "/oauth2/token", **sent)
+    assert answer.status_code == 200
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["Pragma"] == "no-cache"
+
+
+@pytest.mark.parametrize(
+    "source", ["Source", "host:5000/source", "a//b", "x" * 257, "", "/", "a b", "%00", "ä"]
+)
+async def test_a_mount_from_what_is_no_name_of_ours_is_an_upload(site: Site, source: str) -> None:
+    content = blob(b"shared")
+    await site.push_blob("source", content)
+    path = f"/v2/target/blobs/uploads/?mount={content.digest}&from={source}"
+    narrow = await site.bearer("repository:target:pull,push")
+    answer = await site.call("POST", path, auth=None, headers=narrow)
+    assert answer.status_code == 202
+    last = f"{answer.headers['Location']}&digest={content.digest}"
+    answer = await site.call("PUT", last, auth=None, headers=narrow, content=content.content)
+    assert answer.status_code == 201
+
+
 async def test_a_mount_needs_pull_on_the_source(site: Site) -> None:
     content = blob(b"shared")
     await site.push_blob("source", content)

@@ -11,12 +11,14 @@ from shared.errors import (
     RegistryError,
     TooManyRequests,
     Unavailable,
+    Unsupported,
 )
 
 OWN_NAMES = {
     "ContentChanged": "DIGEST_INVALID",
     "HostInvalid": "UNSUPPORTED",
     "ManifestTooLarge": "SIZE_INVALID",
+    "NotYetSupported": "UNSUPPORTED",
     "PreconditionFailed": "MANIFEST_INVALID",
     "RouteUnknown": "UNSUPPORTED",
     "TooManyRequests": "TOOMANYREQUESTS",
@@ -38,6 +40,7 @@ TABLE = {
     "ManifestUnknown": ("MANIFEST_UNKNOWN", 404),
     "NameInvalid": ("NAME_INVALID", 400),
     "NameUnknown": ("NAME_UNKNOWN", 404),
+    "NotYetSupported": ("UNSUPPORTED", 501),
     "PaginationNumberInvalid": ("PAGINATION_NUMBER_INVALID", 400),
     "PreconditionFailed": ("MANIFEST_INVALID", 412),
     "RangeInvalid": ("RANGE_INVALID", 416),
@@ -65,6 +68,8 @@ CLASSES = sorted(
 
 
 def made(cls: type[RegistryError]) -> RegistryError:
+    if cls is Unsupported:
+        return Unsupported(allow=["GET"])
     return cls(["sha256:0"]) if cls is ManifestBlobUnknown else cls()
 
 

@@ -83,7 +83,8 @@ class Blobs:
             link = await self.link(repository, digest)
             if users := await self._contents.users(repository, digest, 1):
                 raise Unsupported(
-                    f"{digest} is in use by the manifest {users[0]}: delete that first"
+                    f"{digest} is in use by the manifest {users[0]}: delete that first",
+                    allow=("GET", "HEAD"),
                 )
             try:
                 await self._contents.commit(repository, [Delete(keys.blob(digest), link.etag)])

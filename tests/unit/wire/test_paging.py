@@ -2,7 +2,7 @@ import pytest
 
 from shared.errors import PaginationNumberInvalid
 from shared.model.page import Page
-from shared.wire.paging import Wanted
+from shared.wire.paging import Wanted, artifact_type
 from tests.unit.wire.conftest import request
 
 
@@ -49,3 +49,17 @@ def test_the_next_page_has_a_link_whose_pairs_all_have_their_sign() -> None:
 
 def test_the_last_page_has_no_link() -> None:
     assert Wanted(1, "").following("/x", Page(["a"], has_more=False, last="a")) == ""
+
+
+@pytest.mark.parametrize(
+    ("query", "wanted"),
+    [
+        ("", ""),
+        ("artifactType=a/b", "a/b"),
+        ("artifactType=application/spdx+json", "application/spdx+json"),
+        ("artifactType=application%2Fspdx%2Bjson", "application/spdx+json"),
+        ("artifactType=application/spdx%20json", "application/spdx+json"),
+    ],
+)
+def test_a_bare_plus_of_a_filter_is_a_plus(query: str, wanted: str) -> None:
+    assert artifact_type(request(query=query)) == wanted

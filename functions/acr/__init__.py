@@ -1,0 +1,1 @@
+"""Triggers under /acr, Azure's own API."""
