@@ -4,7 +4,9 @@ A template is ASP.NET's. A repository's name has slashes, so it is a catch-all w
 expression on its end; the expressions exclude each other, since the host takes the first template
 that matches, in order of the functions' names. They choose the operation only: names, tags and
 digests are read in Python, where a malformed one gets the specification's error. Braces would have
-to be doubled; there are none.
+to be doubled; there are none. No template takes a line feed, since the worker's web server does
+not: the function would wait for a request that never comes. A catch-all with a constraint takes a
+missing value only by its default, the `=`.
 
 Here is also the only list of the methods that a path takes: functions register with it, and what
 refuses another method answers out of it.
@@ -22,6 +24,8 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 """Every method that the host lets through."""
 
 _READ = ("GET", "HEAD")
+
+_ONE_LINE = r"^(?!.*\n)"
 
 _ENCODED = re.compile("%(2F|3A)", re.IGNORECASE)
 
@@ -69,41 +73,41 @@ def _decoded(path: str) -> str:
 
 
 def _under_v2(template: str, shape: str, **functions: Sequence[str]) -> Route:
-    full = f"v2/{{*path:regex({template})}}"
+    full = f"v2/{{*path:regex({_ONE_LINE}{template})}}"
     return Route(full, re.compile(shape), functions)
 
 
-FALLBACK = "v2/{*path}"
-ACR_FALLBACK = "acr/{*path}"
+FALLBACK = f"v2/{{*path:regex({_ONE_LINE})=}}"
+ACR_FALLBACK = f"acr/{{*path:regex({_ONE_LINE})=}}"
 
 TOKEN = Route("oauth2/token", re.compile(""), {"token_issue": ("GET", "POST")})
 BASE = Route("v2", re.compile(""), {"base_get": _READ})
 CATALOG = Route("v2/_catalog", re.compile("_catalog", re.IGNORECASE), {"catalog_list": _READ})
 MANIFEST = _under_v2(
-    "^.+/manifests/[^/]+$",
+    ".+/manifests/[^/]+$",
     "(?P<name>.+)/manifests/(?P<rest>[^/]+)",
     manifest_get=_READ,
     manifest_put=("PUT",),
     manifest_delete=("DELETE",),
 )
 BLOB = _under_v2(
-    "^.+/blobs/[^/]+$",
+    ".+/blobs/[^/]+$",
     "(?P<name>.+)/blobs/(?P<rest>[^/]+)",
     blob_get=_READ,
     blob_delete=("DELETE",),
 )
-UPLOADS = _under_v2("^.+/blobs/uploads/?$", "(?P<name>.+)/blobs/uploads/?", upload_start=("POST",))
+UPLOADS = _under_v2(".+/blobs/uploads/?$", "(?P<name>.+)/blobs/uploads/?", upload_start=("POST",))
 UPLOAD = _under_v2(
-    "^.+/blobs/uploads/[^/]+$",
+    ".+/blobs/uploads/[^/]+$",
     "(?P<name>.+)/blobs/uploads/(?P<rest>[^/]+)",
     upload_status=_READ,
     upload_append=("PATCH",),
     upload_commit=("PUT",),
     upload_cancel=("DELETE",),
 )
-TAGS = _under_v2("^.+/tags/list$", "(?P<name>.+)/tags/list", tag_list=_READ)
+TAGS = _under_v2(".+/tags/list$", "(?P<name>.+)/tags/list", tag_list=_READ)
 REFERRERS = _under_v2(
-    "^.+/referrers/[^/]+$", "(?P<name>.+)/referrers/(?P<rest>[^/]+)", referrer_list=_READ
+    ".+/referrers/[^/]+$", "(?P<name>.+)/referrers/(?P<rest>[^/]+)", referrer_list=_READ
 )
 
 UNDER_V2 = (BASE, CATALOG, MANIFEST, BLOB, UPLOADS, UPLOAD, TAGS, REFERRERS)

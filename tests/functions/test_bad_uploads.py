@@ -106,7 +106,7 @@ async def test_a_misplaced_part_is_told_where_the_upload_goes_on(site: Site) -> 
         "/v2/team%2Fapp/blobs/uploads/x",
         "/v2/team%252fapp/blobs/uploads/x",
         "/v2/team/app/blobs/uploads/\u65e5\u672c",
-        "/v2/team/app/blobs/uploads/x%0D%0AX:%20y",
+        "/v2/team/app/blobs/uploads/x%0DX:%20y",
     ],
 )
 async def test_it_is_told_in_one_spelling_however_it_spelt_the_path(

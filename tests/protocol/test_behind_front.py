@@ -78,9 +78,6 @@ def test_the_name_asked_for_is_in_the_challenge(host: Host) -> None:
 
 
 STRANGE = {
-    "a line feed in the path": (b"GET /v2/x%0Ay HTTP/1.1",),
-    "a line feed in a name": (b"GET /v2/x%0Ay/manifests/v1 HTTP/1.1",),
-    "a line feed at the end": (b"GET /v2/x/tags/list%0A HTTP/1.1",),
     "a control byte in a header": (b"GET /v2/ HTTP/1.1", b"X-A: \x01"),
     "an invocation id of its own": (b"GET /v2/ HTTP/1.1", b"x-ms-invocation-id: mine"),
     "an empty invocation id": (b"GET /v2/ HTTP/1.1", b"x-ms-invocation-id: "),
@@ -91,6 +88,15 @@ STRANGE = {
 def test_a_strange_request_ends(host: Host, lines: tuple[bytes, ...]) -> None:
     assert re.match(rb"HTTP/1.1 [45]\d\d ", send(host, *lines))
     until(lambda: not host.invocations(), PARTING_SECONDS)
+
+
+@pytest.mark.parametrize(
+    "path", [b"x%0Ay", b"x%0Ay/manifests/v1", b"x/tags/list%0A", b"x/blobs/uploads/%0A", b"%0A"]
+)
+def test_a_path_with_a_line_feed_reaches_no_function(host: Host, path: bytes) -> None:
+    before = host.log().count("Executing")
+    assert send(host, b"GET /v2/" + path + b" HTTP/1.1").startswith(b"HTTP/1.1 404 ")
+    assert host.log().count("Executing") == before
 
 
 @pytest.mark.parametrize("then", [lambda _: None, reset], ids=["fin", "reset"])
