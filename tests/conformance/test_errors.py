@@ -71,6 +71,7 @@ def test_codes_beyond_the_specification_are_known() -> None:
 
 
 @shows("api-5")
+@pytest.mark.direct("an answer before the body's end may reach the client as the front's 500")
 @pytest.mark.parametrize("way", [Way.ANONYMOUS], indirect=True)
 def test_one_body_too_many_is_told_when_to_come_back(repository: Repository) -> None:
     with ExitStack() as stack:
@@ -90,7 +91,8 @@ def held_upload(repository: Repository) -> Iterator[socket.socket]:
     location = repository.location()
     with socket.create_connection((address.host, address.port or 80)) as connection:
         head = [f"PATCH {location} HTTP/1.1", f"Host: {address.netloc.decode()}"]
-        connection.sendall("\r\n".join([*head, "Content-Length: 9", "", "1"]).encode())
+        chunk = ["Transfer-Encoding: chunked", "", "9", "1"]
+        connection.sendall("\r\n".join([*head, *chunk]).encode())
         yield connection
 
 
