@@ -11,6 +11,7 @@ import pytest
 from infra.devhost.storage import Azurite, StorageError
 from tests.support.clients import Buildah, Client, Ctr, Docker, Podman, Skopeo
 from tests.support.engine import Containerd, Daemon, DockerEngine, MountRefusedError
+from tests.support.go_clients import Crane, Oras
 from tests.support.hosts import Host, Registry, running, settings_of
 from tests.support.tools import require, unavailable
 
@@ -21,6 +22,7 @@ DAEMONLESS: dict[str, Callable[[Path], Client]] = {
     "buildah": Buildah,
     "skopeo": Skopeo,
 }
+BUILT: dict[str, Callable[[Path], Client]] = {"crane": Crane, "oras": Oras}
 
 
 @contextmanager
@@ -122,6 +124,8 @@ def clients(request: pytest.FixtureRequest) -> Iterator[Clients]:
                 return Docker(folder, request.getfixturevalue("docker_engine"))
             if name == "ctr":
                 return Ctr(folder, request.getfixturevalue("containerd"))
+            if name in BUILT:
+                return BUILT[name](folder)
             require(name)
             return DAEMONLESS[name](folder)
 

@@ -8,7 +8,8 @@ import pytest
 
 from tests.protocol.conftest import scratch, started
 from tests.support import flows
-from tests.support.go_clients import FETCH_BYTES, MIB, Containerd2, Ctr2, path_of
+from tests.support.go_clients import MIB, path_of
+from tests.support.go_daemons import FETCH_BYTES, Containerd2, Ctr2
 from tests.support.hosts import Registry
 from tests.support.images import image
 from tests.support.layouts import stored

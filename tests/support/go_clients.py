@@ -1,16 +1,15 @@
 """Clients that infra/toolchain/go_clients.sh built: one command each, at home in a folder."""
 
 import dataclasses
-import json
-import platform
+import shutil
 import subprocess
-from collections.abc import Mapping
 from pathlib import Path
 from typing import override
 
-from tests.support.clients import PATIENCE_SECONDS, ClientError, Ctr
-from tests.support.engine import Containerd
+from tests.support.clients import PATIENCE_SECONDS, Client, ClientError
 from tests.support.hosts import ROOT, Registry
+from tests.support.images import Image
+from tests.support.layouts import Stored, read_layout, write_layout
 from tests.support.tools import environment, unavailable
 
 PROGRAMS = ROOT / ".tools" / "go-clients"
@@ -23,7 +22,6 @@ LOGINS = {
 }
 MIB = 1 << 20
 CHUNK_BYTES = MIB
-FETCH_BYTES = 4 * MIB
 
 
 def path_of(name: str) -> str:
@@ -88,62 +86,65 @@ def stranger(name: str, folder: Path, registry: Registry) -> Program:
     return program
 
 
-class Containerd2(Containerd):
-    """A containerd 2, which fetches a layer in several pieces at a time."""
+class Crane(Client):
+    """The crane command, whose store is an image layout."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__([path_of("crane")], folder)
 
     @override
-    def command(self) -> list[str]:
-        """Write the settings it reads; its log tells of every request."""
-        transfer = "plugins.'io.containerd.transfer.v1.local'"
-        here = f"linux/{platform.machine().replace('x86_64', 'amd64').replace('aarch64', 'arm64')}"
-        settings: dict[str, Mapping[str, object]] = {
-            "": {
-                "version": 3,
-                "root": f"{self.folder}/root",
-                "state": f"{self.folder}/state",
-                "imports": [],
-                "disabled_plugins": [
-                    "io.containerd.grpc.v1.cri",
-                    "io.containerd.cri.v1.images",
-                    "io.containerd.cri.v1.runtime",
-                ],
-            },
-            "[grpc]": {"address": str(self.socket)},
-            "[ttrpc]": {"address": f"{self.socket}.ttrpc"},
-            "[debug]": {"level": "debug"},
-            f"[{transfer}]": {
-                "max_concurrent_downloads": 4,
-                "concurrent_layer_fetch_buffer": FETCH_BYTES,
-            },
-            f"[[{transfer}.unpack_config]]": {"platform": here, "snapshotter": "native"},
-        }
-        path = self.folder / "config.toml"
-        path.write_text("\n".join(section(head, values) for head, values in settings.items()))
-        return [path_of("containerd"), f"--config={path}"]
+    def login(self, registry: Registry) -> None:
+        """Keep user and password: crane tries them with its next request."""
+        login = (*LOGINS["crane"], registry.user, registry.login_server)
+        self.run(*login, stdin=registry.password)
 
     @override
-    def probe(self) -> list[str]:
-        """Ask the daemon for its version."""
-        return [path_of("ctr"), f"--address={self.socket}", "version"]
+    def load(self, image: Image, name: str) -> None:
+        write_layout(image, self.folder / "layout", "image")
 
-    def log(self) -> str:
-        """Read what the daemon logged up to now."""
-        return self._log.read_text()
+    @override
+    def push(self, name: str) -> None:
+        self.run("push", f"{self.folder}/layout", name)
 
-    def content(self, digest: str) -> Path:
-        """Say where the daemon keeps a blob."""
-        store = self.folder / "root" / "io.containerd.content.v1.content"
-        return store / "blobs" / digest.replace(":", "/")
+    @override
+    def remove(self, name: str) -> None:
+        shutil.rmtree(self.folder / "layout")
+
+    @override
+    def pull(self, name: str) -> Stored:
+        pulled = self.folder / "pulled"
+        shutil.rmtree(pulled, ignore_errors=True)
+        self.run("pull", "--format=oci", name, str(pulled))
+        return read_layout(pulled)
 
 
-def section(head: str, values: Mapping[str, object]) -> str:
-    """Write one section of a TOML file."""
-    return "\n".join([head, *(f"{key} = {json.dumps(value)}" for key, value in values.items())])
+class Oras(Client):
+    """The oras command, whose store is an image layout."""
 
+    def __init__(self, folder: Path) -> None:
+        super().__init__([path_of("oras")], folder)
 
-class Ctr2(Ctr):
-    """The ctr command that came with containerd 2."""
+    @override
+    def login(self, registry: Registry) -> None:
+        login = (*LOGINS["oras"], registry.user, registry.login_server)
+        self.run(*login, stdin=registry.password)
 
-    def __init__(self, folder: Path, containerd: Containerd2) -> None:
-        super().__init__(folder, containerd)
-        self._program = (path_of("ctr"), *self._program[1:])
+    @override
+    def load(self, image: Image, name: str) -> None:
+        write_layout(image, self.folder / "layout", "image")
+
+    @override
+    def push(self, name: str) -> None:
+        layout = f"{self.folder}/layout:image"
+        self.run("copy", "--from-oci-layout", "--to-plain-http", layout, name)
+
+    @override
+    def remove(self, name: str) -> None:
+        shutil.rmtree(self.folder / "layout")
+
+    @override
+    def pull(self, name: str) -> Stored:
+        pulled = self.folder / "pulled"
+        shutil.rmtree(pulled, ignore_errors=True)
+        self.run("copy", "--from-plain-http", "--to-oci-layout", name, f"{pulled}:image")
+        return read_layout(pulled)

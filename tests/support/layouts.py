@@ -124,6 +124,21 @@ def read_directory(folder: Path) -> Stored:
     )
 
 
+def read_layout(folder: Path) -> Stored:
+    """Read an OCI image layout of one image, each blob hashed."""
+
+    def read(digest: str) -> bytes:
+        path = folder / "blobs" / digest.replace(":", "/")
+        assert hash_of(path) == digest
+        return path.read_bytes()
+
+    (root,) = json.loads((folder / "index.json").read_bytes())["manifests"]
+    manifest = json.loads(read(root["digest"]))
+    config, *_ = [read(part["digest"]) for part in (manifest["config"], *manifest["layers"])]
+    diff_ids = tuple(json.loads(config)["rootfs"]["diff_ids"])
+    return Stored(root["digest"], manifest["config"]["digest"], diff_ids)
+
+
 def hash_of(path: Path) -> str:
     """Name a file by its SHA-256, a piece at a time."""
     with path.open("rb") as file:

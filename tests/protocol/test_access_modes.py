@@ -1,0 +1,129 @@
+"""What real clients may do under each setting of REGISTRY_ANONYMOUS_ACCESS.
+
+A row of the table is a setting and a caller; it lists what succeeds. All else has to be refused.
+"""
+
+import base64
+import dataclasses
+import json
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.protocol.conftest import Clients
+from tests.support import flows, listings
+from tests.support.clients import Client, ClientError
+from tests.support.go_clients import Crane, by_address
+from tests.support.hosts import Registry, running
+from tests.support.images import Image, image
+from tests.support.layouts import stored
+
+pytestmark = [pytest.mark.protocol, pytest.mark.clients, pytest.mark.xdist_group("engine")]
+
+MEMBER, IMPOSTOR, STRANGER = "logged in", "with a wrong password", "without a login"
+SUCCEEDS = {
+    ("none", MEMBER): {"login", "pull", "push"},
+    ("none", IMPOSTOR): set(),
+    ("none", STRANGER): set(),
+    ("pull", MEMBER): {"login", "pull", "push"},
+    ("pull", IMPOSTOR): set(),
+    ("pull", STRANGER): {"pull"},
+    ("all", MEMBER): {"login", "pull", "push"},
+    ("all", IMPOSTOR): set(),
+    ("all", STRANGER): {"pull", "push"},
+}
+REFUSED = r"(?i)unauthorized|authentication required|no basic auth|invalid username/password"
+CREDENTIALS = {
+    "docker": "docker/config.json",
+    "podman": "auth.json",
+    "skopeo": "auth.json",
+    "crane": ".docker/config.json",
+    "oras": ".docker/config.json",
+}
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A registry, and what it lets strangers do."""
+
+    mode: str
+    registry: Registry
+
+
+@pytest.fixture(scope="session", params=["none", "pull", "all"])
+def opened(
+    request: pytest.FixtureRequest,
+    settings: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Opened]:
+    open_to = {**settings, "REGISTRY_ANONYMOUS_ACCESS": request.param}
+    with running(open_to, tmp_path_factory.mktemp(request.param) / "log") as (_, registry):
+        yield Opened(request.param, by_address(registry))
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A client that is about to do something with one image."""
+
+    client: Client
+    registry: Registry
+    repository: str
+    built: Image
+
+    @property
+    def reference(self) -> str:
+        return f"{self.registry.login_server}/{self.repository}:v1"
+
+    def login(self) -> None:
+        """Log in with the registry's password, or a wrong one."""
+        self.client.login(self.registry)
+        if isinstance(self.client, Crane):
+            self.pull()  # it keeps any password, and tries it with its first request
+
+    def pull(self) -> None:
+        assert self.client.pull(self.reference) == stored(self.built)
+
+    def push(self) -> None:
+        self.client.push(self.reference)
+
+
+@pytest.mark.parametrize(
+    ("caller", "operation"),
+    [
+        (caller, operation)
+        for caller in (MEMBER, IMPOSTOR, STRANGER)
+        for operation in ("login", "pull", "push")
+        if (caller, operation) != (STRANGER, "login")
+    ],
+)
+@pytest.mark.parametrize("name", CREDENTIALS)
+def test_a_caller_may_what_the_table_says(
+    name: str, caller: str, operation: str, opened: Opened, clients: Clients
+) -> None:
+    registry, built = opened.registry, image(secrets.randbits(30))
+    repository = f"modes/{name}-{secrets.token_hex(4)}"
+    known = dataclasses.replace(registry, password="wrong") if caller == IMPOSTOR else registry
+    attempt = Attempt(clients(name), known, repository, built)
+    if operation == "push":
+        attempt.client.load(built, attempt.reference)
+    else:
+        flows.push(registry, repository, built, "v1")
+    if operation != "login" and caller != STRANGER:
+        keep_credentials(attempt.client.folder / CREDENTIALS[name], known)
+    if operation in SUCCEEDS[opened.mode, caller]:
+        getattr(attempt, operation)()
+    else:
+        with pytest.raises(ClientError, match=REFUSED):
+            getattr(attempt, operation)()
+    is_there = operation != "push" or operation in SUCCEEDS[opened.mode, caller]
+    assert listings.status(registry, repository, "v1") == (200 if is_there else 404)
+
+
+def keep_credentials(file: Path, registry: Registry) -> None:
+    """Write what a login leaves behind, whether or not the password is right."""
+    pair = base64.b64encode(f"{registry.user}:{registry.password}".encode()).decode()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps({"auths": {registry.login_server: {"auth": pair}}}))
