@@ -6,7 +6,7 @@ cd "$(dirname "$0")/../.."
 here=infra/toolchain
 list=$here/go-clients/modules.txt
 links=.tools/go-clients
-oldest_go=1.26.7 # the newest `go` line among the modules
+oldest_go=1.26.8 # the newest `go` line among the modules
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/registry-test-clients
 
 say() { printf 'clients: %s\n' "$*" >&2; }
@@ -46,10 +46,20 @@ fetch() {
     sed -n 's/.*"Dir": "\(.*\)".*/\1/p' <<< "$answer"
 }
 
-# Built in the module's folder, where its own go.mod and go.sum hold.
+# Prints the folder to build in, where the module's own go.mod and go.sum hold. The command line of docker calls them
+# vendor.mod and vendor.sum: it is copied, and they are given their names.
+rooted() {
+    if [ -f "$1/go.mod" ]; then echo "$1"; return; fi
+    cp -r "$1" "$scratch/source"
+    chmod -R u+w "$scratch/source"
+    mv "$scratch/source/vendor.mod" "$scratch/source/go.mod"
+    mv "$scratch/source/vendor.sum" "$scratch/source/go.sum"
+    echo "$scratch/source"
+}
+
 build() {
     local source part
-    source=$(fetch "$2" "$3" "$4") || return
+    source=$(fetch "$2" "$3" "$4") && source=$(rooted "$source") || return
     mkdir -p "$(dirname "$6")"
     part=$6.$$
     (cd "$source" && nice "$go" build -ldflags="-s -w" -o "$part" "./$5") && mv "$part" "$6"
@@ -57,8 +67,9 @@ build() {
 
 mkdir -p "$links"
 go=
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+scratch=$(mktemp -d)
+log=$scratch/log
+trap 'rm -rf "$scratch"' EXIT
 while read -r name module version sum package; do
     program=$cache/$version-$(cksum <<< "$module $sum $package" | cut -d ' ' -f 1)/$name
     if [ ! -x "$program" ]; then
@@ -66,6 +77,7 @@ while read -r name module version sum package; do
         go=${go:-$(find_go || echo none)}
         if [ "$go" = none ]; then say "$name is missing (no Go of $oldest_go or newer)"; continue; fi
         say "building $name $version"
+        rm -rf "$scratch/source"
         build "$name" "$module" "$version" "$sum" "$package" "$program" < /dev/null 2> "$log" \
             || { say "$name is missing ($(tail -n 1 "$log"))"; continue; }
     fi
