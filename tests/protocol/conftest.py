@@ -11,7 +11,8 @@ import pytest
 from infra.devhost.storage import Azurite, StorageError
 from tests.support.clients import Buildah, Client, Ctr, Docker, Podman, Skopeo
 from tests.support.engine import Containerd, Daemon, DockerEngine, MountRefusedError
-from tests.support.go_clients import Crane, Oras
+from tests.support.go_clients import Crane, Oras, path_of
+from tests.support.go_daemons import Containerd2
 from tests.support.hosts import Host, Registry, running, settings_of
 from tests.support.tools import require, unavailable
 
@@ -110,6 +111,13 @@ def docker_engine() -> Iterator[DockerEngine]:
 def containerd() -> Iterator[Containerd]:
     require("containerd", "ctr")
     yield from started(Containerd())
+
+
+@pytest.fixture(scope="session")
+def containerd2() -> Iterator[Containerd2]:
+    path_of("ctr")
+    path_of("containerd")
+    yield from started(Containerd2())
 
 
 @pytest.fixture

@@ -3,19 +3,16 @@
 A row of the table is a setting and a caller; it lists what succeeds. All else has to be refused.
 """
 
-import base64
 import dataclasses
-import json
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
 from tests.protocol.conftest import Clients
 from tests.support import flows, listings
-from tests.support.clients import Client, ClientError
+from tests.support.clients import Client, ClientError, keep_credentials
 from tests.support.go_clients import Crane, by_address
 from tests.support.hosts import Registry, running
 from tests.support.images import Image, image
@@ -120,10 +117,3 @@ def test_a_caller_may_what_the_table_says(
             getattr(attempt, operation)()
     is_there = operation != "push" or operation in SUCCEEDS[opened.mode, caller]
     assert listings.status(registry, repository, "v1") == (200 if is_there else 404)
-
-
-def keep_credentials(file: Path, registry: Registry) -> None:
-    """Write what a login leaves behind, whether or not the password is right."""
-    pair = base64.b64encode(f"{registry.user}:{registry.password}".encode()).decode()
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps({"auths": {registry.login_server: {"auth": pair}}}))

@@ -1,4 +1,4 @@
-"""What containerd 2 does: fetch a layer in several ranges at a time."""
+"""What containerd 2 does: push, whole indexes too, and fetch a layer in several ranges at once."""
 
 import re
 import secrets
@@ -6,24 +6,17 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.protocol.conftest import scratch, started
+from tests.protocol.conftest import scratch
 from tests.support import flows
-from tests.support.go_clients import MIB, path_of
+from tests.support.go_clients import MIB
 from tests.support.go_daemons import FETCH_BYTES, Containerd2, Ctr2
-from tests.support.hosts import Registry
-from tests.support.images import image
+from tests.support.hosts import Host, Registry
+from tests.support.images import DOCKER, OCI, Flavour, image, multi_platform
 from tests.support.layouts import stored
 
 pytestmark = [pytest.mark.protocol, pytest.mark.clients, pytest.mark.xdist_group("circle")]
 
 START = re.compile(r'response\.header\.content-range="bytes (\d+)-')
-
-
-@pytest.fixture(scope="module")
-def containerd2() -> Iterator[Containerd2]:
-    path_of("ctr")
-    path_of("containerd")
-    yield from started(Containerd2())
 
 
 @pytest.fixture
@@ -55,6 +48,35 @@ def test_a_large_layer_is_fetched_in_ranges(
     assert sorted(starts) == list(range(0, layer.size, FETCH_BYTES))
     from_storage = ["header.x-ms-blob-type" in each for each in answers]
     assert all(from_storage) if how == "registry" else not any(from_storage)
+
+
+@pytest.mark.parametrize("flavour", [OCI, DOCKER], ids=["oci", "docker"])
+@pytest.mark.parametrize("by", [(), ("--local",)], ids=["daemon", "command"])
+def test_an_index_is_pushed_with_all_its_images(
+    by: tuple[str, ...], flavour: Flavour, ctr: Ctr2, host: Host, registry: Registry
+) -> None:
+    index = multi_platform(secrets.randbits(25), flavour)
+    repository = f"circle/containerd-{secrets.token_hex(4)}"
+    reference = f"{registry.login_server}/{repository}:v1"
+    ctr.login(registry)
+    ctr.load_all(index, reference)
+    ctr.push(reference, *by)
+    assert flows.resolve(registry, repository, "v1") == index.digest
+    for each in index.images:
+        assert flows.pull(registry, repository, each.digest) == flows.pulled(each)
+    assert f"upload_append /v2/{repository}/" not in host._log.read_text()
+
+
+def test_a_push_goes_on_where_another_ended(ctr: Ctr2, registry: Registry) -> None:
+    built = image(secrets.randbits(30), layers=3)
+    repository = f"circle/containerd-{secrets.token_hex(4)}"
+    reference = f"{registry.login_server}/{repository}:v1"
+    with flows.connect(registry, repository) as client:
+        flows.push_blob(client, repository, built.layers[0].blob)
+    ctr.login(registry)
+    ctr.load(built, reference)
+    ctr.push(reference)
+    assert flows.pull(registry, repository, "v1") == flows.pulled(built)
 
 
 def answers_for(digest: str, log: str) -> list[str]:

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import override
 
-from tests.support.clients import Ctr
-from tests.support.engine import Containerd
+from tests.support.clients import Ctr, Docker
+from tests.support.engine import Containerd, Daemon, DockerEngine
 from tests.support.go_clients import MIB, path_of
+from tests.support.images import Image, Index
+from tests.support.layouts import Stored, write_layout_archive
 
 FETCH_BYTES = 4 * MIB
 
@@ -72,3 +74,102 @@ class Ctr2(Ctr):
     def __init__(self, folder: Path, containerd: Containerd2) -> None:
         super().__init__(folder, containerd)
         self._program = (path_of("ctr"), *self._program[1:])
+
+    def load_all(self, index: Index, name: str) -> None:
+        """Bring an index with the images of every platform into the store."""
+        archive = write_layout_archive(index, self.folder / "index.tar", name)
+        self.run("images", "import", "--no-unpack", "--all-platforms", str(archive))
+
+    @override
+    def push(self, name: str, *options: str) -> None:
+        self.run("images", "push", *self._options, *options, name)
+
+
+class DockerEngine29(DockerEngine):
+    """A docker engine of today, which keeps its images in a containerd 2."""
+
+    def __init__(self, containerd: Containerd2) -> None:
+        super().__init__()
+        self.containerd = containerd
+
+    @override
+    def command(self) -> list[str]:
+        """Name everything; no network, and no program of docker's but this one."""
+        settings = self.folder / "daemon.json"
+        wanted = {
+            "features": {"containerd-snapshotter": True},
+            "storage-driver": "native",
+            "containerd": str(self.containerd.socket),
+            "hosts": [self.address],
+            "data-root": f"{self.folder}/data",
+            "exec-root": f"{self.folder}/exec",
+            "pidfile": f"{self.folder}/pid",
+            "group": "root",
+            "bridge": "none",
+            "iptables": False,
+            "ip6tables": False,
+            "userland-proxy": False,
+        }
+        settings.write_text(json.dumps(wanted))
+        return [path_of("dockerd29"), f"--config-file={settings}"]
+
+    @override
+    def probe(self) -> list[str]:
+        """Ask the engine for its version."""
+        return [path_of("docker29"), f"--host={self.address}", "version"]
+
+
+class Docker29(Docker):
+    """The docker command of today; its engine keeps the manifests that it is given."""
+
+    def __init__(self, folder: Path, engine: DockerEngine29) -> None:
+        super().__init__(folder, engine)
+        self._program = (path_of("docker29"),)
+        self._containerd = engine.containerd
+
+    @override
+    def load(self, image: Image | Index, name: str) -> None:
+        archive = write_layout_archive(image, self.folder / "image.tar", name)
+        self.run("load", f"--input={archive}")
+
+    @override
+    def pull(self, name: str) -> Stored:
+        self.run("pull", name)
+        (found,) = json.loads(self.run("image", "inspect", name))
+        manifest = json.loads(self._containerd.content(found["Id"]).read_bytes())
+        return Stored(found["Id"], manifest["config"]["digest"], tuple(found["RootFS"]["Layers"]))
+
+
+class Buildkit(Daemon):
+    """The BuildKit daemon, whose worker is a containerd 2, without networks."""
+
+    def __init__(self, containerd: Containerd2) -> None:
+        super().__init__("buildkit")
+        self._containerd = containerd
+
+    @property
+    def address(self) -> str:
+        """Give what buildctl calls the daemon."""
+        return f"unix://{self.socket}"
+
+    @override
+    def command(self) -> list[str]:
+        """Name everything, so that nothing of this machine is read or touched."""
+        settings = self.folder / "buildkitd.toml"
+        settings.write_text("")
+        return [
+            path_of("buildkitd"),
+            f"--config={settings}",
+            f"--addr={self.address}",
+            f"--root={self.folder}/root",
+            "--oci-worker=false",
+            "--containerd-worker=true",
+            f"--containerd-worker-addr={self._containerd.socket}",
+            "--containerd-worker-snapshotter=native",
+            "--containerd-worker-net=host",
+        ]
+
+    @override
+    def probe(self) -> list[str]:
+        """Ask the daemon for its workers."""
+        return [path_of("buildctl"), f"--addr={self.address}", "debug", "workers"]
