@@ -12,7 +12,7 @@ from infra.devhost.storage import Azurite, StorageError
 from tests.support.clients import Buildah, Client, Ctr, Docker, Podman, Skopeo
 from tests.support.engine import Containerd, Daemon, DockerEngine, MountRefusedError
 from tests.support.go_clients import Crane, Oras, path_of
-from tests.support.go_daemons import Containerd2
+from tests.support.go_daemons import Containerd2, Ctr2, Docker29, DockerEngine29
 from tests.support.hosts import Host, Registry, running, settings_of
 from tests.support.tools import require, unavailable
 
@@ -120,6 +120,13 @@ def containerd2() -> Iterator[Containerd2]:
     yield from started(Containerd2())
 
 
+@pytest.fixture(scope="session")
+def docker29_engine(containerd2: Containerd2) -> Iterator[DockerEngine29]:
+    path_of("dockerd29")
+    path_of("docker29")
+    yield from started(DockerEngine29(containerd2))
+
+
 @pytest.fixture
 def clients(request: pytest.FixtureRequest) -> Iterator[Clients]:
     """Makes clients by name, each with an empty store and no credentials."""
@@ -132,6 +139,10 @@ def clients(request: pytest.FixtureRequest) -> Iterator[Clients]:
                 return Docker(folder, request.getfixturevalue("docker_engine"))
             if name == "ctr":
                 return Ctr(folder, request.getfixturevalue("containerd"))
+            if name == "docker29":
+                return Docker29(folder, request.getfixturevalue("docker29_engine"))
+            if name == "ctr2":
+                return Ctr2(folder, request.getfixturevalue("containerd2"))
             if name in BUILT:
                 return BUILT[name](folder)
             require(name)

@@ -2,11 +2,10 @@
 
 import re
 import secrets
-from collections.abc import Iterator
 
 import pytest
 
-from tests.protocol.conftest import scratch
+from tests.protocol.conftest import Clients
 from tests.support import flows
 from tests.support.go_clients import MIB
 from tests.support.go_daemons import FETCH_BYTES, Containerd2, Ctr2
@@ -20,9 +19,10 @@ START = re.compile(r'response\.header\.content-range="bytes (\d+)-')
 
 
 @pytest.fixture
-def ctr(containerd2: Containerd2) -> Iterator[Ctr2]:
-    with scratch("ctr2") as folder:
-        yield Ctr2(folder, containerd2)
+def ctr(clients: Clients) -> Ctr2:
+    made = clients("ctr2")
+    assert isinstance(made, Ctr2)
+    return made
 
 
 @pytest.mark.parametrize("how", ["registry", "streaming_registry"])

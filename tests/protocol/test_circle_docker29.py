@@ -3,15 +3,14 @@
 import dataclasses
 import json
 import secrets
-from collections.abc import Iterator
 
 import pytest
 
-from tests.protocol.conftest import scratch, started
+from tests.protocol.conftest import Clients
 from tests.support import flows, listings
 from tests.support.clients import ClientError
-from tests.support.go_clients import MIB, path_of
-from tests.support.go_daemons import Containerd2, Docker29, DockerEngine29
+from tests.support.go_clients import MIB
+from tests.support.go_daemons import Containerd2, Docker29
 from tests.support.hosts import Host, Registry
 from tests.support.images import DOCKER, OCI, Flavour, image, multi_platform
 from tests.support.layouts import stored
@@ -21,18 +20,12 @@ pytestmark = [pytest.mark.protocol, pytest.mark.clients, pytest.mark.xdist_group
 REFUSED = r"unauthorized|wrong user name or password"
 
 
-@pytest.fixture(scope="module")
-def engine(containerd2: Containerd2) -> Iterator[DockerEngine29]:
-    path_of("dockerd29")
-    path_of("docker29")
-    yield from started(DockerEngine29(containerd2))
-
-
 @pytest.fixture
-def stranger(engine: DockerEngine29) -> Iterator[Docker29]:
+def stranger(clients: Clients) -> Docker29:
     """A docker that did not log in."""
-    with scratch("docker29") as folder:
-        yield Docker29(folder, engine)
+    made = clients("docker29")
+    assert isinstance(made, Docker29)
+    return made
 
 
 @pytest.fixture
