@@ -18,7 +18,7 @@ from tests.support.hosts import Registry, running
 from tests.support.images import Image, image
 from tests.support.layouts import stored
 
-pytestmark = [pytest.mark.protocol, pytest.mark.clients, pytest.mark.xdist_group("engine")]
+pytestmark = [pytest.mark.protocol, pytest.mark.clients, pytest.mark.xdist_group("modes")]
 
 MEMBER, IMPOSTOR, STRANGER = "logged in", "with a wrong password", "without a login"
 SUCCEEDS = {
