@@ -56,5 +56,7 @@ class Issuer:
         if asked.grant != "password":
             raise Unauthorized(f"grant_type {asked.grant[:50]!r} must be password or refresh_token")
         if not asked.name and not asked.password:
-            return self._gate.nobody()
+            if nobody := self._gate.nobody():
+                return nobody
+            raise Unauthorized("this registry wants a login: docker login, with name and password")
         return await self._gate.log_in(asked.name, asked.password, host)

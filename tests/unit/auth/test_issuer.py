@@ -84,3 +84,8 @@ async def test_the_service_may_be_left_out_or_shouted(
     tokens: Tokens, accounts: Accounts, service: str
 ) -> None:
     assert await issuer(tokens, accounts).issue(asked(service=service), HERE)
+
+
+async def test_who_names_nobody_is_told_to_log_in(tokens: Tokens, accounts: Accounts) -> None:
+    with pytest.raises(Unauthorized, match="wants a login"):
+        await issuer(tokens, accounts).issue(Asked("password", "", []), HERE)
