@@ -12,8 +12,9 @@ from typing import Protocol
 from azure.core.exceptions import AzureError
 
 from infra.devhost.accounts import Accounts
+from infra.devhost.http.constraints import RouteError
 from infra.devhost.http.front import Front, program_at
-from infra.devhost.http.router import Entry, Route, RouteError, Router
+from infra.devhost.http.router import Entry, Route, Router
 from infra.devhost.http.server import STOP_SECONDS, Dispatcher, Server, bind
 from infra.devhost.invocations import Invoker
 from infra.devhost.memory import Memory

@@ -95,6 +95,15 @@ def test_path_is_decoded_except_for_the_slash(client: httpx.Client) -> None:
     assert client.get("/v2/a%2Fb%3Ac/blobs/x%20y").json() == {"path": "a%2Fb:c/blobs/x y"}
 
 
+def test_null_in_a_path_is_refused_before_any_route(client: httpx.Client) -> None:
+    for path in ("/v2/a%00b", "/nowhere/%00"):
+        answer = client.get(path)
+        assert (answer.status_code, answer.content) == (400, b"")
+        assert "x-other" not in answer.headers
+    assert client.get("/v2/a%00b?x=%00").status_code == 400
+    assert client.get("/v2/a%2500b/blobs/x?x=%00").json() == {"path": "a%00b/blobs/x"}
+
+
 def test_every_request_has_an_id_of_the_host(client: httpx.Client) -> None:
     seen = client.get("/facts", headers={"x-ms-invocation-id": "mine"}).json()
     assert len(seen["id"]) == 1

@@ -1,20 +1,15 @@
 """Which function a request is for: the part of ASP.NET Core's routing that HTTP triggers use."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 from urllib.parse import unquote
 
+from infra.devhost.http.constraints import Constraint, RouteError, constraint
+
 _NAME = re.compile(r"[^/{}?*:=]+")
-_CONSTRAINT = re.compile(r"(\w+)(?:\((.*)\))?", re.DOTALL)
 _SLASH = re.compile("(%2f)", re.IGNORECASE)
-
-type Constraint = Callable[[str], bool]
-
-
-class RouteError(ValueError):
-    """The host would refuse this template."""
 
 
 class _Token(NamedTuple):
@@ -104,13 +99,18 @@ class Router[F]:
 
     def find(self, method: str, path: str) -> tuple[F, dict[str, str]] | None:
         """Give the target and the parameters of a request, or None."""
-        tokens = _tokens(path)
+        method, tokens = method.upper(), _tokens(path)
         for entry in self.entries:
             if not entry.methods or method in entry.methods:
                 values = entry.route._match(path, tokens)  # noqa: SLF001 - our own, tokens once
                 if values is not None:
                     return entry.target, values
         return None
+
+
+def is_malformed(raw: bytes) -> bool:
+    """Tell whether Kestrel answers a path with 400, before any route."""
+    return b"%00" in raw
 
 
 def decode_path(raw: bytes) -> str:
@@ -201,7 +201,7 @@ def _segment(text: str) -> _Literal | _Parameter:
     texts, rest = _constraint_texts(body[name.end() :])
     default = rest[1:] if rest.startswith("=") else None
     return _Parameter(
-        name[0], is_catch_all, is_optional, default, tuple(_constraint(t) for t in texts)
+        name[0], is_catch_all, is_optional, default, tuple(constraint(t) for t in texts)
     )
 
 
@@ -216,24 +216,3 @@ def _constraint_texts(rest: str) -> tuple[list[str], str]:
     if rest and not rest.startswith("="):
         raise RouteError(f"a constraint ends badly: {rest!r}")
     return texts, rest
-
-
-def _constraint(text: str) -> Constraint:
-    found = _CONSTRAINT.fullmatch(text)
-    if not found:
-        raise RouteError(f"{text!r} is not a constraint")
-    kind, argument = found[1].lower(), found[2]
-    patterns = {"int": r"[+-]?\d+", "alpha": "[A-Za-z]*", "guid": "[{(]?[0-9a-fA-F-]{32,36}[)}]?"}
-    try:
-        if kind == "regex":  # not anchored unless the pattern is
-            anywhere = re.compile(argument, re.IGNORECASE)
-            return lambda value: anywhere.search(value) is not None
-        if kind in patterns:
-            whole = re.compile(patterns[kind])
-            return lambda value: whole.fullmatch(value) is not None
-        if kind in {"maxlength", "minlength"}:
-            length, is_most = int(argument), kind == "maxlength"
-            return lambda value: len(value) <= length if is_most else len(value) >= length
-    except (re.error, TypeError, ValueError) as error:
-        raise RouteError(f"{text!r}: {error}") from error
-    raise RouteError(f"this host does not know the constraint {text!r}")

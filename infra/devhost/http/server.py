@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from infra.devhost.http.router import Router, decode_path
+from infra.devhost.http.router import Router, decode_path, is_malformed
 from infra.devhost.http.web_server import WebServer
 from infra.devhost.invocations import Invoker
 from infra.devhost.settings import StartError
@@ -46,6 +46,9 @@ class Dispatcher:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        if is_malformed(scope["raw_path"]):
+            await Response(status_code=400, headers={"Connection": "close"})(scope, receive, send)
+            return
         scope["headers"] = [pair for pair in scope["headers"] if pair[0] != _SET_BY_THE_HOST]
         body = _Body(scope, receive, self._body_limit)
         answer = _Answer(send, body, self._headers)
