@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -33,7 +34,6 @@ from shared.services.events.announcements import Events
 from shared.services.events.fallback_lists import FallbackLists
 from shared.settings import Settings
 from shared.storage import keys
-from shared.storage.azure.connections import open_ports
 from shared.storage.bodies import Bodies
 from shared.storage.ports import Messages, NotPrepared, Objects, Rows
 from shared.storage.rows.registries import RegistryRecord, RegistryRecords
@@ -181,6 +181,17 @@ class Registries:
             clock=now,
             new_id=new_id,
         )
+
+
+def open_ports(parts: Mapping[str, str]) -> tuple[Rows, Objects, Messages]:
+    """Give the ports of the storage account in the settings.
+
+    Their libraries are loaded when the first request comes, and not while the host waits for the
+    list of our functions.
+    """
+    from shared.storage.azure import connections  # noqa: PLC0415 - a third of a start
+
+    return connections.open_ports(parts)
 
 
 def now() -> datetime:

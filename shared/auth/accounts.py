@@ -7,7 +7,8 @@ from shared.storage import keys
 from shared.storage.ports import Put, Rows
 
 _NAME_LENGTH = 64
-_NOBODY = hash_password("")
+_NOBODY = f"scrypt${'A' * 22}==${'A' * 43}="
+"""A hash to compare with where there is no account. It is nobody's; none is made to load this."""
 
 
 class Accounts:

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,9 +57,14 @@ class Host:
         log: Path,
         module: str = "infra.devhost",
         front: Path | None = None,
+        *,
+        root: Path = ROOT,
+        arguments: Sequence[str] = (),
     ) -> None:
         self._module = module
         self.front = front or self.behind
+        self._root = root
+        self._arguments = arguments
         self.port = free_port()
         self._settings = dict(settings)
         self._log = log
@@ -71,24 +76,30 @@ class Host:
         """Give the host and port that clients write."""
         return f"localhost:{self.port}"
 
-    def start(self) -> None:
-        """Start it and wait until it answers."""
-        options = ["--front", str(self.front)] if self.front else []
+    def start(self, ready: Callable[[], bool] | None = None) -> None:
+        """Start it and wait until it answers, or until it is `ready`."""
+        front = ["--front", str(self.front)] if self.front else []
+        options = [*self._arguments, *front]
         with self._log.open("ab") as log:
             self._log_start = log.tell()
             self._process = subprocess.Popen(
                 [sys.executable, "-m", self._module, "--port", str(self.port), *options],
-                cwd=ROOT,
+                cwd=self._root,
                 env=environment(**self._settings),
                 stdout=log,
                 stderr=log,
             )
         deadline = time.monotonic() + START_SECONDS
-        while not self._answers():
+        while not (ready or self._answers)():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
                 raise HostError(f"the dev host did not start:\n{self._log.read_text()[-2000:]}")
             time.sleep(0.1)
+
+    def listens(self) -> bool:
+        """Tell whether it can be connected to; it has been asked nothing then."""
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def _answers(self) -> bool:
         try:
@@ -182,10 +193,15 @@ def settings_of(storage: Azurite, **more: str) -> dict[str, str]:
 
 @contextmanager
 def running(
-    settings: Mapping[str, str], log: Path, front: Path | None = None
+    settings: Mapping[str, str],
+    log: Path,
+    front: Path | None = None,
+    *,
+    root: Path = ROOT,
+    arguments: Sequence[str] = (),
 ) -> Iterator[tuple[Host, Registry]]:
     """Start a host, and say who may log in there; behind a front no invocation may be left."""
-    with Host(settings, log, front=front) as host:
+    with Host(settings, log, front=front, root=root, arguments=arguments) as host:
         user, password = settings["REGISTRY_NAME"], settings["REGISTRY_ADMIN_PASSWORD"]
         yield host, Registry(host.login_server, user, password)
         if host.front:

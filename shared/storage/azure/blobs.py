@@ -5,28 +5,23 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequenc
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from azure.core import MatchConditions
 from azure.core.exceptions import ResourceExistsError
-from azure.storage.blob import (
-    BlobBlock,
-    BlobSasPermissions,
-    BlockState,
-    ContentSettings,
-    UserDelegationKey,
-    generate_blob_sas,
-)
-from azure.storage.blob.aio import BlobClient
 
-from shared.storage.azure.accounts import AzureAccount
+from shared.storage.addresses import Addresses
+from shared.storage.azure.accounts import AzureAccount, Key
 from shared.storage.azure.downloads import stream
 from shared.storage.azure.errors import translated
 from shared.storage.ports import Block, Facts, NotFound
 
+if TYPE_CHECKING:
+    from azure.storage.blob import ContentSettings, UserDelegationKey
+    from azure.storage.blob.aio import BlobClient
+
 CONTAINER = "content"
 
-_OCTETS = ContentSettings(content_type="application/octet-stream")
 _SLICE_BYTES = 256 * 1024
 
 # Above this aiohttp warns of a body of plain bytes, the only kind that Put Blob takes of the SDK.
@@ -58,6 +53,7 @@ class AzureObjects:
         self._now = now
         self._delegation: tuple[UserDelegationKey, datetime] | None = None
         self._borrowing = asyncio.Lock()
+        self._addresses = Addresses()
 
     async def prepare(self) -> None:
         """Make the container where it is missing."""
@@ -85,12 +81,14 @@ class AzureObjects:
         self, name: str, block_ids: Sequence[str], metadata: Mapping[str, str]
     ) -> None:
         """Make the object out of staged pieces, and forget the others."""
+        from azure.storage.blob import BlobBlock, BlockState  # noqa: PLC0415 - see `accounts`
+
         blocks = [BlobBlock(block_id, BlockState.UNCOMMITTED) for block_id in block_ids]
         with translated(f"object {name}"):
             await self._blob(name).commit_block_list(
                 blocks,
                 metadata=dict(metadata),
-                content_settings=_OCTETS,
+                content_settings=_octets(),
                 match_condition=MatchConditions.IfMissing,
             )
 
@@ -102,7 +100,7 @@ class AzureObjects:
             return
         with translated(f"object {name}"):
             await self._blob(name).upload_blob(
-                data, metadata=dict(metadata), content_settings=_OCTETS, overwrite=False
+                data, metadata=dict(metadata), content_settings=_octets(), overwrite=False
             )
 
     async def facts(self, name: str) -> Facts | None:
@@ -138,38 +136,58 @@ class AzureObjects:
         return True
 
     async def url(self, name: str, seconds: int) -> str:
-        """Sign an address from which anyone may read the object for so many seconds."""
+        """Give a signed address from which anyone may read the object.
+
+        It is good for so many seconds, or, where it was given out before, for at least three
+        quarters of them.
+        """
+        now, shared = self._now(), self._account.shared_key
+        expiry = now + timedelta(seconds=seconds)
+        key = shared or await self._delegation_key(expiry)
+        address = self._addresses.get(name, seconds, key, now)
+        if address is None:
+            address = self._sign(name, expiry, key)
+            self._addresses.keep(name, seconds, key, now, address)
+        return address
+
+    def _sign(self, name: str, expiry: datetime, key: "Key | UserDelegationKey") -> str:
+        from azure.storage import blob as sdk  # noqa: PLC0415 - see `accounts`
+
         blob = self._blob(name)
-        expiry = self._now() + timedelta(seconds=seconds)
-        key = self._account.key
-        signature = generate_blob_sas(
+        signature = sdk.generate_blob_sas(
             self._account.blobs.account_name or "",
             self._container,
             name,
-            account_key=key,
-            user_delegation_key=None if key else await self._delegation_key(expiry),
-            permission=BlobSasPermissions(read=True),
+            account_key=key.secret if isinstance(key, Key) else None,
+            user_delegation_key=None if isinstance(key, Key) else key,
+            permission=sdk.BlobSasPermissions(read=True),
             expiry=expiry,
             protocol=blob.scheme if blob.scheme == "https" else "https,http",
         )
         return f"{blob.url}?{signature}"
 
-    async def _delegation_key(self, needed_until: datetime) -> UserDelegationKey:
+    async def _delegation_key(self, needed_until: datetime) -> "UserDelegationKey":
         """Borrow a key to sign with, and keep it while it outlasts the signatures."""
         async with self._borrowing:
             if self._delegation is None or self._delegation[1] < needed_until:
                 self._delegation = await self._borrow(needed_until)
             return self._delegation[0]
 
-    async def _borrow(self, needed_until: datetime) -> tuple[UserDelegationKey, datetime]:
+    async def _borrow(self, needed_until: datetime) -> "tuple[UserDelegationKey, datetime]":
         now = self._now()
         expiry = max(now + _KEY_LIFE, needed_until)
         with translated("a key to sign with"):
             key = await self._account.blobs.get_user_delegation_key(now - _CLOCK_SKEW, expiry)
         return key, expiry
 
-    def _blob(self, name: str) -> BlobClient:
+    def _blob(self, name: str) -> "BlobClient":
         return self._account.blobs.get_blob_client(self._container, name)
+
+
+def _octets() -> "ContentSettings":
+    from azure.storage.blob import ContentSettings  # noqa: PLC0415 - see `accounts`
+
+    return ContentSettings(content_type="application/octet-stream")
 
 
 class _Body:

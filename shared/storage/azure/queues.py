@@ -6,13 +6,15 @@ seven days would drop a message that was delayed for as long. Azure takes 48 KiB
 
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from azure.core.exceptions import ResourceExistsError
-from azure.storage.queue import TextBase64EncodePolicy
-from azure.storage.queue.aio import QueueClient
 
 from shared.storage.azure.accounts import AzureAccount
 from shared.storage.azure.errors import translated
+
+if TYPE_CHECKING:
+    from azure.storage.queue.aio import QueueClient
 
 _FOR_EVER = -1
 
@@ -37,7 +39,9 @@ class AzureMessages:
                 body, visibility_timeout=delay_seconds, time_to_live=_FOR_EVER
             )
 
-    def _queue(self, name: str) -> QueueClient:
+    def _queue(self, name: str) -> "QueueClient":
+        from azure.storage.queue import TextBase64EncodePolicy  # noqa: PLC0415 - see `accounts`
+
         client = self._clients.get(name)
         if client is None:
             client = self._account.queues.get_queue_client(

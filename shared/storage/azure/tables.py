@@ -6,6 +6,7 @@ code points, for all characters below U+10000.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +16,7 @@ from azure.data.tables.aio import TableClient
 
 from shared.storage.azure.accounts import AzureAccount
 from shared.storage.azure.errors import translated
+from shared.storage.azure.reads import PointReads, Unclear
 from shared.storage.ports import (
     ANY,
     MOST_CHANGES,
@@ -40,6 +42,7 @@ class AzureRows:
 
     def __init__(self, account: AzureAccount) -> None:
         self._account = account
+        self._reads = PointReads(account)
         self._clients: dict[str, TableClient] = {}
 
     async def prepare(self, tables: Sequence[str]) -> None:
@@ -52,9 +55,12 @@ class AzureRows:
         self, table: str, partition: str, key: str, only: Sequence[str] | None = None
     ) -> Row | None:
         """Read one row, or None."""
+        selected = _select(only)
+        with suppress(Unclear):
+            return await self._reads.get(table, partition, key, selected)
         try:
             with translated(f"row {key} of {table}"):
-                entity = await self._table(table).get_entity(partition, key, select=_select(only))
+                entity = await self._table(table).get_entity(partition, key, select=selected)
         except NotFound:
             return None
         return _row(key, entity)

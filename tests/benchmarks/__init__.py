@@ -1,0 +1,1 @@
+"""Benchmarks: what requests and starts cost. Run by hand; the README holds the figures."""
