@@ -1,6 +1,7 @@
 """Signed addresses: anyone may read the one object, for a while, and do nothing else."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from aiohttp import ClientSession
@@ -76,6 +77,22 @@ async def test_an_address_is_for_reading(objects: AzureObjects, anyone: ClientSe
         assert answer.status == 403
     async with anyone.delete(address) as answer:
         assert answer.status == 403
+
+
+async def test_an_address_is_given_again_until_a_quarter_of_its_time_is_over(
+    account: AzureAccount, name: str
+) -> None:
+    now = datetime.now(UTC)
+    objects = AzureObjects(account, container=name, now=lambda: now)
+    first = await objects.url("x", 60)
+    assert await objects.url("y", 60) != first
+    assert await objects.url("x", 61) != first
+
+    now += timedelta(seconds=15)
+    assert await objects.url("x", 60) == first
+
+    now += timedelta(seconds=1)
+    assert URL(await objects.url("x", 60)).query["se"] > URL(first).query["se"]
 
 
 async def test_an_address_ends_with_its_time(objects: AzureObjects, anyone: ClientSession) -> None:

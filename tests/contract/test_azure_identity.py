@@ -175,9 +175,26 @@ async def test_a_key_is_borrowed_once_a_day(
     await objects.url("x", 60)
     assert borrowed() == 1
 
+    before = await objects.url("x", 60)
     now += timedelta(seconds=2)
-    await objects.url("x", 60)
+    assert await objects.url("x", 60) != before  # it is signed with another key
     assert borrowed() == 2
+
+
+async def test_a_row_is_read_in_one_call_with_a_token_that_is_kept(
+    account: AzureAccount, tokens: Tokens, name: str, calls: list[str]
+) -> None:
+    rows = AzureRows(account)
+    await rows.prepare([name])
+    await rows.commit(name, "p", [Insert("k", {"n": 1})])
+    calls.clear()
+    tokens.scopes.clear()
+
+    for _ in range(3):
+        assert await rows.get(name, "p", "k")
+
+    assert len(calls) == 3
+    assert len(tokens.scopes) == 1
 
 
 async def test_closing_an_account_closes_its_credential(

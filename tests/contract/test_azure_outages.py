@@ -183,6 +183,41 @@ class TestAnswers:
             assert raised.value.seconds == 1
             assert len(store.calls) == TRIES
 
+    @pytest.mark.parametrize(
+        "first",
+        [
+            Answer(503),
+            Answer(403),
+            Answer(200, body=b"<html>"),
+            Answer(200, body=b"[]"),
+            Answer(404, body=b"{}"),
+            Answer(302, headers={"Location": "http://127.0.0.1:1/"}),
+            Answer(200, body=b'{"n": 1}', breaks_at=3),
+        ],
+        ids=str,
+    )
+    async def test_a_row_is_asked_for_again_where_the_answer_is_not_clear(
+        self, store: Store, rows: AzureRows, first: Answer
+    ) -> None:
+        body = b'{"RowKey": "k", "Timestamp": "2024-02-29T12:00:00Z", "n": 1}'
+        store.script = [first, Answer(503), Answer(200, headers=JSON, body=body)]
+
+        row = await rows.get("t", "p", "k")
+
+        assert row is not None
+        assert row.values == {"n": 1}
+        assert len(store.calls) == 3
+
+    async def test_a_busy_table_does_not_keep_a_reader_for_ever(
+        self, store: Store, rows: AzureRows
+    ) -> None:
+        store.script = [Answer(503, headers={"Retry-After": "0"})]
+
+        with pytest.raises(Unavailable):
+            await rows.get("t", "p", "k")
+
+        assert len(store.calls) == 1 + TRIES
+
     async def test_a_retry_may_meet_its_own_first_try(self, store: Store, rows: AzureRows) -> None:
         error = b'{"odata.error": {"code": "EntityAlreadyExists"}}'
         store.script = [Answer(500), Answer(409, headers=JSON, body=error)]

@@ -144,6 +144,7 @@ class TestRows:
 
         assert [row.values["v"] for row in found] == [value] * 5
         assert {type(row.values["v"]) for row in found} == {type(value)}
+        assert await rows.get(name, "p", "i") == found[0]
 
     async def test_a_time_comes_back_in_utc(self, rows: Rows, name: str) -> None:
         there = datetime(2024, 2, 29, 23, 30, tzinfo=timezone(-timedelta(hours=3)))
@@ -284,6 +285,21 @@ class TestRows:
 @pytest.mark.emulator
 class TestCalls:
     """What Azure's adapter costs, in calls."""
+
+    async def test_a_read_is_one_call_whatever_it_finds(
+        self, account: AzureAccount, name: str, calls: list[str]
+    ) -> None:
+        rows = AzureRows(account)
+        await rows.prepare([name])
+        for key in KEYS:
+            await rows.commit(name, key, [Insert(key, {"n": 1})])
+        calls.clear()
+
+        found = [await rows.get(name, key, key) for key in KEYS]
+        found += [await rows.get(name, key, "none", only=["n"]) for key in KEYS]
+
+        assert [row is not None for row in found] == [True] * len(KEYS) + [False] * len(KEYS)
+        assert len(calls) == 2 * len(KEYS)
 
     async def test_a_thousand_rows_are_one_call(
         self, account: AzureAccount, name: str, calls: list[str]

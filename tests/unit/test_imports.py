@@ -1,0 +1,37 @@
+"""What the app loads before its first request: a cold start waits for it."""
+
+import subprocess
+import sys
+
+from tests.support.hosts import ROOT
+
+SCRIPT = """
+import hashlib, sys
+def scrypt(*_, **__):
+    raise AssertionError("a password is hashed")
+hashlib.scrypt = scrypt
+import function_app
+print(*sys.modules)
+"""
+LATER = {"aiohttp", "azure.data.tables", "azure.identity", "azure.storage.blob"}
+
+
+def test_storage_is_loaded_with_the_first_request_and_nothing_is_hashed() -> None:
+    command = [sys.executable, "-c", SCRIPT]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert ended.returncode == 0, ended.stderr
+    assert LATER & set(ended.stdout.split()) == set()
+
+
+def test_a_registry_with_a_key_needs_neither_identities_nor_other_services() -> None:
+    script = """
+import sys
+from shared.storage.azure_connections import open_ports
+open_ports({"": "UseDevelopmentStorage=true"})
+print(*sys.modules)
+"""
+    command = [sys.executable, "-c", script]
+    loaded = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    unwanted = {"azure.identity", "azure.storage.blob", "azure.storage.queue"}
+    assert unwanted & set(loaded.split()) == set()
