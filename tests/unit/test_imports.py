@@ -4,6 +4,11 @@ import subprocess
 import sys
 
 from tests.support.hosts import ROOT
+from tests.support.tools import environment
+
+SETTINGS = environment(
+    AzureWebJobsStorage="UseDevelopmentStorage=true", REGISTRY_MASTER_KEY="k" * 32
+)
 
 SCRIPT = """
 import hashlib, sys
@@ -18,7 +23,9 @@ LATER = {"aiohttp", "azure.data.tables", "azure.identity", "azure.storage.blob"}
 
 def test_storage_is_loaded_with_the_first_request_and_nothing_is_hashed() -> None:
     command = [sys.executable, "-c", SCRIPT]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    ended = subprocess.run(
+        command, cwd=ROOT, env=SETTINGS, capture_output=True, text=True, check=False
+    )
 
     assert ended.returncode == 0, ended.stderr
     assert LATER & set(ended.stdout.split()) == set()
@@ -27,7 +34,7 @@ def test_storage_is_loaded_with_the_first_request_and_nothing_is_hashed() -> Non
 def test_a_registry_with_a_key_needs_neither_identities_nor_other_services() -> None:
     script = """
 import sys
-from shared.storage.azure_connections import open_ports
+from shared.storage.azure.connections import open_ports
 open_ports({"": "UseDevelopmentStorage=true"})
 print(*sys.modules)
 """
