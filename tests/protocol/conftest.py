@@ -5,14 +5,16 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from infra.devhost.storage import Azurite, StorageError
 from tests.support.clients import Buildah, Client, Ctr, Docker, Podman, Skopeo
+from tests.support.docker_py import DockerPy
 from tests.support.engine import Containerd, Daemon, DockerEngine, MountRefusedError
-from tests.support.go_clients import Crane, Oras, path_of
-from tests.support.go_daemons import Containerd2, Ctr2, Docker29, DockerEngine29
+from tests.support.go_clients import Cosign, Crane, Oras, Regctl, RegctlInChunks, path_of
+from tests.support.go_daemons import Buildkit, Containerd2, Ctr2, Docker29, DockerEngine29
 from tests.support.hosts import Host, Registry, running, settings_of
 from tests.support.tools import require, unavailable
 
@@ -23,7 +25,20 @@ DAEMONLESS: dict[str, Callable[[Path], Client]] = {
     "buildah": Buildah,
     "skopeo": Skopeo,
 }
-BUILT: dict[str, Callable[[Path], Client]] = {"crane": Crane, "oras": Oras}
+BUILT: dict[str, Callable[[Path], Client]] = {
+    "crane": Crane,
+    "oras": Oras,
+    "regctl": Regctl,
+    "regctl in chunks": RegctlInChunks,
+    "cosign": Cosign,
+}
+WITH_DAEMON: dict[str, tuple[Callable[[Path, Any], Client], str]] = {
+    "docker": (Docker, "docker_engine"),
+    "docker-py": (DockerPy, "docker_engine"),
+    "docker29": (Docker29, "docker29_engine"),
+    "ctr": (Ctr, "containerd"),
+    "ctr2": (Ctr2, "containerd2"),
+}
 
 
 @contextmanager
@@ -127,6 +142,13 @@ def docker29_engine(containerd2: Containerd2) -> Iterator[DockerEngine29]:
     yield from started(DockerEngine29(containerd2))
 
 
+@pytest.fixture(scope="session")
+def buildkit(containerd2: Containerd2) -> Iterator[Buildkit]:
+    path_of("buildkitd")
+    path_of("buildctl")
+    yield from started(Buildkit(containerd2))
+
+
 @pytest.fixture
 def clients(request: pytest.FixtureRequest) -> Iterator[Clients]:
     """Makes clients by name, each with an empty store and no credentials."""
@@ -135,14 +157,9 @@ def clients(request: pytest.FixtureRequest) -> Iterator[Clients]:
         def make(name: str) -> Client:
             folder = home / name
             folder.mkdir()
-            if name == "docker":
-                return Docker(folder, request.getfixturevalue("docker_engine"))
-            if name == "ctr":
-                return Ctr(folder, request.getfixturevalue("containerd"))
-            if name == "docker29":
-                return Docker29(folder, request.getfixturevalue("docker29_engine"))
-            if name == "ctr2":
-                return Ctr2(folder, request.getfixturevalue("containerd2"))
+            if name in WITH_DAEMON:
+                client, daemon = WITH_DAEMON[name]
+                return client(folder, request.getfixturevalue(daemon))
             if name in BUILT:
                 return BUILT[name](folder)
             require(name)

@@ -2,17 +2,15 @@
 
 import json
 import secrets
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.protocol.conftest import started
 from tests.support import flows, listings
 from tests.support.clients import ClientError, keep_credentials
-from tests.support.go_clients import Program, path_of
-from tests.support.go_daemons import Buildkit, Containerd2
+from tests.support.go_clients import Program
+from tests.support.go_daemons import Buildkit
 from tests.support.hosts import Registry
 from tests.support.images import OCI, digest_of, random_bytes
 
@@ -30,13 +28,6 @@ LAYERS = 2
 COPIES = 4
 ATTESTATION = "attestation-manifest"
 IN_TOTO = "application/vnd.in-toto+json"
-
-
-@pytest.fixture(scope="module")
-def buildkit(containerd2: Containerd2) -> Iterator[Buildkit]:
-    path_of("buildkitd")
-    path_of("buildctl")
-    yield from started(Buildkit(containerd2))
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,10 @@ PATIENCE_SECONDS = 400
 class ClientError(Exception):
     """A client failed; the message is what it printed."""
 
+    def __init__(self, message: str, status: int = 1) -> None:
+        super().__init__(message)
+        self.status = status
+
 
 def keep_credentials(file: Path, registry: Registry) -> None:
     """Write what a login leaves behind, whether or not the password is right."""
@@ -43,6 +47,7 @@ class Client(ABC):
         self.folder = folder
         self._program = tuple(program)
         self._environment = environment(HOME=str(folder), TMPDIR=str(folder), **variables)
+        self.patience = PATIENCE_SECONDS
 
     def run(self, *arguments: str, stdin: str = "") -> str:
         """Run the program and give what it printed on standard output."""
@@ -53,10 +58,10 @@ class Client(ABC):
             capture_output=True,
             text=True,
             check=False,
-            timeout=PATIENCE_SECONDS,
+            timeout=self.patience,
         )
         if done.returncode:
-            raise ClientError(f"{arguments[0]}: {done.stderr or done.stdout}")
+            raise ClientError(f"{arguments[0]}: {done.stderr or done.stdout}", done.returncode)
         return done.stdout
 
     @abstractmethod

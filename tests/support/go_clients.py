@@ -4,7 +4,7 @@ import dataclasses
 import shutil
 import subprocess
 from pathlib import Path
-from typing import override
+from typing import ClassVar, override
 
 from tests.support.clients import PATIENCE_SECONDS, Client, ClientError
 from tests.support.hosts import ROOT, Registry
@@ -21,7 +21,9 @@ LOGINS = {
     "cosign": ("login", "--password-stdin", "--username"),
 }
 MIB = 1 << 20
+COSIGN_IMAGE = "dev.cosignproject.cosign/image"
 CHUNK_BYTES = MIB
+CHUNKS = (f"--blob-chunk={CHUNK_BYTES}", f"--blob-max={CHUNK_BYTES}")
 
 
 def path_of(name: str) -> str:
@@ -54,7 +56,8 @@ class Program:
             timeout=PATIENCE_SECONDS,
         )
         if done.returncode:
-            raise ClientError(f"{arguments}: {(done.stderr or done.stdout).decode()}")
+            printed = (done.stderr or done.stdout).decode()
+            raise ClientError(f"{arguments}: {printed}", done.returncode)
         return done.stdout
 
     def run(self, *arguments: str, stdin: bytes = b"") -> str:
@@ -80,8 +83,7 @@ def stranger(name: str, folder: Path, registry: Registry) -> Program:
     """Give a client that did not log in; a regctl uploads in chunks what is larger than a chunk."""
     program = Program(name, folder)
     if name == "regctl":
-        sizes = (f"--blob-chunk={CHUNK_BYTES}", f"--blob-max={CHUNK_BYTES}")
-        options = ("--skip-check", "--tls=disabled", *sizes)
+        options = ("--skip-check", "--tls=disabled", *CHUNKS)
         program.run("registry", "set", *options, registry.login_server)
     return program
 
@@ -147,4 +149,78 @@ class Oras(Client):
         pulled = self.folder / "pulled"
         shutil.rmtree(pulled, ignore_errors=True)
         self.run("copy", "--from-plain-http", "--to-oci-layout", name, f"{pulled}:image")
+        return read_layout(pulled)
+
+
+class Regctl(Client):
+    """The regctl command as it comes, whose store is an image layout."""
+
+    sizes: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__([path_of("regctl")], folder)
+
+    @override
+    def login(self, registry: Registry) -> None:
+        options = ("--skip-check", "--tls=disabled", *self.sizes)
+        self.run("registry", "set", *options, registry.login_server)
+        login = (*LOGINS["regctl"], registry.user, registry.login_server)
+        self.run(*login, stdin=registry.password)
+
+    @override
+    def load(self, image: Image, name: str) -> None:
+        write_layout(image, self.folder / "layout", "image")
+
+    @override
+    def push(self, name: str) -> None:
+        self.run("image", "copy", f"ocidir://{self.folder}/layout:image", name)
+
+    @override
+    def remove(self, name: str) -> None:
+        shutil.rmtree(self.folder / "layout")
+
+    @override
+    def pull(self, name: str) -> Stored:
+        pulled = self.folder / "pulled"
+        shutil.rmtree(pulled, ignore_errors=True)
+        self.run("image", "copy", name, f"ocidir://{pulled}:image")
+        return read_layout(pulled)
+
+
+class RegctlInChunks(Regctl):
+    """A regctl that uploads in chunks what is larger than a chunk."""
+
+    sizes = CHUNKS
+
+
+class Cosign(Client):
+    """The cosign command, which saves and loads images as layouts of its own kind."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__([path_of("cosign")], folder)
+
+    @override
+    def login(self, registry: Registry) -> None:
+        login = (*LOGINS["cosign"], registry.user, registry.login_server)
+        self.run(*login, stdin=registry.password)
+
+    @override
+    def load(self, image: Image, name: str) -> None:
+        index = write_layout(image, self.folder / "layout", "image") / "index.json"
+        kind = ("org.opencontainers.image.ref.name", "kind")
+        index.write_text(index.read_text().replace(*kind).replace('"image"', f'"{COSIGN_IMAGE}"'))
+
+    @override
+    def push(self, name: str) -> None:
+        self.run("load", "--allow-http-registry", f"--dir={self.folder}/layout", name)
+
+    @override
+    def remove(self, name: str) -> None:
+        shutil.rmtree(self.folder / "layout")
+
+    @override
+    def pull(self, name: str) -> Stored:
+        pulled = self.folder / "pulled"
+        shutil.rmtree(pulled, ignore_errors=True)
+        self.run("save", "--allow-http-registry", f"--dir={pulled}", name)
         return read_layout(pulled)
