@@ -22,6 +22,7 @@ import logging
 import sys
 from typing import Any
 
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 VERSION = "1.3.0"
@@ -48,7 +49,12 @@ def _nothing(_: logging.LogRecord) -> bool:
 
 def _mended(library: Any) -> Any:
     class Coordinator(library):  # type: ignore[misc]
-        """The library's, where the two sides meet in time or part."""
+        """The library's, where the two sides meet in time or part, once for each id."""
+
+        def set_http_request(self, invoc_id: str, http_request: Any) -> None:
+            _refuse_second(self._context_references.get(invoc_id))
+            super().set_http_request(invoc_id, http_request)
+            self._context_references[invoc_id].has_request = True
 
         async def get_http_request_async(self, invoc_id: str) -> Any:
             try:
@@ -77,6 +83,12 @@ def _mended(library: Any) -> Any:
                 self._context_references.pop(invoc_id, None)
 
     return Coordinator
+
+
+def _refuse_second(context: Any) -> None:
+    """Refuse a request under an id that has had one: it is a client's own, and not its answer."""
+    if getattr(context, "has_request", False):
+        raise HTTPException(409)
 
 
 def _met(context: Any) -> asyncio.Event:

@@ -17,9 +17,6 @@ type Handler = Callable[..., Awaitable[Response]]
 
 _log = logging.getLogger(__name__)
 
-_BREAKS = dict.fromkeys((*range(32), 127, 133, 8232, 8233))
-"""What would begin another line of the log."""
-
 _CORRELATION = "X-Ms-Correlation-Request-Id"
 _EXPOSED = ("Docker-Content-Digest", "WWW-Authenticate", "Link", _CORRELATION)
 
@@ -52,7 +49,7 @@ def operation(handler: Handler) -> Handler:
         _log.info(
             "%s %s %s %.1f ms %s",
             handler.__name__,
-            _request(args, kwargs).scope["path"].translate(_BREAKS),
+            _printable(_request(args, kwargs).scope["path"]),
             answer.status_code,
             (time.perf_counter() - started) * 1_000,
             correlation,
@@ -60,6 +57,11 @@ def operation(handler: Handler) -> Handler:
         return answer
 
     return wrapped
+
+
+def _printable(path: str) -> str:
+    """Leave out what would begin another line of the log, or command the terminal that shows it."""
+    return "".join(filter(str.isprintable, path))
 
 
 def _request(args: tuple[object, ...], kwargs: Mapping[str, object]) -> Request:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from azure_functions_runtime.http_v2 import HttpCoordinator, http_coordinator
+from starlette.exceptions import HTTPException
 
 from functions import runtime
 from tests.support.app import Site, indexed
@@ -68,6 +69,18 @@ async def test_a_request_without_an_invocation_is_answered(hurried: None, coordi
     answer = await coordinator.await_http_response_async("its own")
     assert answer.status_code == 503
     assert coordinator._context_references == {}
+
+
+async def test_a_second_request_under_an_id_gets_no_answer(coordinator: Any) -> None:
+    coordinator.set_http_request("1", "request")
+    with pytest.raises(HTTPException, match="409"):
+        coordinator.set_http_request("1", "another")
+    waiting = asyncio.create_task(coordinator.await_http_response_async("1"))
+    assert await coordinator.get_http_request_async("1") == "request"
+    with pytest.raises(HTTPException, match="409"):
+        coordinator.set_http_request("1", "another")
+    coordinator.set_http_response("1", "answer")
+    assert await waiting == "answer"
 
 
 async def test_a_failure_of_the_function_is_handed_on(coordinator: Any) -> None:

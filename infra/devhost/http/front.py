@@ -10,6 +10,7 @@ import asyncio
 import ctypes
 import json
 import logging
+import secrets
 import shutil
 import signal
 import socket
@@ -25,7 +26,7 @@ from azure.core.exceptions import AzureError
 from infra.devhost.http.router import Router
 from infra.devhost.http.server import STOP_SECONDS, bind
 from infra.devhost.invocations import Invoker
-from infra.devhost.settings import StartError, body_limit
+from infra.devhost.settings import ENVIRONMENT, StartError, body_limit
 from infra.devhost.stopping import Stopping
 from infra.devhost.worker import Function, InvocationFailed
 
@@ -84,8 +85,9 @@ class Front:
             return await asyncio.create_subprocess_exec(
                 self._program,
                 *("--listen", f"{host}:{port}", "--functions", functions),
-                *("--worker", self._worker, "--invoke", f"http://127.0.0.1:{invocations}/"),
+                *("--worker", self._worker, "--invoke", self._invocations.url(invocations)),
                 *("--body-limit", str(body_limit())),
+                env={name: value for name, value in ENVIRONMENT.items() if not _is_ours(name)},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -128,12 +130,13 @@ class _Invocations:
     def __init__(self, router: Router[Function], invoker: Invoker) -> None:
         self._functions = {entry.target.name: entry.target for entry in router.entries}
         self._invoker = invoker
+        self.secret = secrets.token_urlsafe()
 
     @asynccontextmanager
     async def served(self) -> AsyncIterator[int]:
         """Serve on a free port."""
         app = web.Application()
-        app.router.add_post("/", self._run)
+        app.router.add_post(f"/{self.secret}", self._run)
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         listening = bind(0)
@@ -142,6 +145,10 @@ class _Invocations:
             yield listening.getsockname()[1]
         finally:
             await runner.cleanup()
+
+    def url(self, port: int) -> str:
+        """Give the address at which the program asks; nobody else knows it."""
+        return f"http://127.0.0.1:{port}/{self.secret}"
 
     async def _run(self, request: web.Request) -> web.Response:
         """Run one function, to its end even if the program no longer waits for it."""
@@ -189,6 +196,11 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     finally:
         if process.returncode is None:
             process.kill()
+
+
+def _is_ours(setting: str) -> bool:
+    """Tell the settings of the app, secrets among them, which the program has no use for."""
+    return setting.startswith(("REGISTRY_", "AzureWebJobs"))
 
 
 def _die_with_parent() -> None:
