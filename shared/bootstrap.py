@@ -1,7 +1,8 @@
 """Bootstrap: settings → adapters → services, once a worker. Only this room names an adapter.
 
-A worker keeps each registry it has served for a minute; a registry that is deleted or made anew is
-noticed after that at the latest. Rights and contents are never kept.
+A worker keeps each registry it has served for a minute; a registry that is deleted, made anew or
+given another signing key is noticed after that at the latest. One request reads it while the others
+wait. Contents are never kept.
 """
 
 import hashlib
@@ -18,6 +19,7 @@ from starlette.requests import Request
 from shared.auth.accounts import Accounts
 from shared.auth.gate import Gate
 from shared.auth.issuer import Issuer
+from shared.auth.passwords import Passwords
 from shared.auth.tokens import Tokens
 from shared.errors import NameUnknown
 from shared.model.login_server import host_of
@@ -33,10 +35,11 @@ from shared.services.content.uploads import Uploads
 from shared.services.events.announcements import Events
 from shared.services.events.fallback_lists import FallbackLists
 from shared.settings import Settings
-from shared.storage import keys
 from shared.storage.bodies import Bodies
-from shared.storage.ports import Messages, NotPrepared, Objects, Rows
-from shared.storage.rows.registries import RegistryRecord, RegistryRecords
+from shared.storage.once import Once
+from shared.storage.ports import Messages, Objects, Rows
+from shared.storage.preparing import prepared
+from shared.storage.rows.registries import Policies, RegistryRecord, RegistryRecords
 from shared.storage.sharing import SharedRows
 from shared.storage.stores import Stores
 from shared.wire.request import host
@@ -85,6 +88,15 @@ class Jobs:
     repositories: Repositories
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What a worker knows of a registry, and when it asked for it."""
+
+    asked: float
+    record: RegistryRecord
+    registry: Registry
+
+
 class Registries:
     """The registries that this process serves."""
 
@@ -94,19 +106,17 @@ class Registries:
         self._records = RegistryRecords(ports.rows, settings.master_key)
         self._bodies = Bodies(_BODIES_BYTES)
         self._staging = Staging(ports.objects)
-        self._kept: dict[str, tuple[float, Registry]] = {}
+        self._passwords = Passwords()
+        self._kept: dict[str, _Kept] = {}
+        self._once: Once[str, Registry] = Once()
 
     async def at(self, login_server: str) -> Registry:
-        """Give the registry behind a login server; raises NameUnknown, MasterKeyWrong."""
+        """Give the registry behind a login server; raises NameUnknown, StateRefused."""
         name = self._name(login_server)
-        since, kept = self._kept.get(name, (0.0, None))
-        if kept and time.monotonic() - since < _KEPT_SECONDS:
-            return kept
-        record = await self._record(name)
-        if kept is None or kept.generation != record.generation:
-            kept = await self._open(record)
-        self._kept[name] = time.monotonic(), kept
-        return kept
+        kept = self._kept.get(name)
+        if kept and time.monotonic() - kept.asked < _KEPT_SECONDS:
+            return kept.registry
+        return await self._once.do(name, lambda: self._load(name))
 
     def jobs(self, generation: str) -> Jobs:
         """Give the services of a registry's generation, whether it is still there or not."""
@@ -122,42 +132,53 @@ class Registries:
             return settings.registry_name
         return host_name.removesuffix(domain)
 
-    def _login_server(self, name: str) -> str:
+    def _login_server(self, record: RegistryRecord) -> str:
         settings = self._settings
-        if settings.login_server and name == settings.registry_name:
+        if settings.login_server and record.name == settings.registry_name:
             return settings.login_server
-        return f"{name}.{settings.root_domain}" if settings.root_domain else ""
+        by_name = f"{record.name}.{settings.root_domain}" if settings.root_domain else ""
+        return record.login_server or by_name
+
+    async def _load(self, name: str) -> Registry:
+        asked = time.monotonic()
+        record = await self._record(name)
+        kept = self._kept.get(name)
+        is_same = kept and kept.record == record
+        registry = kept.registry if kept and is_same else await self._open(record)
+        self._kept[name] = _Kept(asked, record, registry)
+        return registry
 
     async def _record(self, name: str) -> RegistryRecord:
-        try:
-            record = await self._records.find(name)
-        except NotPrepared:
-            await self._prepare()
-            record = None
+        record = await self._records.find(name)
         if record is None and name == self._settings.registry_name:
-            await self._records.create(name, new_id())
+            policies = Policies(self._settings.soft_delete_days)
+            fresh = RegistryRecord(name, new_id(), (), policies=policies)
+            await self._records.create(fresh, now())
+            record = await self._records.find(name)
+        if record and not record.signing_keys:  # lost: whoever has a token logs in again
+            await self._records.rotate(record, now())
             record = await self._records.find(name)
         if record is None:
             raise NameUnknown(f"there is no registry {name!r} here")
         return record
 
-    async def _prepare(self) -> None:
-        await self._ports.rows.prepare(keys.TABLES)
-        await self._ports.objects.prepare()
-        await self._ports.messages.prepare(keys.QUEUES)
-
     async def _open(self, record: RegistryRecord) -> Registry:
         settings = self._settings
         stores = self._stores(record.generation)
-        accounts = Accounts(self._ports.rows, record.generation)
+        accounts = Accounts(self._ports.rows, record.generation, self._passwords, new_id)
         if record.name == settings.registry_name and settings.admin_password:
-            await accounts.set_password(record.name, settings.admin_password)
-        tokens = Tokens(record.signing_key, record.generation, now, new_id)
-        gate = Gate(tokens, accounts, settings.anonymous_access)
+            await accounts.create(record.name, settings.admin_password)
+        tokens = Tokens(record.signing_keys, record.generation, now, new_id)
+        gate = Gate(
+            tokens,
+            accounts,
+            settings.anonymous_access,
+            is_discovery_by_caller=settings.mount_discovery == "caller",
+        )
         seal = Seal(_derived(settings.master_key, record.generation))
         return Registry(
             generation=record.generation,
-            login_server=self._login_server(record.name),
+            login_server=self._login_server(record),
             gate=gate,
             issuer=Issuer(gate, tokens),
             manifests=Manifests(stores),
@@ -213,7 +234,7 @@ async def registry(request: Request) -> Registry:
 def registries() -> Registries:
     """Build all that a worker needs, once; raises SettingsInvalid."""
     settings = Settings.from_env()
-    rows, objects, messages = open_ports(settings.storage)
+    rows, objects, messages = prepared(*open_ports(settings.storage))
     return Registries(settings, Ports(SharedRows(rows), objects, messages))
 
 

@@ -17,6 +17,7 @@ _SERVICES = ("blobServiceUri", "queueServiceUri", "tableServiceUri")
 LONGEST_URL_LIFE = timedelta(days=7) - timedelta(minutes=5)
 """An identity signs with keys that Azure lends for seven days; clocks may differ by the rest."""
 
+_MOST_DAYS = 365
 _WORDS = {"true": True, "false": False}
 
 
@@ -36,6 +37,8 @@ class Settings:
     blob_redirects: bool
     sparse_manifests: bool
     anonymous_access: str
+    mount_discovery: str
+    soft_delete_days: int
     upload_lifetime: timedelta
     grace: timedelta
     url_lifetime: timedelta
@@ -54,6 +57,8 @@ class Settings:
             blob_redirects=reader.flag("REGISTRY_BLOB_REDIRECTS", default=True),
             sparse_manifests=reader.flag("REGISTRY_SPARSE_MANIFESTS", default=False),
             anonymous_access=reader.one_of("REGISTRY_ANONYMOUS_ACCESS", ("none", "pull", "all")),
+            mount_discovery=reader.one_of("REGISTRY_MOUNT_DISCOVERY", ("token", "caller")),
+            soft_delete_days=reader.days("REGISTRY_SOFT_DELETE_DAYS", 7),
             upload_lifetime=reader.seconds("REGISTRY_UPLOAD_SECONDS", 7 * 86_400),
             grace=reader.seconds("REGISTRY_GRACE_SECONDS", 86_400),
             url_lifetime=reader.seconds("REGISTRY_BLOB_URL_SECONDS", 1_200, LONGEST_URL_LIFE),
@@ -121,6 +126,16 @@ class _Reader:
             most = int(longest.total_seconds())
             self._faults.append(f"{name}={value!r} must be at most {most}: Azure signs no longer")
         return span
+
+    def days(self, name: str, default: int) -> int:
+        value = self.text(name, str(default))
+        is_number = re.fullmatch(r"\d{1,3}", value, re.ASCII)
+        if not is_number or int(value) > _MOST_DAYS:
+            self._faults.append(
+                f"{name}={value!r} must be a whole number of days, 0 to {_MOST_DAYS}"
+            )
+            return default
+        return int(value)
 
     def connection(self, name: str) -> Mapping[str, str]:
         """Give a connection: its string under the empty key, or its parts (`NAME__part`)."""

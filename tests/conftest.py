@@ -8,7 +8,7 @@ import pytest
 import pytest_socket
 
 from tests.support import tools
-from tests.support.app import Memory, Site, indexed, open_site, patched, registry_row
+from tests.support.app import Memory, Site, indexed, open_site, patched, registry_rows
 from tests.support.clock import Clock
 from tests.support.hosts import Host
 
@@ -54,7 +54,7 @@ def pytest_runtest_teardown() -> None:
 def worker() -> None:
     """The app, indexed by the worker, and a key pair: both before any loop runs."""
     indexed()
-    registry_row()
+    registry_rows()
 
 
 @pytest.fixture

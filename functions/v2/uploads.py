@@ -23,6 +23,9 @@ bp = func.Blueprint()
 CHUNK_BYTES = 1024 * 1024
 """What parts should have at the least, so that a large blob fits the blocks of an object."""
 
+SOURCES = 3
+"""How many repositories are tried where the client names none."""
+
 
 @bp.route(route=routes.UPLOADS.template, methods=routes.UPLOADS.functions["upload_start"])
 @operation
@@ -125,19 +128,17 @@ def _source(call: Call) -> RepositoryName | None:
 async def _mount(
     here: Registry, call: Call, who: Identity, digest: Digest, source: RepositoryName | None
 ) -> bool:
-    """Mount from the repository named, or else from any that the caller may pull from.
+    """Mount from the repository named, or else from one of a few that the caller may pull from.
 
-    Where none is named it is the caller who counts, not the token: that was asked for another name.
     What is named and is no name of ours holds nothing.
     """
     if source or "from" in call.request.query_params:
         sources = [source] if source else []
     else:
         sources = await here.uploads.sources(digest)
-        who = await here.gate.owner(who)
-    for one in sources:
-        may_pull = who.may(one, Action.PULL)
-        if may_pull and await here.uploads.mount(call.repository, digest, one):
+        who = await here.gate.discoverer(who)
+    for one in [one for one in sources if who.may(one, Action.PULL)][:SOURCES]:
+        if await here.uploads.mount(call.repository, digest, one):
             return True
     return False
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 from shared.auth.scopes import CATALOG, EVERYTHING, REGISTRY, REPOSITORY, Access, Action
 
@@ -13,12 +14,14 @@ ANONYMOUS = ""
 class Caller:
     """Someone by name, with the actions they may do on every repository.
 
-    `stamp` changes with their credentials, and ends the refresh tokens issued for older ones.
+    `stamp` changes with their credentials, and ends the tokens issued for older ones. `until` is
+    the end of the refresh token that they came by; None where they came by a password.
     """
 
     name: str
     actions: frozenset[Action]
     stamp: str = ""
+    until: datetime | None = None
 
     @property
     def is_anonymous(self) -> bool:

@@ -7,7 +7,7 @@ up: so nobody learns what there is.
 
 import base64
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shared.auth import scopes
 from shared.auth.accounts import Accounts
@@ -51,10 +51,18 @@ class Identity:
 class Gate:
     """Admits callers to one registry."""
 
-    def __init__(self, tokens: Tokens, accounts: Accounts, anonymous_access: str) -> None:
+    def __init__(
+        self,
+        tokens: Tokens,
+        accounts: Accounts,
+        anonymous_access: str,
+        *,
+        is_discovery_by_caller: bool = False,
+    ) -> None:
         self._tokens = tokens
         self._accounts = accounts
         self._anonymous = anonymous(anonymous_access)
+        self._is_discovery_by_caller = is_discovery_by_caller
 
     async def admit(
         self, credentials: Credentials, repository: RepositoryName, action: Action
@@ -121,12 +129,20 @@ class Gate:
             return None
         if claims.kind != "refresh_token":
             return None
-        return await self._accounts.find(claims.subject, claims.stamp)
+        caller = await self._accounts.find(claims.subject, claims.stamp)
+        return replace(caller, until=claims.end) if caller else None
 
     async def owner(self, who: Identity) -> Identity:
         """Give a caller with all that they may do, whatever their token was asked for."""
         caller = self._anonymous if who.name == ANONYMOUS else await self._accounts.get(who.name)
         return Identity(who.name, caller.everything() if caller else [])
+
+    async def discoverer(self, who: Identity) -> Identity:
+        """Give a caller with what they may mount from, where they do not say from where.
+
+        That is what their token grants; or, by a setting, all that they may read themselves.
+        """
+        return await self.owner(who) if self._is_discovery_by_caller else who
 
     def nobody(self) -> Caller | None:
         """Give the caller without a name, where the registry admits such."""
@@ -135,14 +151,14 @@ class Gate:
     async def _identify(self, credentials: Credentials, challenge: Challenge) -> Identity:
         kind, _, value = credentials.authorization.partition(" ")
         if kind.lower() == "bearer":
-            return self._bearer(value.strip(), credentials, challenge)
+            return await self._bearer(value.strip(), credentials, challenge)
         if not credentials.are_none:
             return await self._basic(credentials, challenge)
         if self._anonymous is None:
             raise challenge.refusal(credentials.scheme, credentials.host)
         return Identity(ANONYMOUS, self._anonymous.everything())
 
-    def _bearer(self, token: str, credentials: Credentials, challenge: Challenge) -> Identity:
+    async def _bearer(self, token: str, credentials: Credentials, challenge: Challenge) -> Identity:
         try:
             claims = self._tokens.read(token, credentials.host)
         except TokenInvalid as error:
@@ -151,6 +167,10 @@ class Gate:
             ) from None
         if claims.kind != "access_token":
             reason = "a refresh token is not an access token"
+            raise challenge.refusal(credentials.scheme, credentials.host, "invalid_token", reason)
+        is_anonymous = claims.subject == ANONYMOUS
+        if not is_anonymous and not await self._accounts.stands(claims.subject, claims.stamp):
+            reason = "the account's password has changed, or the account is disabled: log in again"
             raise challenge.refusal(credentials.scheme, credentials.host, "invalid_token", reason)
         return Identity(claims.subject, claims.access)
 

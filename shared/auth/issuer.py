@@ -42,10 +42,13 @@ class Issuer:
         if caller is None:
             raise Unauthorized("wrong user name or password, or the token is no longer good")
         life = ANONYMOUS_LIFE if caller.is_anonymous else ACCESS_LIFE
-        token = self._tokens.access(caller.name, host, caller.granted(asked.scopes), life)
+        token = self._tokens.access(
+            caller.name, host, caller.granted(asked.scopes), life, caller.stamp
+        )
         answer: dict[str, object] = {"access_token": token, "expires_in": int(life.total_seconds())}
         if asked.is_offline and not caller.is_anonymous:
-            answer["refresh_token"] = self._tokens.refresh(caller.name, host, caller.stamp)
+            refresh = self._tokens.refresh(caller.name, host, caller.stamp, caller.until)
+            answer["refresh_token"] = refresh
         return answer
 
     async def _caller(self, asked: Asked, host: str) -> Caller | None:

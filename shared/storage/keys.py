@@ -1,7 +1,8 @@
 """Every table, key, object name and queue: the map, and the only place that builds one.
 
-    table registries   registry         NAME                generation, signing key (sealed)
-    table accounts     GENERATION       NAME                credential (hashed)
+    table registries   registry         NAME                generation, layout, policies
+                       keys|GENERATION  KID                 a signing key, sealed
+    table accounts     GENERATION       NAME                password (hashed), stamp, state
     table repositories GENERATION       REPO                an index of names, for the catalog
     table contents     GENERATION|REPO  repository          there while it has a manifest
                                         manifest|DIGEST     media type, size, body or object
@@ -62,6 +63,11 @@ def contents_partition(generation: str, repository: RepositoryName) -> str:
 def blob_partition(generation: str, digest: Digest) -> str:
     """Name the partition that tells where a blob is and who holds it."""
     return f"{generation}|{digest}"
+
+
+def signing_keys(generation: str) -> str:
+    """Name the partition of a registry's signing keys."""
+    return f"keys|{generation}"
 
 
 def manifest(digest: Digest) -> str:

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from shared.errors import RegistryError, Unavailable, Unknown
 from shared.storage import ports
+from shared.storage.rows.registries import StateRefused
 from shared.wire import response
 
 type Handler = Callable[..., Awaitable[Response]]
@@ -38,6 +39,9 @@ def operation(handler: Handler) -> Handler:
         except ports.Unavailable as error:
             _log.warning("%s: storage: %s", correlation, error)
             answer = response.failure(Unavailable(seconds=error.seconds))
+        except StateRefused as error:
+            _log.error("%s: %s", correlation, error)
+            answer = response.failure(Unknown(detail={"correlation": correlation}))
         except ClientDisconnect:
             answer = response.empty(400)
         except Exception:  # noqa: BLE001 - nothing may leave but an answer

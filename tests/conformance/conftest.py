@@ -14,7 +14,11 @@ from tests.support.hosts import Registry, running, settings_of
 from tests.support.tools import unavailable
 from tests.support.ways import Way, client
 
-LENIENT = {"REGISTRY_SPARSE_MANIFESTS": "true", "REGISTRY_BLOB_REDIRECTS": "false"}
+LENIENT = {
+    "REGISTRY_SPARSE_MANIFESTS": "true",
+    "REGISTRY_BLOB_REDIRECTS": "false",
+    "REGISTRY_MOUNT_DISCOVERY": "caller",
+}
 OPEN = {**LENIENT, "REGISTRY_ANONYMOUS_ACCESS": "all"}
 
 

@@ -34,7 +34,11 @@ BEHIND = """
 The registry ran behind the HTTP path of Microsoft's Functions host (`functions-front`)."""
 
 COMMON = {"OCI_VERSION": "dev", "OCI_DATA_SPARSE": "true", "OCI_TLS": "disabled"}
-LENIENT = {"REGISTRY_SPARSE_MANIFESTS": "true", "REGISTRY_BLOB_REDIRECTS": "false"}
+LENIENT = {
+    "REGISTRY_SPARSE_MANIFESTS": "true",
+    "REGISTRY_BLOB_REDIRECTS": "false",
+    "REGISTRY_MOUNT_DISCOVERY": "caller",
+}
 
 # Of a challenge the program takes the last word that is `bearer` or `basic`, wherever it stands:
 # so the names of the repositories make it choose Basic, where the challenge names them.
@@ -215,7 +219,9 @@ Written by `{how}` on {datetime.now(UTC):%Y-%m-%d}, with the folder
 {rows}
 
 The program asks for version `dev` of the specification and for sparse manifests; the registry has
-`REGISTRY_SPARSE_MANIFESTS=true` and `REGISTRY_BLOB_REDIRECTS=false`. It logs in with Basic where
+`REGISTRY_SPARSE_MANIFESTS=true`, `REGISTRY_BLOB_REDIRECTS=false` and, as the program mounts from
+repositories that its token does not name, `REGISTRY_MOUNT_DISCOVERY=caller`. It logs in with Basic
+where
 the names of the repositories hold that word, which it finds in the challenge. In the last row blobs
 come by redirect, as they do unless told otherwise: the storage they come from cannot send
 `Docker-Content-Digest`, so there the program is told not to ask for it on blobs.

@@ -8,9 +8,7 @@ from starlette.types import Receive, Scope, Send
 
 from infra.devhost.invocations import Invoker
 from infra.devhost.worker import Function, TypedData
-from shared.storage import keys
-from shared.storage.ports import Put
-from tests.support.app import NAME, PASSWORD, Site, registry_row
+from tests.support.app import NAME, PASSWORD, Site
 
 WORKER = b"127.0.0.1:51234"
 
@@ -77,8 +75,7 @@ async def test_a_name_that_is_none_is_refused(site: Site, asked: str) -> None:
 
 @pytest.mark.parametrize("settings", [{"ROOT_DOMAIN": "registries.test"}], indirect=True)
 async def test_each_registry_has_a_name_under_the_root_domain(site: Site) -> None:
-    other = Put("other", {**registry_row().values, "generation": "o" * 32})
-    await site.memory.rows.commit(keys.REGISTRIES, keys.REGISTRY_PARTITION, [other])
+    await site.memory.keep_registry("other", generation="o" * 32)
     here, there = f"{NAME}.registries.test", "other.registries.test"
     query = {"service": here, "scope": "repository:a:pull"}
     issued = await site.call("GET", "/oauth2/token", params=query, headers={"Host": here})

@@ -6,7 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from shared.auth.gate import Gate, Identity
+from shared import bootstrap
+from shared.auth import passwords
+from shared.model.digest import Digest
+from shared.services.content.uploads import Uploads
 from tests.support.app import LOGIN_SERVER, NAME, PASSWORD, Site
 from tests.support.images import blob
 
@@ -196,16 +199,70 @@ async def test_a_mount_without_a_source_finds_one(site: Site) -> None:
     assert (await site.call("POST", away)).status_code == 202
 
 
-@pytest.mark.parametrize("settings", [{"ANONYMOUS_ACCESS": "all"}], indirect=True)
-async def test_a_source_that_the_caller_may_not_pull_from_is_passed_over(
-    site: Site, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("settings", "status"),
+    [({}, 202), ({"MOUNT_DISCOVERY": "caller"}, 201)],
+    indirect=["settings"],
+    ids=["token", "caller"],
+)
+async def test_a_mount_without_a_source_goes_by_the_token_unless_a_setting_says_otherwise(
+    site: Site, status: int
 ) -> None:
-    async def powerless(gate: Gate, who: Identity) -> Identity:
-        return Identity(who.name, [])
+    content = blob(b"a secret")
+    await site.push_blob("secret/b", content)
+    narrow = await site.bearer("repository:a:pull,push")
+    path = f"/v2/a/blobs/uploads/?mount={content.digest}"
+    assert (await site.call("POST", path, auth=None, headers=narrow)).status_code == status
+    both = await site.bearer("repository:a:pull,push", "repository:secret/b:pull")
+    assert (await site.call("POST", path, auth=None, headers=both)).status_code == 201
+
+
+async def test_few_sources_are_tried(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[str] = []
+
+    async def mount(uploads: Uploads, target: str, digest: Digest, source: str) -> bool:
+        tried.append(source)
+        return False
 
     content = blob(b"shared")
-    await site.push_blob("source", content)
-    monkeypatch.setattr(Gate, "owner", powerless)
-    headers = await site.bearer("repository:target:pull,push")
+    for name in "abcdef":
+        await site.push_blob(name, content)
+    monkeypatch.setattr(Uploads, "mount", mount)
+    some = await site.bearer("repository:target:pull,push", "repository:f:pull")
     path = f"/v2/target/blobs/uploads/?mount={content.digest}"
-    assert (await site.call("POST", path, auth=None, headers=headers)).status_code == 202
+    for options in ({"auth": None, "headers": some}, {}):
+        assert (await site.call("POST", path, **options)).status_code == 202
+    assert tried == ["f", "a", "b", "c"]
+
+
+async def test_a_token_ends_with_the_password_it_was_got_by(site: Site) -> None:
+    headers = await site.bearer("repository:a:pull")
+    assert (await site.call("GET", "/v2/", auth=None, headers=headers)).status_code == 200
+    accounts = (await bootstrap.registries().at(LOGIN_SERVER)).gate._accounts
+    await accounts.set_password(NAME, "another")
+    answer = await site.call("GET", "/v2/", auth=None, headers=headers)
+    assert answer.status_code == 401
+    assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"]
+
+
+async def test_one_login_too_many_is_told_to_wait(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passwords, "WAITING", 0)
+    for path in ("/v2/", "/oauth2/token"):
+        answer = await site.call("GET", path, auth=(NAME, "wrong"))
+        assert answer.status_code == 429
+        assert answer.headers["Retry-After"] == "2"
+        assert answer.json()["errors"][0]["code"] == "TOOMANYREQUESTS"
+
+
+async def test_state_that_is_refused_is_one_line_of_the_log(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    await site.memory.keep_registry(layout=99)
+    answer = await site.call("GET", "/v2/")
+    assert answer.status_code == 500
+    assert "99" not in answer.text
+    (line,) = [it for it in caplog.records if it.levelname == "ERROR"]
+    assert "version 99 of the layout" in line.getMessage()
+    assert line.exc_info is None

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -31,7 +32,8 @@ from shared.storage.memory.messages import MemoryMessages
 from shared.storage.memory.objects import MemoryObjects
 from shared.storage.memory.rows import MemoryRows
 from shared.storage.ports import Put, Row
-from shared.storage.rows import registries
+from shared.storage.rows import signing_keys
+from shared.storage.rows.registries import RegistryRecord, RegistryRecords
 from tests.support.clock import Clock
 from tests.support.images import Blob, Image
 
@@ -39,6 +41,8 @@ ROOT = Path(__file__).parents[2]
 MASTER_KEY = "a master key for tests, no secret at all"
 NAME, PASSWORD = "registry", "an admin's password"
 LOGIN_SERVER = "registry.test"
+GENERATION = "9" * 32
+LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 BODY_LIMIT = 64 * 1024 * 1024
 
 type Kept = Mapping[tuple[str, ...], object]
@@ -55,18 +59,21 @@ def indexed() -> tuple[Worker, Sequence[Function]]:
 
 
 @functools.cache
-def registry_row() -> Row:
-    """Make the registry's row, whose key pair takes a while, once a process; as `indexed`."""
+def registry_rows() -> tuple[Row, Row]:
+    """Make the rows of the registry and its key, which takes a while; as `indexed`."""
 
-    async def make() -> Row | None:
+    async def make() -> tuple[Row | None, Row]:
         rows = MemoryRows()
         await rows.prepare(keys.TABLES)
-        await registries.RegistryRecords(rows, MASTER_KEY).create(NAME, "9" * 32)
-        return await rows.get(keys.REGISTRIES, keys.REGISTRY_PARTITION, NAME)
+        record = RegistryRecord(NAME, GENERATION, ())
+        await RegistryRecords(rows, MASTER_KEY).create(record, LONG_AGO)
+        partition = keys.signing_keys(GENERATION)
+        (key,) = await rows.scan(keys.REGISTRIES, partition, after="", before="~", limit=2)
+        return await rows.get(keys.REGISTRIES, keys.REGISTRY_PARTITION, NAME), key
 
-    row = asyncio.run(make())
+    row, key = asyncio.run(make())
     assert row
-    return row
+    return row, key
 
 
 _load_key = functools.cache(load_pem_private_key)
@@ -86,6 +93,14 @@ class Memory:
         await self.objects.prepare()
         await self.messages.prepare(keys.QUEUES)
         return self
+
+    async def keep_registry(self, name: str = NAME, **values: str | int) -> None:
+        """Make a registry, with the key that all have here; `values` are its row's."""
+        row, key = registry_rows()
+        kept = {**row.values, **values}
+        partition = keys.signing_keys(str(kept["generation"]))
+        await self.rows.commit(keys.REGISTRIES, partition, [Put(key.key, key.values)])
+        await self.rows.commit(keys.REGISTRIES, keys.REGISTRY_PARTITION, [Put(name, kept)])
 
     def kept(self) -> Kept:
         """Give the rows of repositories and the objects: what a refused request leaves as it was.
@@ -200,7 +215,7 @@ def patched(memory: Memory, clock: Clock, settings: Mapping[str, str]) -> Iterat
             bootstrap, "open_ports", lambda _: (memory.rows, memory.objects, memory.messages)
         )
         patch.setattr(bootstrap, "now", clock)
-        patch.setattr(registries, "load_pem_private_key", _load_key)
+        patch.setattr(signing_keys, "load_pem_private_key", _load_key)
         patch.setitem(passwords._COST, "n", 2)
         bootstrap.registries.cache_clear()
         yield
@@ -211,8 +226,7 @@ def patched(memory: Memory, clock: Clock, settings: Mapping[str, str]) -> Iterat
 async def open_site(memory: Memory, clock: Clock) -> AsyncIterator[Site]:
     """Start a registry over these ports, inside of `patched`."""
     await memory.prepare()
-    row = Put(NAME, registry_row().values)
-    await memory.rows.commit(keys.REGISTRIES, keys.REGISTRY_PARTITION, [row])
+    await memory.keep_registry()
     app = dispatcher()
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url=f"http://{LOGIN_SERVER}") as client:

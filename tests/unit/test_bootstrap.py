@@ -1,17 +1,29 @@
+import asyncio
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
+import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from shared import bootstrap
+from shared.auth.accounts import Accounts
+from shared.auth.gate import Credentials
+from shared.auth.issuer import Asked
+from shared.auth.passwords import Passwords
 from shared.auth.scopes import Action
-from shared.errors import NameUnknown
+from shared.errors import NameUnknown, Unauthorized
 from shared.model.names import RepositoryName
 from shared.storage import keys
-from shared.storage.ports import Delete, Put
-from shared.storage.rows.registries import MasterKeyWrong
-from tests.support.app import NAME, PASSWORD, Memory, registry_row
+from shared.storage.ports import Delete, Put, Row, Unavailable
+from shared.storage.rows import signing_keys
+from shared.storage.rows.registries import LayoutRefused, MasterKeyWrong, RegistryRecords
+from tests.support.app import GENERATION, MASTER_KEY, NAME, PASSWORD, Memory
+from tests.support.clock import Clock
 
 SERVER = "registry.test"
 
@@ -32,10 +44,9 @@ def stopwatch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stopwatch]:
     monkeypatch.undo()
 
 
-async def store(memory: Memory, **values: str | bytes) -> None:
+async def store(memory: Memory, **values: str | int) -> None:
     await memory.prepare()
-    row = Put(NAME, {**registry_row().values, **values})
-    await memory.rows.commit(keys.REGISTRIES, keys.REGISTRY_PARTITION, [row])
+    await memory.keep_registry(NAME, **values)
 
 
 def test_time_is_in_utc_and_ids_are_never_the_same() -> None:
@@ -102,6 +113,164 @@ async def test_a_registry_made_anew_sees_nothing_of_the_one_before(
     assert await second.stores.index.page("", 10) == []
 
 
+@dataclass
+class Opened:
+    """Counts the keys that are opened, which takes a while as it does in life."""
+
+    count: int = 0
+
+    def __call__(self, sealed: bytes, password: bytes) -> PrivateKeyTypes:
+        self.count += 1
+        time.sleep(0.01)
+        return load_pem_private_key(sealed, password)
+
+
+@pytest.fixture
+def opened(environment: None, monkeypatch: pytest.MonkeyPatch) -> Opened:
+    counting = Opened()
+    monkeypatch.setattr(signing_keys, "load_pem_private_key", counting)
+    return counting
+
+
+async def at_once(requests: int) -> set[int]:
+    here = bootstrap.registries()
+    found = await asyncio.gather(*(here.at(SERVER) for _ in range(requests)))
+    return {id(one) for one in found}
+
+
+async def test_200_requests_at_a_cold_start_open_one_key(
+    memory: Memory, opened: Opened, scans: list[str]
+) -> None:
+    await store(memory)
+    assert len(await at_once(200)) == 1
+    assert opened.count == 1
+    assert len(scans) == 1
+
+
+async def test_a_minute_later_they_read_once_and_open_none(
+    memory: Memory, opened: Opened, scans: list[str], stopwatch: Stopwatch
+) -> None:
+    await store(memory)
+    first = await at_once(1)
+    for _ in range(3):
+        stopwatch.seconds += 61
+        assert await at_once(200) == first
+    assert opened.count == 1
+    assert len(scans) == 4
+
+
+async def test_a_failed_start_is_tried_again(
+    memory: Memory, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store(memory)
+    with monkeypatch.context() as patch:
+        patch.setattr(memory.rows, "scan", _down)
+        with pytest.raises(Unavailable):
+            await at_once(200)
+    assert len(await at_once(200)) == 1
+
+
+async def _down(*_: object, **__: object) -> list[Row]:
+    await asyncio.sleep(0)
+    raise Unavailable("the table service")
+
+
+@pytest.fixture
+def scans(memory: Memory, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The partitions that are read as a range."""
+    read: list[str] = []
+    scan = memory.rows.scan
+
+    async def counted(table: str, partition: str, **range_: Any) -> list[Row]:
+        read.append(partition)
+        await asyncio.sleep(0)
+        return await scan(table, partition, **range_)
+
+    monkeypatch.setattr(memory.rows, "scan", counted)
+    return read
+
+
+async def test_another_signing_key_reaches_a_warm_worker_within_a_minute(
+    environment: None, memory: Memory, stopwatch: Stopwatch, clock: Clock
+) -> None:
+    await store(memory)
+    kept = bootstrap.registries()
+    first = await kept.at(SERVER)
+    asked = Asked("password", "", (), NAME, PASSWORD)
+    before = (await first.issuer.issue(asked, SERVER))["access_token"]
+
+    records = RegistryRecords(memory.rows, MASTER_KEY)
+    record = await records.find(NAME)
+    assert record
+    kid = await records.rotate(record, clock())
+    stopwatch.seconds += 61
+    second = await kept.at(SERVER)
+    clock.move(minutes=2)
+    after = (await second.issuer.issue(asked, SERVER))["access_token"]
+
+    assert jwt.get_unverified_header(str(after))["kid"] == kid
+    for token in (before, after):
+        await second.gate.admit_known(Credentials(f"Bearer {token}", SERVER, "https"))
+    await memory.rows.commit(
+        keys.REGISTRIES, keys.signing_keys(GENERATION), [Delete(record.signing_keys[0].kid)]
+    )
+    stopwatch.seconds += 61
+    third = await kept.at(SERVER)
+    await third.gate.admit_known(Credentials(f"Bearer {after}", SERVER, "https"))
+    with pytest.raises(Unauthorized, match="not signed with this registry's key"):
+        await third.gate.admit_known(Credentials(f"Bearer {before}", SERVER, "https"))
+
+
+async def test_a_registry_whose_keys_are_lost_gets_another(
+    environment: None, memory: Memory
+) -> None:
+    await store(memory)
+    del memory.rows._tables[keys.REGISTRIES][keys.signing_keys(GENERATION)]
+    assert await bootstrap.registries().at(SERVER)
+    assert len(memory.rows._tables[keys.REGISTRIES][keys.signing_keys(GENERATION)]) == 1
+
+
+@pytest.mark.parametrize("layout", [2, 0, -1, "1"])
+async def test_state_of_another_layout_is_refused(
+    environment: None, memory: Memory, layout: int | str
+) -> None:
+    await store(memory, layout=layout)
+    with pytest.raises(LayoutRefused, match=r"version .* reads 1: deploy the version"):
+        await bootstrap.registries().at(SERVER)
+
+
+async def test_state_without_a_layout_is_refused(environment: None, memory: Memory) -> None:
+    await memory.prepare()
+    old = Put(NAME, {"generation": GENERATION, "signing_key": b""})
+    await memory.rows.commit(keys.REGISTRIES, keys.REGISTRY_PARTITION, [old])
+    with pytest.raises(
+        LayoutRefused, match=r"older than version 1 .* start with a storage account"
+    ):
+        await bootstrap.registries().at(SERVER)
+
+
+@pytest.mark.parametrize(
+    ("settings", "days"), [({}, 7), ({"SOFT_DELETE_DAYS": "0"}, 0)], indirect=["settings"]
+)
+async def test_a_new_registry_takes_its_policies_from_the_settings(
+    environment: None, memory: Memory, days: int
+) -> None:
+    await bootstrap.registries().at(SERVER)
+    made = await RegistryRecords(memory.rows, MASTER_KEY).find(NAME)
+    assert made
+    assert made.policies.soft_delete_days == days
+
+
+@pytest.mark.parametrize("settings", [{"ADMIN_PASSWORD": "another"}], indirect=True)
+async def test_the_setting_changes_no_password(environment: None, memory: Memory) -> None:
+    await store(memory)
+    accounts = Accounts(memory.rows, GENERATION, Passwords(), bootstrap.new_id)
+    await accounts.create(NAME, PASSWORD)
+    here = await bootstrap.registries().at(SERVER)
+    assert await here.gate.log_in(NAME, "another", SERVER) is None
+    assert await here.gate.log_in(NAME, PASSWORD, SERVER)
+
+
 @pytest.mark.parametrize("settings", [{"ROOT_DOMAIN": "registries.test"}], indirect=True)
 async def test_a_registry_that_is_not_there_is_unknown(environment: None, memory: Memory) -> None:
     await store(memory)
@@ -139,6 +308,5 @@ async def test_one_of_its_names_stands_for_a_registry(
     environment: None, memory: Memory, asked: str, login_server: str
 ) -> None:
     await store(memory)
-    other = Put("other", registry_row().values)
-    await memory.rows.commit(keys.REGISTRIES, keys.REGISTRY_PARTITION, [other])
+    await memory.keep_registry("other")
     assert (await bootstrap.registries().at(asked)).login_server == login_server

@@ -5,8 +5,8 @@ import pytest
 from shared.settings import LONGEST_URL_LIFE, Settings, SettingsInvalid
 from shared.storage.azure import blobs as azure_blobs
 from shared.storage.azure.connections import open_ports
-from shared.storage.rows.registries import RegistryRecords
-from tests.support.app import Memory
+from shared.storage.rows.registries import RegistryRecord, RegistryRecords
+from tests.support.app import LONG_AGO, Memory
 
 KEY = "k" * 32
 LEAST = {"REGISTRY_MASTER_KEY": KEY, "AzureWebJobsStorage": "UseDevelopmentStorage=true"}
@@ -25,6 +25,10 @@ FAULTS = [
     ("REGISTRY_BLOB_REDIRECTS", "yes", "must be true or false"),
     ("REGISTRY_SPARSE_MANIFESTS", "1", "must be true or false"),
     ("REGISTRY_ANONYMOUS_ACCESS", "push", "must be one of none, pull, all"),
+    ("REGISTRY_MOUNT_DISCOVERY", "all", "must be one of token, caller"),
+    ("REGISTRY_SOFT_DELETE_DAYS", "366", "must be a whole number of days, 0 to 365"),
+    ("REGISTRY_SOFT_DELETE_DAYS", "-1", "must be a whole number of days"),
+    ("REGISTRY_SOFT_DELETE_DAYS", "\N{ARABIC-INDIC DIGIT ONE}", "must be a whole number of days"),
     ("REGISTRY_UPLOAD_SECONDS", "0", "must be a whole number of seconds"),
     ("REGISTRY_GRACE_SECONDS", "-1", "must be a whole number of seconds"),
     ("REGISTRY_BLOB_URL_SECONDS", "1.5", "must be a whole number of seconds"),
@@ -44,6 +48,8 @@ def test_the_least_one_must_say() -> None:
         blob_redirects=True,
         sparse_manifests=False,
         anonymous_access="none",
+        mount_discovery="token",
+        soft_delete_days=7,
         upload_lifetime=timedelta(days=7),
         grace=timedelta(days=1),
         url_lifetime=timedelta(minutes=20),
@@ -60,6 +66,8 @@ def test_all_that_one_may_say() -> None:
         "REGISTRY_BLOB_REDIRECTS": "FALSE",
         "REGISTRY_SPARSE_MANIFESTS": "True",
         "REGISTRY_ANONYMOUS_ACCESS": "pull",
+        "REGISTRY_MOUNT_DISCOVERY": "caller",
+        "REGISTRY_SOFT_DELETE_DAYS": "0",
         "REGISTRY_UPLOAD_SECONDS": "60",
         "REGISTRY_GRACE_SECONDS": "120",
         "REGISTRY_BLOB_URL_SECONDS": "30",
@@ -73,6 +81,8 @@ def test_all_that_one_may_say() -> None:
         blob_redirects=False,
         sparse_manifests=True,
         anonymous_access="pull",
+        mount_discovery="caller",
+        soft_delete_days=0,
         upload_lifetime=timedelta(minutes=1),
         grace=timedelta(minutes=2),
         url_lifetime=timedelta(seconds=30),
@@ -133,7 +143,7 @@ async def test_the_longest_master_key_seals(memory: Memory) -> None:
     key = Settings.from_env({**LEAST, "REGISTRY_MASTER_KEY": "k" * 1_023}).master_key
     await memory.prepare()
     records = RegistryRecords(memory.rows, key)
-    await records.create("registry", "one")
+    await records.create(RegistryRecord("registry", "one", ()), LONG_AGO)
     assert await records.find("registry")
 
 

@@ -1,64 +1,153 @@
-"""Registries: the row of each, with its generation and its signing key."""
+"""Registries: a row for each, which says what it is, and in which layout its state is written.
 
+    registries   registry   NAME    generation, layout, login server, account, flags, policies
+
+LAYOUT is the version of everything in storage: of keys, of what rows hold, of objects' names. An
+app reads the version that it writes, and the one before. State of any other version is refused
+before anything is read or written.
+"""
+
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
-
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
-    Encoding,
-    PrivateFormat,
-    load_pem_private_key,
-)
+from datetime import datetime
+from typing import Self
 
 from shared.storage import keys
 from shared.storage.ports import Conflict, Insert, Row, Rows
+from shared.storage.rows.signing_keys import SealBroken, SigningKey, SigningKeys
 
-_KEY_BITS = 2048
-_WRONG_KEY = "REGISTRY_MASTER_KEY is not the one that registry {} was made with: put that one back"
+LAYOUT = 1
+_READ = (LAYOUT,)
+
+ACCOUNT = "AzureWebJobsStorage"
+"""The setting that says where a registry's storage account is: so far there is one."""
+
+
+class StateRefused(Exception):
+    """The state in storage is not for this app, or not with these settings; says what to do."""
+
+
+class MasterKeyWrong(StateRefused):
+    """A registry's signing key was sealed with another master key."""
+
+
+class LayoutRefused(StateRefused):
+    """A registry's state was written in a layout that this app does not read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policies:
+    """What a registry does by itself: it keeps what was deleted for so many days; 0: not at all."""
+
+    soft_delete_days: int = 7
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Read what `text` wrote; what is not there is as usual."""
+        values = json.loads(text)
+        return cls(**{name: values[name] for name in cls.__slots__ if name in values})
+
+    def text(self) -> str:
+        """Give the form that the row holds."""
+        return json.dumps({name: getattr(self, name) for name in self.__slots__})
 
 
 @dataclass(frozen=True, slots=True)
 class RegistryRecord:
-    """A registry that is there: its generation's id, and the key that signs its tokens."""
+    """A registry that is there.
+
+    `login_server` is the one of its names that stands for it, empty where it follows from its name;
+    `account` names the setting with the storage account of its content; `flags` say what is in use
+    that others need not look for; `signing_keys` are the oldest first.
+    """
 
     name: str
     generation: str
-    signing_key: rsa.RSAPrivateKey
-
-
-class MasterKeyWrong(Exception):
-    """A registry's signing key was sealed with another master key."""
+    signing_keys: Sequence[SigningKey]
+    login_server: str = ""
+    account: str = ACCOUNT
+    flags: frozenset[str] = frozenset()
+    policies: Policies = Policies()
 
 
 class RegistryRecords:
-    """The rows of all registries. Their keys are sealed with the master key."""
+    """The rows of all registries. Their signing keys are sealed with the master key."""
 
     def __init__(self, rows: Rows, master_key: str) -> None:
         self._rows = rows
-        self._master_key = master_key.encode()
+        self._keys = SigningKeys(rows, master_key)
 
     async def find(self, name: str) -> RegistryRecord | None:
-        """Read a registry; raises MasterKeyWrong."""
+        """Read a registry; raises StateRefused."""
         row = await self._rows.get(keys.REGISTRIES, keys.REGISTRY_PARTITION, name)
-        return self._read(row) if row else None
+        if row is None:
+            return None
+        _check_layout(row)
+        generation = str(row.values["generation"])
+        try:
+            return _record(row, await self._keys.of(generation))
+        except SealBroken:
+            raise MasterKeyWrong(
+                f"REGISTRY_MASTER_KEY is not the one that registry {name} was made with:"
+                " put that one back"
+            ) from None
 
-    async def create(self, name: str, generation: str) -> None:
-        """Make a registry, unless it is there already."""
-        key = rsa.generate_private_key(public_exponent=65_537, key_size=_KEY_BITS)
-        sealed = key.private_bytes(
-            Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(self._master_key)
-        )
-        row = Insert(name, {"generation": generation, "signing_key": sealed})
+    async def create(self, record: RegistryRecord, now: datetime) -> None:
+        """Make a registry, unless there is one of its name.
+
+        The key goes first: a registry that is there has one. That of a generation which then is not
+        made stays, as whoever is told that the name is taken may have taken it himself, by a call
+        that the SDK repeated.
+        """
+        await self._keys.make(record.generation, now)
+        row = Insert(record.name, _values(record))
         try:
             await self._rows.commit(keys.REGISTRIES, keys.REGISTRY_PARTITION, [row])
         except Conflict:
             return
 
-    def _read(self, row: Row) -> RegistryRecord:
-        sealed = cast("bytes", row.values["signing_key"])
-        try:
-            key = cast("rsa.RSAPrivateKey", load_pem_private_key(sealed, self._master_key))
-        except ValueError:
-            raise MasterKeyWrong(_WRONG_KEY.format(row.key)) from None
-        return RegistryRecord(row.key, str(row.values["generation"]), key)
+    async def rotate(
+        self, record: RegistryRecord, now: datetime, retired: Sequence[str] = ()
+    ) -> str:
+        """Give a registry a new signing key, and remove the `retired` ones; give its id."""
+        return await self._keys.make(record.generation, now, retired)
+
+
+def _values(record: RegistryRecord) -> dict[str, str | int]:
+    return {
+        "generation": record.generation,
+        "layout": LAYOUT,
+        "login_server": record.login_server,
+        "account": record.account,
+        "flags": " ".join(sorted(record.flags)),
+        "policies": record.policies.text(),
+    }
+
+
+def _record(row: Row, signing_keys: Sequence[SigningKey]) -> RegistryRecord:
+    return RegistryRecord(
+        name=row.key,
+        generation=str(row.values["generation"]),
+        signing_keys=signing_keys,
+        login_server=str(row.values["login_server"]),
+        account=str(row.values["account"]),
+        flags=frozenset(str(row.values["flags"]).split()),
+        policies=Policies.read(str(row.values["policies"])),
+    )
+
+
+def _check_layout(row: Row) -> None:
+    layout = row.values.get("layout")
+    if layout in _READ:
+        return
+    if layout is None:
+        raise LayoutRefused(
+            f"the state of registry {row.key} is older than version {LAYOUT} of the layout, the"
+            " first one that is kept: start with a storage account (for make run: a DATA) that is"
+            " empty, and push again"
+        )
+    raise LayoutRefused(
+        f"the state of registry {row.key} has version {layout!r} of the layout, and this app reads"
+        f" {LAYOUT}: deploy the version of the app that wrote it, or a later one"
+    )

@@ -1,5 +1,5 @@
 import base64
-from datetime import timedelta
+from dataclasses import replace
 
 import pytest
 
@@ -31,8 +31,11 @@ def basic(name: str, password: str) -> Credentials:
     return credentials("Basic " + base64.b64encode(f"{name}:{password}".encode()).decode())
 
 
-def bearer(tokens: Tokens, *granted: Access) -> Credentials:
-    return credentials("Bearer " + tokens.access(NAME, HERE, granted, ACCESS_LIFE))
+STAMP = "0" * 15 + "1" + "0" * 16  # the first that Ids gives
+
+
+def bearer(tokens: Tokens, *granted: Access, name: str = NAME, stamp: str = STAMP) -> Credentials:
+    return credentials("Bearer " + tokens.access(name, HERE, granted, ACCESS_LIFE, stamp))
 
 
 def access(name: str, *actions: str, kind: str = "repository") -> Access:
@@ -208,9 +211,37 @@ async def test_a_mount_asks_for_both_repositories(gate: Gate, tokens: Tokens) ->
 async def test_who_may_never_pull_from_the_source_is_let_in_without_it(
     gate: Gate, tokens: Tokens
 ) -> None:
-    token = tokens.access("gone", HERE, [access(APP, "pull", "push")], timedelta(minutes=1))
-    who = await gate.admit_to_mount(credentials(f"Bearer {token}"), APP, LIB)
+    nameless = bearer(tokens, access(APP, "pull", "push"), name="", stamp="")
+    who = await gate.admit_to_mount(nameless, APP, LIB)
     assert not who.may(LIB, Action.PULL)
+
+
+@pytest.mark.parametrize("change", ["password", "disabled", "another name", "none"])
+async def test_a_token_ends_with_the_credentials_it_was_issued_for(
+    gate: Gate, tokens: Tokens, accounts: Accounts, change: str
+) -> None:
+    who = bearer(tokens, access(APP, "pull"))
+    assert await gate.admit(who, APP, Action.PULL)
+    if change == "password":
+        await accounts.set_password(NAME, PASSWORD)
+    elif change == "disabled":
+        await accounts.disable(NAME)
+    elif change == "another name":
+        who = bearer(tokens, access(APP, "pull"), name="other")
+    else:
+        who = bearer(tokens, access(APP, "pull"), stamp="")
+    error = await refusal(gate, who)
+    assert error.headers["WWW-Authenticate"].endswith(',error="invalid_token"')
+    assert "log in again" in str(error)
+
+
+async def test_what_is_mounted_from_anywhere_is_what_the_token_grants(
+    gate: Gate, tokens: Tokens, accounts: Accounts
+) -> None:
+    who = await gate.admit(bearer(tokens, access(APP, "pull", "push")), APP, Action.PUSH)
+    assert not (await gate.discoverer(who)).may(LIB, Action.PULL)
+    lenient = Gate(tokens, accounts, "none", is_discovery_by_caller=True)
+    assert (await lenient.discoverer(who)).may(LIB, Action.PULL)
 
 
 async def test_the_owner_of_a_token_has_all_their_rights(
@@ -229,7 +260,8 @@ async def test_a_refresh_token_stands_in_for_the_password(
     caller = await accounts.get(NAME)
     assert caller
     refresh = tokens.refresh(NAME, HERE, caller.stamp)
-    assert await gate.redeem(refresh, HERE) == caller
+    redeemed = await gate.redeem(refresh, HERE)
+    assert redeemed == replace(caller, until=tokens.read(refresh, HERE).end)
     assert await gate.admit(basic(TOKEN_USER, refresh), APP, Action.PULL)
     await accounts.set_password(NAME, "another")
     assert await gate.redeem(refresh, HERE) is None

@@ -6,6 +6,7 @@ from shared.auth.issuer import Asked, Issuer
 from shared.auth.scopes import Access
 from shared.auth.tokens import Tokens
 from shared.errors import Unauthorized
+from tests.support.clock import Clock
 from tests.unit.auth.conftest import NAME, PASSWORD
 
 HERE = "reg.example"
@@ -46,6 +47,24 @@ async def test_a_refresh_token_comes_offline_alone(tokens: Tokens, accounts: Acc
     again = asked(grant="refresh_token", name="", password="", refresh_token=refresh)
     assert "refresh_token" not in await here.issue(again, HERE)
     assert await here.issue(asked(name=TOKEN_USER, password=refresh), HERE)
+
+
+@pytest.mark.parametrize("way", ["grant", "password"])
+async def test_no_refresh_token_renews_itself(
+    tokens: Tokens, accounts: Accounts, clock: Clock, way: str
+) -> None:
+    clock.move(hours=-1)
+    here = issuer(tokens, accounts)
+    first = (await here.issue(asked(is_offline=True), HERE))["refresh_token"]
+    clock.move(minutes=59)
+    again = (
+        asked(grant="refresh_token", refresh_token=first, is_offline=True)
+        if way == "grant"
+        else asked(name=TOKEN_USER, password=first, is_offline=True)
+    )
+    second = (await here.issue(again, HERE))["refresh_token"]
+    assert second != first
+    assert tokens.read(str(second), HERE).end == tokens.read(str(first), HERE).end
 
 
 async def test_callers_without_a_name_get_a_short_token(tokens: Tokens, accounts: Accounts) -> None:

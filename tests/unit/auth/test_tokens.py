@@ -1,5 +1,6 @@
 import base64
 import json
+import time
 from datetime import timedelta
 
 import jwt
@@ -8,9 +9,17 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from shared.auth.scopes import Access
-from shared.auth.tokens import ACCESS_LIFE, REFRESH_LIFE, TokenInvalid, Tokens
+from shared.auth.tokens import (
+    ACCESS_LIFE,
+    ANNOUNCED,
+    REFRESH_LIFE,
+    RETIRED,
+    TokenInvalid,
+    Tokens,
+)
 from shared.errors import SizeInvalid
 from tests.support.clock import Clock, Ids
+from tests.unit.auth.conftest import signing_key
 from tests.unit.conftest import GENERATION
 
 HERE = "reg.example"
@@ -68,7 +77,10 @@ def test_a_token_of_another_key_is_refused(tokens: Tokens, clock: Clock, good: s
     other = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
     with pytest.raises(TokenInvalid, match="not signed with this registry's key"):
         tokens.read(
-            Tokens(other, GENERATION, clock, Ids()).access("me", HERE, [], ACCESS_LIFE), HERE
+            Tokens([signing_key(other)], GENERATION, clock, Ids()).access(
+                "me", HERE, [], ACCESS_LIFE
+            ),
+            HERE,
         )
     borrowed = jwt.encode(claims_of(good), other, "RS256", {"kid": kid_of(good)})
     with pytest.raises(TokenInvalid, match="Signature"):
@@ -113,7 +125,7 @@ def test_a_token_of_another_generation_is_refused(
     key: rsa.RSAPrivateKey, clock: Clock, good: str
 ) -> None:
     with pytest.raises(TokenInvalid, match="for another registry"):
-        Tokens(key, "h" * 32, clock, Ids()).read(good, HERE)
+        Tokens([signing_key(key)], "h" * 32, clock, Ids()).read(good, HERE)
 
 
 def test_a_token_is_good_until_it_expires(tokens: Tokens, clock: Clock) -> None:
@@ -151,6 +163,90 @@ def test_a_token_with_a_wrong_claim_is_refused(
     claims = {**claims_of(good), claim: value}
     with pytest.raises(TokenInvalid):
         tokens.read(jwt.encode(claims, key, "RS256", {"kid": kid_of(good)}), HERE)
+
+
+@pytest.fixture(scope="module")
+def newer_key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
+
+
+def with_both(
+    key: rsa.RSAPrivateKey, newer_key: rsa.RSAPrivateKey, clock: Clock, **age: float
+) -> Tokens:
+    """Give the tokens of a registry whose newer key was made so long ago."""
+    made = clock() - timedelta(**age)
+    return Tokens([signing_key(key), signing_key(newer_key, made)], GENERATION, clock, Ids())
+
+
+def test_a_new_key_is_accepted_at_once_and_signs_when_all_know_it(
+    key: rsa.RSAPrivateKey, newer_key: rsa.RSAPrivateKey, clock: Clock
+) -> None:
+    old, new = (signing_key(one) for one in (key, newer_key))
+    alone = Tokens([new], GENERATION, clock, Ids()).access("me", HERE, [], ACCESS_LIFE)
+    both = with_both(key, newer_key, clock, seconds=0)
+    assert both.read(alone, HERE)
+    for seconds, signing in ((0, old), (119, old), (120, new), (9_999, new)):
+        both = with_both(key, newer_key, clock, seconds=seconds)
+        assert kid_of(both.access("me", HERE, [], ACCESS_LIFE)) == signing.kid
+
+
+def test_the_oldest_signs_where_none_is_known_to_all(
+    key: rsa.RSAPrivateKey, newer_key: rsa.RSAPrivateKey, clock: Clock
+) -> None:
+    made = [signing_key(one, clock()) for one in (key, newer_key)]
+    both = Tokens(made, GENERATION, clock, Ids())
+    assert kid_of(both.access("me", HERE, [], ACCESS_LIFE)) == made[0].kid
+
+
+def test_a_retired_key_is_accepted_until_its_tokens_have_ended(
+    key: rsa.RSAPrivateKey, newer_key: rsa.RSAPrivateKey, clock: Clock, good: str
+) -> None:
+    assert with_both(key, newer_key, clock, hours=3, minutes=6).read(good, HERE)
+    with pytest.raises(TokenInvalid, match="not signed with this registry's key"):
+        with_both(key, newer_key, clock, hours=3, minutes=8).read(good, HERE)
+    assert ANNOUNCED + REFRESH_LIFE < RETIRED
+
+
+def test_a_token_is_verified_once_and_its_key_asked_for_each_time(
+    key: rsa.RSAPrivateKey,
+    newer_key: rsa.RSAPrivateKey,
+    clock: Clock,
+    good: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    both, verified, decode = with_both(key, newer_key, clock, hours=3), [], jwt.decode
+
+    def counted(token: str, *args: object, **options: object) -> object:
+        verified.append(token)
+        return decode(token, *args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(jwt, "decode", counted)
+    first = both.read(good, HERE)
+    assert both.read(good, HERE) is first
+    assert verified == [good]
+    with pytest.raises(TokenInvalid, match="Audience"):
+        both.read(good, "other.example")
+    clock.move(minutes=8)
+    with pytest.raises(TokenInvalid, match="not signed with this registry's key"):
+        both.read(good, HERE)
+
+
+def test_a_token_that_was_verified_ends_when_it_ends(
+    tokens: Tokens, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock.move(minutes=-59)
+    almost = tokens.access("me", HERE, GRANTED, ACCESS_LIFE)
+    assert tokens.read(almost, HERE)
+    real = time.time
+    monkeypatch.setattr(tokens._remembered, "_now", lambda: real() + 61)
+    assert len(tokens._remembered) == 1
+    tokens.read(almost, HERE)  # by the real time it is good, so it was read again
+    monkeypatch.setattr(tokens._remembered, "_now", real)
+    clock.move(minutes=-2)
+    late = tokens.access("me", HERE, GRANTED, ACCESS_LIFE)
+    for _ in range(2):
+        with pytest.raises(TokenInvalid, match="expired"):
+            tokens.read(late, HERE)
 
 
 GARBAGE = [

@@ -1,0 +1,92 @@
+"""Preparing: a store that is not there is made by whoever misses it first.
+
+A call that meets NotPrepared has all tables, queues and the container made, and is repeated. Making
+them is harmless where they are there, is done once for all who wait, and is tried again if it
+failed: roles reach a new account minutes late, and a process may die half-way. The container is
+made last, so where it is, everything was once there.
+"""
+
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing, contextmanager
+from inspect import isasyncgenfunction
+from typing import Any, cast
+
+from shared.storage import keys
+from shared.storage.once import Once
+from shared.storage.ports import Messages, NotPrepared, Objects, Rows, Unavailable
+
+
+def prepared(rows: Rows, objects: Objects, messages: Messages) -> tuple[Rows, Objects, Messages]:
+    """Give the three ports as they are, but for answering NotPrepared."""
+
+    async def prepare() -> None:
+        await rows.prepare(keys.TABLES)
+        await messages.prepare(keys.QUEUES)
+        await objects.prepare()
+
+    preparing = _Preparing(prepare)
+    return (
+        cast("Rows", _Prepared(rows, preparing)),
+        cast("Objects", _Prepared(objects, preparing)),
+        cast("Messages", _Prepared(messages, preparing)),
+    )
+
+
+class _Preparing:
+    """Prepares everything, once for all who wait."""
+
+    def __init__(self, prepare: Callable[[], Any]) -> None:
+        self._prepare = prepare
+        self._once: Once[str, None] = Once()
+
+    async def run(self) -> None:
+        await self._once.do("", self._prepare)
+
+
+class _Prepared:
+    """A port whose calls are repeated once everything is there."""
+
+    def __init__(self, port: object, preparing: _Preparing) -> None:
+        self._port = port
+        self._preparing = preparing
+
+    def __getattr__(self, name: str) -> Any:
+        call = getattr(self._port, name)
+        return (self._streaming if isasyncgenfunction(call) else self._calling)(call)
+
+    def _calling(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        async def repeated(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return await call(*args, **kwargs)
+            except NotPrepared:
+                await self._preparing.run()
+            with _still_missing():
+                return await call(*args, **kwargs)
+
+        return repeated
+
+    def _streaming(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        async def repeated(*args: Any, **kwargs: Any) -> AsyncGenerator[bytes]:
+            try:
+                async with aclosing(call(*args, **kwargs)) as pieces:
+                    async for piece in pieces:
+                        yield piece
+            except NotPrepared:  # comes before the first piece
+                await self._preparing.run()
+            else:
+                return
+            with _still_missing():
+                async with aclosing(call(*args, **kwargs)) as pieces:
+                    async for piece in pieces:
+                        yield piece
+
+        return repeated
+
+
+@contextmanager
+def _still_missing() -> Iterator[None]:
+    """Say of a store that is missing once it was made what it is: about to come, or to go."""
+    try:
+        yield
+    except NotPrepared as error:
+        raise Unavailable(str(error)) from error
