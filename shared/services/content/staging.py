@@ -5,10 +5,16 @@ next is filled. A body has at most two blocks on their way, and a process at mos
 them: when storage is slower than the client, nothing more is read from the socket. At most
 `bodies` are read at once; one more waits for `patience`, and is then sent away to come back later.
 So a process has at most `bodies` buffers being filled and `in_flight` being sent.
+
+A body waits for its turn when its first bytes are there, so an empty one needs none. It keeps its
+turn while it makes progress: it has to bring PACE_BYTES within PACE_SECONDS of our waiting for it
+(not of its waiting for storage), or is sent away. The session is then where it was before.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from mmap import mmap
 
@@ -19,6 +25,9 @@ from shared.storage.ports import Objects
 
 BLOCK_BYTES = 8 * 1024 * 1024
 """The size of a block; 50,000 of them make 390 GiB."""
+
+PACE_BYTES = 64 * 1024
+PACE_SECONDS = 20.0
 
 _AT_ONCE = 2
 _TOO_MANY = f"a blob has at most {BLOCKS} blocks: send parts of {BLOCK_BYTES} bytes or more"
@@ -61,13 +70,17 @@ class Staging:
 
         Raises:
             BlobUploadInvalid: the body has more than `room` blocks.
-            TooManyRequests: too many bodies are being read.
+            TooManyRequests: too many bodies are being read, or this one comes too slowly.
         """
-        await self._wait_for_turn()
-        try:
-            return await self._stage(place, body, hasher, room)
-        finally:
-            self._bodies.release()
+        async with aclosing(_paced(body)) as paced:
+            first = await anext(paced, b"")
+            if not first:
+                return Staged(0, 0)
+            await self._wait_for_turn()
+            try:
+                return await self._stage(place, _after(first, paced), hasher, room)
+            finally:
+                self._bodies.release()
 
     async def _wait_for_turn(self) -> None:
         try:
@@ -117,6 +130,36 @@ async def _stop(tasks: set[asyncio.Task[None]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _paced(body: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
+    """Pass on what there is of a body while it makes progress; raises TooManyRequests."""
+    waited, came = 0.0, 0
+    while True:
+        started = time.monotonic()
+        try:
+            async with asyncio.timeout(PACE_SECONDS - waited):
+                piece = await anext(body, None)
+        except TimeoutError:
+            raise TooManyRequests(
+                f"the body came too slowly: {came} bytes in {PACE_SECONDS:.0f} s,"
+                f" and {PACE_BYTES} are the least: send it again, or in smaller parts",
+                seconds=5,
+            ) from None
+        if piece is None:
+            return
+        waited, came = waited + time.monotonic() - started, came + len(piece)
+        if came >= PACE_BYTES:
+            waited, came = 0.0, 0
+        if piece:
+            yield piece
+
+
+async def _after(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Give a body whose first piece has been taken already."""
+    yield first
+    async for piece in rest:
+        yield piece
 
 
 async def _blocks(body: AsyncIterator[bytes]) -> AsyncIterator[memoryview]:

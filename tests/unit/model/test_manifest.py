@@ -1,11 +1,13 @@
 import json
+import tracemalloc
+from contextlib import suppress
 
 import pytest
 
 from shared.errors import ManifestInvalid
 from shared.model import manifest as manifests
 from shared.model.digest import Digest
-from shared.model.manifest import Manifest, read_manifest
+from shared.model.manifest import MANIFEST_BYTES, Manifest, read_manifest
 from shared.model.media_types import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
 
 CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
@@ -215,3 +217,26 @@ def test_types_compare_without_case_and_are_kept_as_they_came() -> None:
         read_manifest(b"text", "a/b+JSON")
     with pytest.raises(ManifestInvalid, match="docker schema 1"):
         read({}, SCHEMA_1.upper())
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"a":[' + b",".join([b"{}"] * 1_390_000) + b"]}",
+        b'{"a":[' + b",".join([b"[]"] * 1_390_000) + b"]}",
+        b'{"a":[' + b",".join([b'{"a":1}'] * 520_000) + b"]}",
+        b'{"a":[' + b",".join([b'"ab"'] * 830_000) + b"]}",
+        b"{" + b",".join(b'"%06x":1' % number for number in range(250_000)) + b"}",
+        b'{"a":[' + b",".join([b'{"a":1}'] * 99_998 + [b'"abc"'] * 150_000) + b"]}",
+    ],
+    ids=["objects", "lists", "one key", "strings", "keys", "both"],
+)
+def test_no_manifest_takes_many_times_its_size(content: bytes) -> None:
+    assert len(content) <= MANIFEST_BYTES
+    tracemalloc.start()
+    try:
+        with suppress(ManifestInvalid):
+            read_manifest(content, "application/vnd.test+json")
+        assert tracemalloc.get_traced_memory()[1] < 64 * 1024 * 1024
+    finally:
+        tracemalloc.stop()

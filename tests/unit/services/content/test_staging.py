@@ -158,14 +158,80 @@ async def test_a_body_too_many_waits_and_is_sent_away(slow: SlowObjects) -> None
         for _ in range(2)
     ]
     await settled()
-    third = Client(1)
+    third = Client(9)
     with pytest.raises(TooManyRequests) as caught:
         await staging.stage(PLACE, aiter(third), Hasher("sha256"), 9)
     assert caught.value.headers == {"Retry-After": "5"}
-    assert third.sent == 0
+    assert third.sent == 1  # what showed that there is a body
     slow.gate.set()
     await asyncio.gather(*tasks)
-    assert (await staging.stage(PLACE, aiter(third), Hasher("sha256"), 9)).blocks == 1
+    assert (await staging.stage(PLACE, aiter(Client(9)), Hasher("sha256"), 9)).blocks == 9
+
+
+async def test_a_body_without_bytes_waits_for_no_turn(slow: SlowObjects) -> None:
+    staging = Staging(slow, bodies=1, patience=0.02)
+    one = asyncio.create_task(staging.stage(PLACE, aiter(Client(1)), Hasher("sha256"), 9))
+    await settled()
+    for empty in (body(), body(b""), body(b"", b"")):
+        assert await staging.stage(PLACE, empty, Hasher("sha256"), 9) == Staged(0, 0)
+    slow.gate.set()
+    await one
+
+
+class Drip:
+    """A body that brings a byte now and then."""
+
+    def __init__(self, seconds: float, count: int = 1_000_000) -> None:
+        self.seconds, self.count, self.brought = seconds, count, 0
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for _ in range(self.count):
+            await asyncio.sleep(self.seconds)
+            self.brought += 1
+            yield b"x"
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PACE_SECONDS", 0.2)
+    monkeypatch.setattr(module, "PACE_BYTES", 10)
+
+
+async def test_bodies_that_drip_do_not_keep_their_turns(prepared: Memory, hurried: None) -> None:
+    staging = Staging(prepared.objects, bodies=64, patience=10)
+    dripping = [
+        asyncio.create_task(staging.stage(PLACE, aiter(Drip(0.04)), Hasher("sha256"), 9))
+        for _ in range(64)
+    ]
+    await asyncio.sleep(0.06)
+    async with asyncio.timeout(5):
+        assert await staging.stage(PLACE, body(b"x"), Hasher("sha256"), 9) == Staged(1, 1)
+        for one in dripping:
+            with pytest.raises(TooManyRequests, match=r"too slowly: . bytes in 0 s, and 10"):
+                await one
+
+
+async def test_a_body_that_never_begins_is_sent_away(slow: SlowObjects, hurried: None) -> None:
+    staging = Staging(slow, bodies=1, patience=0.02)
+    silent = asyncio.create_task(staging.stage(PLACE, aiter(Drip(60)), Hasher("sha256"), 9))
+    await asyncio.sleep(0.01)
+    slow.gate.set()
+    assert (await staging.stage(PLACE, body(b"x"), Hasher("sha256"), 9)).size == 1
+    with pytest.raises(TooManyRequests, match="too slowly: 0 bytes"):
+        await silent
+
+
+async def test_a_slow_body_that_makes_progress_is_taken(prepared: Memory, hurried: None) -> None:
+    slow_body = Drip(0.005, count=60)  # longer than the span, with enough in each of them
+    staged = await Staging(prepared.objects).stage(PLACE, aiter(slow_body), Hasher("sha256"), 9)
+    assert staged.size == 60
+
+
+async def test_storage_may_be_as_slow_as_it_likes(slow: SlowObjects, hurried: None) -> None:
+    task = asyncio.create_task(Staging(slow).stage(PLACE, aiter(Client(20)), Hasher("sha256"), 100))
+    await asyncio.sleep(0.4)
+    slow.gate.set()
+    assert (await task).blocks == 20
 
 
 @pytest.mark.parametrize("fails_at", range(6))
