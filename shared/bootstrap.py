@@ -9,7 +9,8 @@ import hashlib
 import hmac
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -37,7 +38,7 @@ from shared.services.events.fallback_lists import FallbackLists
 from shared.settings import Settings
 from shared.storage.bodies import Bodies
 from shared.storage.once import Once
-from shared.storage.ports import Messages, Objects, Rows
+from shared.storage.ports import Messages, NotPrepared, Objects, Rows
 from shared.storage.preparing import prepared
 from shared.storage.rows.registries import Policies, RegistryRecord, RegistryRecords
 from shared.storage.sharing import SharedRows
@@ -86,6 +87,15 @@ class Jobs:
     events: Events
     fallback_lists: FallbackLists
     repositories: Repositories
+
+
+@dataclass(frozen=True, slots=True)
+class Administration:
+    """What operators' commands work with: one registry's record and its accounts."""
+
+    records: RegistryRecords
+    record: RegistryRecord
+    accounts: Accounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +246,24 @@ def registries() -> Registries:
     settings = Settings.from_env()
     rows, objects, messages = prepared(*open_ports(settings.storage))
     return Registries(settings, Ports(SharedRows(rows), objects, messages))
+
+
+@asynccontextmanager
+async def administration(settings: Settings, name: str) -> AsyncIterator[Administration | None]:
+    """Open a registry for one command; None where there is none; raises StateRefused."""
+    from shared.storage.azure.connections import opened_rows  # noqa: PLC0415 - as `open_ports`
+
+    async with opened_rows(settings.storage) as rows:
+        records = RegistryRecords(rows, settings.master_key)
+        try:
+            record = await records.find(name)
+        except NotPrepared:
+            record = None
+        if record is None:
+            yield None
+        else:
+            accounts = Accounts(rows, record.generation, Passwords(), new_id)
+            yield Administration(records, record, accounts)
 
 
 def _derived(master_key: str, generation: str) -> bytes:

@@ -8,11 +8,12 @@ from pathlib import Path
 from infra.devhost.command import command, serve
 from infra.devhost.host import Host
 from infra.devhost.http.server import bind
-from infra.devhost.settings import ENVIRONMENT, STORAGE
+from infra.devhost.settings import ENVIRONMENT, STORAGE, StartError
 from infra.devhost.storage import WELL_KNOWN, Azurite
 from infra.local.banner import banner, login_server
 from infra.local.options import Options
 from infra.local.secrets import keep
+from infra.local.stored import command_line, is_password
 
 _REPOSITORY = Path(__file__).parents[2]
 _BODY_LIMIT = 10 * 1024**3
@@ -32,7 +33,16 @@ def main() -> None:
         if options.front is None:  # behind it the limit is Azure's, since it takes bodies whole
             ENVIRONMENT.setdefault("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT", str(_BODY_LIMIT))
         with Azurite(options.data / "azurite", WELL_KNOWN):
-            say = partial(_banner, user=options.registry_name, password=password)
+            is_right = is_password(options.registry_name, password)
+            change = command_line(options.data, options.registry_name)
+            if options.admin_password and not is_right:
+                raise StartError(
+                    f"REGISTRY_ADMIN_PASSWORD is not the password of {options.registry_name}, and"
+                    " only creates it: leave it out, and change the password while the registry"
+                    f" runs, with {change}"
+                )
+            shown = password if is_right else None
+            say = partial(_banner, user=options.registry_name, password=shown, change=change)
             asyncio.run(serve(app, port, banner=say, front=options.front))
 
 
@@ -52,8 +62,8 @@ def _hand_over(name: str, password: str, master_key: str, server: str) -> None:
     ENVIRONMENT.setdefault("AzureFunctionsWebHost__hostid", "local")
 
 
-def _banner(host: Host, user: str, password: str) -> str:
-    return banner(host.port, user, password)
+def _banner(host: Host, user: str, password: str | None, change: str) -> str:
+    return banner(host.port, user, password, change)
 
 
 if __name__ == "__main__":

@@ -8,15 +8,20 @@ def login_server(port: int) -> str:
     return f"localhost:{port}"
 
 
-def banner(port: int, user: str, password: str) -> str:
-    """Give the login server, the admin user, and commands to paste."""
+def banner(port: int, user: str, password: str | None, change: str) -> str:
+    """Give the login server, the admin user, and commands to paste.
+
+    Without a password it is one that was set and is not kept here; `change` sets another.
+    """
     server = login_server(port)
     image = f"{server}/hello-world"
+    shown = password or f"as it was set; to set another: {change}"
+    option = f" --password {shlex.quote(password)}" if password else ""
     return f"""Login server:  {server}
 User name:     {user}
-Password:      {password}
+Password:      {shown}
 
-    docker login {server} --username {user} --password {shlex.quote(password)}
+    docker login {server} --username {user}{option}
     docker tag hello-world {image} && docker push {image}
 
 Ctrl-C stops the registry; what was pushed stays.

@@ -11,4 +11,4 @@ compile() {
         --generate-hashes --no-annotate --custom-compile-command "make lock" "$@"
 }
 compile --output-file "$out/requirements.txt"
-compile --group lint --group test --output-file "$out/tests/requirements.txt"
+compile --group admin --group lint --group test --output-file "$out/tests/requirements.txt"

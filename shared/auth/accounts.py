@@ -87,11 +87,11 @@ class Accounts:
         return account is not None and account.is_enabled and account.stamp == stamp
 
     async def has_password(self, name: str, password: str) -> bool | None:
-        """Tell whether this is an account's password; None where there is no such account."""
+        """Tell whether a password logs this account in; None where there is no such account."""
         account = await self._read(name)
         if account is None:
             return None
-        return await self._passwords.fits(name, password, account.hashed)
+        return account.is_enabled and await self._passwords.fits(name, password, account.hashed)
 
     async def create(self, name: str, password: str) -> None:
         """Make an account, unless there is one of its name, whatever its password and state."""

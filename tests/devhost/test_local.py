@@ -1,5 +1,6 @@
 """`python -m infra.local`: the registry's app and its storage with one command."""
 
+import asyncio
 import fcntl
 import json
 import os
@@ -19,6 +20,12 @@ import httpx
 import pytest
 
 from infra.devhost.storage import WELL_KNOWN
+from shared import bootstrap
+from shared.auth.accounts import Accounts
+from shared.auth.passwords import Passwords
+from shared.storage import keys
+from shared.storage.azure.connections import opened_rows
+from shared.storage.rows.registries import RegistryRecord, RegistryRecords
 from tests.devhost.conftest import REPOSITORY
 from tests.support.waiting import until
 
@@ -226,6 +233,44 @@ def test_given_name_and_password_are_used_and_not_kept(launch: Launch) -> None:
     again.until_ready()
     assert again.settings()[:2] != ["mine5", "it's mine"]
     assert again.interrupt() == (0, "")
+
+
+async def make_registry(master_key: str, password: str) -> None:
+    """Do what the app does at its first request."""
+    async with opened_rows({"": "UseDevelopmentStorage=true"}) as rows:
+        await rows.prepare([keys.REGISTRIES, keys.ACCOUNTS])
+        record = RegistryRecord("registry", "g" * 32, ())
+        await RegistryRecords(rows, master_key).create(record, bootstrap.now())
+        accounts = Accounts(rows, record.generation, Passwords(), bootstrap.new_id)
+        await accounts.create("registry", password)
+
+
+def test_a_password_that_is_not_the_stored_one_stops_the_start(
+    launch: Launch, local: Local
+) -> None:
+    _, password, master_key, _ = local.settings()
+    asyncio.run(make_registry(master_key, password))
+    admin = [sys.executable, "-m", "infra.admin", "--data", str(local.data)]
+    subprocess.run(
+        [*admin, "admin-user", "password"], input="second\n", text=True, cwd=REPOSITORY, check=True
+    )
+    assert local.interrupt() == (0, "")
+
+    code, errors = launch(REGISTRY_ADMIN_PASSWORD="first").end()
+    assert (code, errors.count("\n")) == (1, 1)
+    assert errors.startswith("run: REGISTRY_ADMIN_PASSWORD is not the password of registry")
+    assert f"python -m infra.admin --data {local.data} admin-user password" in errors
+    assert are_free()
+
+    again = launch(REGISTRY_ADMIN_PASSWORD="second")
+    again.until_ready()
+    assert "--password second\n" in again.output()
+    assert again.interrupt() == (0, "")
+    last = launch()
+    last.until_ready()
+    assert "Password:      as it was set; to set another: " in last.output()
+    assert password not in last.output()
+    assert last.interrupt() == (0, "")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ The setting is a connection string, or parts as the host names them: `__accountN
 user-assigned identity.
 """
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 
 from shared.storage.azure.accounts import AzureAccount, Endpoints, identity
 from shared.storage.azure.blobs import AzureObjects
@@ -26,6 +27,16 @@ def open_ports(parts: Mapping[str, str]) -> tuple[AzureRows, AzureObjects, Azure
     """Give the adapters of the account that the parts of the setting name (`Settings.storage`)."""
     account = _account(parts)
     return AzureRows(account), AzureObjects(account), AzureMessages(account)
+
+
+@asynccontextmanager
+async def opened_rows(parts: Mapping[str, str]) -> AsyncIterator[AzureRows]:
+    """Open the rows of the account for a while, and close the connections."""
+    account = _account(parts)
+    try:
+        yield AzureRows(account)
+    finally:
+        await account.close()
 
 
 def _account(parts: Mapping[str, str]) -> AzureAccount:

@@ -1,0 +1,1 @@
+"""Operators' commands: what is done to a registry from outside of it."""

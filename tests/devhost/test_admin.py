@@ -1,0 +1,210 @@
+"""Operators' commands, over memory."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from infra.admin import settings as admin_settings
+from infra.admin.commands import app
+from infra.devhost import settings as host_settings
+from infra.local import stored
+from shared import bootstrap
+from shared.auth import passwords
+from shared.auth.accounts import Accounts
+from shared.auth.passwords import Passwords
+from shared.storage.memory.rows import MemoryRows
+from shared.storage.ports import Unavailable
+from shared.storage.rows.registries import RegistryRecord, RegistryRecords
+from tests.support.app import GENERATION, MASTER_KEY, NAME, PASSWORD, Memory
+
+type Run = Callable[..., Result]
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch, memory: Memory) -> dict[str, str]:
+    """The app's settings, and memory behind them."""
+
+    @asynccontextmanager
+    async def opened(_: object) -> AsyncIterator[MemoryRows]:
+        yield memory.rows
+
+    env = {
+        "AzureWebJobsStorage": "memory",
+        "REGISTRY_MASTER_KEY": MASTER_KEY,
+        "REGISTRY_NAME": NAME,
+    }
+    for module in (admin_settings, host_settings, stored):
+        monkeypatch.setattr(module, "ENVIRONMENT", env)
+    monkeypatch.setattr(bootstrap, "opened_rows", opened)
+    monkeypatch.setitem(passwords._COST, "n", 2)
+    return env
+
+
+@pytest.fixture
+def registry(environment: dict[str, str], worker: None, memory: Memory) -> None:
+    async def make() -> None:
+        await memory.prepare()
+        await memory.keep_registry()
+        await accounts(memory).create(NAME, PASSWORD)
+
+    asyncio.run(make())
+
+
+@pytest.fixture
+def run(environment: dict[str, str]) -> Run:
+    def command(*arguments: str, typed: str = "") -> Result:
+        return CliRunner().invoke(app, arguments, input=typed)
+
+    return command
+
+
+def accounts(memory: Memory, generation: str = GENERATION) -> Accounts:
+    return Accounts(memory.rows, generation, Passwords(), bootstrap.new_id)
+
+
+def ask[T](question: Coroutine[object, object, T]) -> T:
+    return asyncio.run(question)
+
+
+def record(memory: Memory) -> RegistryRecord:
+    found = ask(RegistryRecords(memory.rows, MASTER_KEY).find(NAME))
+    assert found
+    return found
+
+
+def test_a_password_is_set_from_standard_input(registry: None, run: Run, memory: Memory) -> None:
+    done = run("admin-user", "password", typed="another one\n")
+    assert done.exit_code == 0, done.output
+    assert "registry has a new password" in done.output
+    assert "another one" not in done.output
+    assert ask(accounts(memory).log_in(NAME, "another one"))
+    assert ask(accounts(memory).log_in(NAME, PASSWORD)) is None
+
+
+def test_who_is_disabled_comes_back_with_a_new_password(
+    registry: None, run: Run, memory: Memory
+) -> None:
+    assert run("admin-user", "disable").exit_code == 0
+    assert ask(accounts(memory).log_in(NAME, PASSWORD)) is None
+    assert run("admin-user", "password", typed="again\n").exit_code == 0
+    assert ask(accounts(memory).log_in(NAME, "again"))
+
+
+def test_another_registry_is_named(registry: None, run: Run, memory: Memory) -> None:
+    ask(memory.keep_registry("other", generation="o" * 32))
+    done = run("admin-user", "password", "--registry", "other", typed="its own\n")
+    assert done.exit_code == 0, done.output
+    assert ask(accounts(memory, "o" * 32).log_in("other", "its own"))
+    assert ask(accounts(memory).log_in(NAME, PASSWORD))
+
+
+@pytest.mark.parametrize("typed", ["", "\n", "x" * 1_025 + "\n"])
+def test_a_password_that_could_not_log_in_is_refused(
+    registry: None, run: Run, memory: Memory, typed: str
+) -> None:
+    done = run("admin-user", "password", typed=typed)
+    assert (done.exit_code, done.stderr) == (1, "admin: a password has 1 to 1024 characters\n")
+    assert ask(accounts(memory).log_in(NAME, PASSWORD))
+
+
+def test_a_password_is_no_argument(registry: None, run: Run) -> None:
+    assert run("admin-user", "password", "secret").exit_code == 2
+
+
+def test_a_key_is_rotated(registry: None, run: Run, memory: Memory) -> None:
+    (first,) = record(memory).signing_keys
+    done = run("signing-key", "rotate")
+    assert "0 older ones are removed" in done.output
+    kept, second = record(memory).signing_keys
+    assert kept.kid == first.kid
+    assert second.kid in done.output
+    assert "2 older ones are removed" in run("signing-key", "rotate", "--at-once").output
+    (third,) = record(memory).signing_keys
+    assert third.kid not in {first.kid, second.kid}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["admin-user", "disable"], "there is no registry registry in this storage"),
+        (["--data", "/nowhere", "admin-user", "disable"], "/nowhere is not the DATA of a make run"),
+    ],
+)
+def test_what_is_not_there_is_one_line(run: Run, arguments: list[str], complaint: str) -> None:
+    done = run(*arguments)
+    assert done.exit_code == 1
+    assert done.stderr.startswith(f"admin: {complaint}")
+    assert done.stderr.count("\n") == 1
+
+
+def test_an_account_that_is_not_there_is_not_disabled(run: Run, memory: Memory) -> None:
+    ask(memory.prepare())
+    ask(memory.keep_registry())
+    done = run("admin-user", "disable")
+    assert (done.exit_code, done.stderr) == (1, "admin: registry registry has no admin user\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "complaint"),
+    [
+        ("REGISTRY_MASTER_KEY", "k" * 40, "REGISTRY_MASTER_KEY is not the one that"),
+        ("REGISTRY_MASTER_KEY", "", "REGISTRY_MASTER_KEY must be a secret"),
+        ("REGISTRY_NAME", "x", "REGISTRY_NAME='x' must be 5 to 50"),
+    ],
+)
+def test_a_wrong_setting_is_one_line(
+    registry: None, run: Run, environment: dict[str, str], name: str, value: str, complaint: str
+) -> None:
+    environment[name] = value
+    done = run("admin-user", "disable")
+    assert done.exit_code == 1
+    assert done.stderr.startswith(f"admin: {complaint}")
+    assert done.stderr.count("\n") == 1
+
+
+def test_storage_that_is_not_there_is_one_line(
+    registry: None, run: Run, memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def busy(*_: object) -> None:
+        raise Unavailable("row registry: cannot connect")
+
+    monkeypatch.setattr(memory.rows, "get", busy)
+    done = run("admin-user", "disable")
+    assert (done.exit_code, done.stderr) == (1, "admin: row registry: cannot connect\n")
+
+
+def test_a_make_run_is_known_by_its_data(
+    registry: None, run: Run, environment: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "secrets.json").write_text(
+        json.dumps({"admin_password": "", "master_key": MASTER_KEY})
+    )
+    environment["REGISTRY_MASTER_KEY"] = "of something else, and long enough for it"
+    done = run("--data", str(tmp_path), "admin-user", "disable")
+    assert done.exit_code == 0, done.output
+
+
+def test_make_run_knows_whether_a_password_logs_in(registry: None, memory: Memory) -> None:
+    assert stored.is_password(NAME, PASSWORD)
+    assert not stored.is_password(NAME, "another")
+    assert stored.is_password("other", "will be created")
+    ask(accounts(memory).disable(NAME))
+    assert not stored.is_password(NAME, PASSWORD)
+
+
+def test_make_run_does_not_start_on_state_that_is_refused(registry: None, memory: Memory) -> None:
+    ask(memory.keep_registry(layout=2))
+    with pytest.raises(host_settings.StartError, match="deploy the version of the app that wrote"):
+        stored.is_password(NAME, PASSWORD)
+
+
+def test_make_run_names_the_command(tmp_path: Path) -> None:
+    named = stored.command_line(tmp_path, NAME)
+    assert named == (
+        f".venv/bin/python -m infra.admin --data {tmp_path} admin-user password --registry registry"
+    )
