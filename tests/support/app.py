@@ -223,10 +223,11 @@ def patched(memory: Memory, clock: Clock, settings: Mapping[str, str]) -> Iterat
 
 
 @asynccontextmanager
-async def open_site(memory: Memory, clock: Clock) -> AsyncIterator[Site]:
-    """Start a registry over these ports, inside of `patched`."""
-    await memory.prepare()
-    await memory.keep_registry()
+async def open_site(memory: Memory, clock: Clock, *, is_new: bool = True) -> AsyncIterator[Site]:
+    """Start a registry over these ports, inside of `patched`; `is_new`: make it first."""
+    if is_new:
+        await memory.prepare()
+        await memory.keep_registry()
     app = dispatcher()
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url=f"http://{LOGIN_SERVER}") as client:
