@@ -32,6 +32,7 @@ from shared.services.content.referrers import Referrers
 from shared.services.content.repositories import Repositories
 from shared.services.content.staging import Staging
 from shared.services.content.tags import Tags
+from shared.services.content.turns import Turns
 from shared.services.content.uploads import Uploads
 from shared.services.events.announcements import Events
 from shared.services.events.fallback_lists import FallbackLists
@@ -47,6 +48,8 @@ from shared.wire.request import host
 
 _KEPT_SECONDS = 60
 _BODIES_BYTES = 64 * 1024 * 1024
+_LARGE_MANIFESTS = 16
+_PATIENCE_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,7 @@ class Registry:
     issuer: Issuer
     manifests: Manifests
     pushes: Pushes
+    large_manifests: Turns
     blobs: Blobs
     uploads: Uploads
     tags: Tags
@@ -116,6 +120,7 @@ class Registries:
         self._records = RegistryRecords(ports.rows, settings.master_key)
         self._bodies = Bodies(_BODIES_BYTES)
         self._staging = Staging(ports.objects)
+        self._large_manifests = Turns(_LARGE_MANIFESTS, _PATIENCE_SECONDS)
         self._passwords = Passwords()
         self._kept: dict[str, _Kept] = {}
         self._once: Once[str, Registry] = Once()
@@ -193,6 +198,7 @@ class Registries:
             issuer=Issuer(gate, tokens),
             manifests=Manifests(stores),
             pushes=Pushes(stores, is_sparse_allowed=settings.sparse_manifests),
+            large_manifests=self._large_manifests,
             blobs=Blobs(stores, settings.grace, int(settings.url_lifetime.total_seconds())),
             uploads=Uploads(stores, self._staging, seal, settings.upload_lifetime),
             tags=Tags(stores),

@@ -1,5 +1,7 @@
 """Manifests under /v2: read, push, delete."""
 
+from contextlib import nullcontext
+
 import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response
 
@@ -9,9 +11,11 @@ from shared.model.digest import Digest
 from shared.model.manifest import MANIFEST_BYTES, read_manifest
 from shared.wire import conditions, response, routes
 from shared.wire.operation import operation
-from shared.wire.request import Call
+from shared.wire.request import Call, content_length
 
 bp = func.Blueprint()
+
+LARGE_BYTES = 256 * 1024
 
 
 @bp.route(route=routes.MANIFEST.template, methods=routes.MANIFEST.functions["manifest_get"])
@@ -42,11 +46,12 @@ async def manifest_put(req: Request) -> Response:
 
     tags, digest = conditions.pushed_tags(call)
     algorithm = digest.algorithm if digest else "sha256"
-    manifest = read_manifest(await call.body(MANIFEST_BYTES), call.media_type, algorithm)
-    conditions.check_digest(manifest.digest, digest)
-    pushed = await here.pushes.put(
-        call.repository, manifest, tags, by=who.name, condition=conditions.of_push(call)
-    )
+    async with here.large_manifests.one() if _is_large(call) else nullcontext():
+        manifest = read_manifest(await call.body(MANIFEST_BYTES), call.media_type, algorithm)
+        conditions.check_digest(manifest.digest, digest)
+        pushed = await here.pushes.put(
+            call.repository, manifest, tags, by=who.name, condition=conditions.of_push(call)
+        )
 
     return response.created(
         location=routes.manifest_url(call.repository, pushed.digest),
@@ -54,6 +59,12 @@ async def manifest_put(req: Request) -> Response:
         subject=pushed.subject,
         tags=pushed.tags if digest else (),
     )
+
+
+def _is_large(call: Call) -> bool:
+    """Tell whether a manifest may take so much memory that few of them are taken at once."""
+    length = content_length(call.request)
+    return length is None or length > LARGE_BYTES
 
 
 @bp.route(route=routes.MANIFEST.template, methods=routes.MANIFEST.functions["manifest_delete"])

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from shared.auth.callers import Caller
-from shared.auth.passwords import Passwords, hash_password
+from shared.auth.passwords import Passwords
 from shared.auth.remembered import Remembered
 from shared.auth.scopes import EVERYTHING
 from shared.storage import keys

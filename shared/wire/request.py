@@ -17,6 +17,7 @@ https, but for a name of one's own machine that was not asked for by https.
 """
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Self
 
@@ -27,6 +28,7 @@ from shared.errors import HostInvalid, ManifestTooLarge, SizeInvalid
 from shared.model.digest import Digest
 from shared.model.login_server import is_loopback, read_login_server
 from shared.model.names import Reference, RepositoryName, parse_reference, parse_repository
+from shared.services.content.turns import paced
 from shared.wire.routes import Route
 
 _LENGTH_DIGITS = 18
@@ -91,14 +93,15 @@ class Call:
         return self.request.stream()
 
     async def body(self, limit: int) -> bytes:
-        """Read a body of at most `limit` bytes; raises ManifestTooLarge."""
+        """Read a body of at most `limit` bytes; raises ManifestTooLarge, TooManyRequests."""
         body, size = bytearray(), 0
-        async for piece in self.stream():
-            size += len(piece)
-            if size <= limit:
-                body += piece
-            elif size > _DRAINED * limit:
-                break
+        async with aclosing(paced(self.stream())) as pieces:
+            async for piece in pieces:
+                size += len(piece)
+                if size <= limit:
+                    body += piece
+                elif size > _DRAINED * limit:
+                    break
         if size > limit:
             raise ManifestTooLarge(f"a manifest may have at most {limit} bytes")
         return bytes(body)

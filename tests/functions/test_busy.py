@@ -1,11 +1,51 @@
 """Too many uploads at once: who comes too late is told when to come back, and loses nothing."""
 
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
 import pytest
 
+from functions.v2.manifests import LARGE_BYTES
 from shared import bootstrap
+from shared.services.content import turns
 from shared.services.content.staging import Staging
+from shared.services.content.turns import Turns
 from tests.support.app import Site
 from tests.support.images import blob
+
+
+async def test_few_large_manifests_are_taken_at_once(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bootstrap.registries(), "_large_manifests", Turns(0, 0.01))
+    large = {"schemaVersion": 2, "annotations": {"a": "x" * LARGE_BYTES}}
+    small = {"schemaVersion": 2, "annotations": {"a": "x"}}
+    headers = {"Content-Type": "application/vnd.test+json"}
+    for body, status in ((large, 429), (small, 201)):
+        content = json.dumps(body).encode()
+        answer = await site.call("PUT", "/v2/a/manifests/v1", headers=headers, content=content)
+        assert answer.status_code == status, answer.text
+
+    async def unannounced() -> AsyncIterator[bytes]:
+        yield json.dumps(small).encode()
+
+    answer = await site.call("PUT", "/v2/a/manifests/v1", headers=headers, content=unannounced())
+    assert answer.status_code == 429
+    assert answer.headers["Retry-After"] == "5"
+
+
+async def test_a_manifest_that_drips_is_sent_away(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def dripping() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.sleep(30)
+
+    monkeypatch.setattr(turns, "PACE_SECONDS", 0.05)
+    answer = await site.call("PUT", "/v2/a/manifests/v1", content=dripping())
+    assert answer.status_code == 429
+    assert "too slowly: 1 bytes" in answer.text
 
 
 @pytest.fixture

@@ -7,27 +7,23 @@ them: when storage is slower than the client, nothing more is read from the sock
 So a process has at most `bodies` buffers being filled and `in_flight` being sent.
 
 A body waits for its turn when its first bytes are there, so an empty one needs none. It keeps its
-turn while it makes progress: it has to bring PACE_BYTES within PACE_SECONDS of our waiting for it
-(not of its waiting for storage), or is sent away. The session is then where it was before.
+turn while it makes progress (`turns`); the session of one that is sent away is where it was before.
 """
 
 import asyncio
-import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
 from mmap import mmap
 
-from shared.errors import BlobUploadInvalid, TooManyRequests
+from shared.errors import BlobUploadInvalid
 from shared.model.hashing import Hasher
 from shared.model.upload import BLOCKS, block_id
+from shared.services.content.turns import Turns, paced
 from shared.storage.ports import Objects
 
 BLOCK_BYTES = 8 * 1024 * 1024
 """The size of a block; 50,000 of them make 390 GiB."""
-
-PACE_BYTES = 64 * 1024
-PACE_SECONDS = 20.0
 
 _AT_ONCE = 2
 _TOO_MANY = f"a blob has at most {BLOCKS} blocks: send parts of {BLOCK_BYTES} bytes or more"
@@ -59,9 +55,8 @@ class Staging:
     ) -> None:
         """Set the bounds: bodies and blocks at once, and seconds that a body waits for its turn."""
         self._objects = objects
-        self._bodies = asyncio.Semaphore(bodies)
+        self._turns = Turns(bodies, patience)
         self._in_flight = asyncio.Semaphore(in_flight)
-        self._patience = patience
 
     async def stage(
         self, place: Place, body: AsyncIterator[bytes], hasher: Hasher, room: int
@@ -72,24 +67,12 @@ class Staging:
             BlobUploadInvalid: the body has more than `room` blocks.
             TooManyRequests: too many bodies are being read, or this one comes too slowly.
         """
-        async with aclosing(_paced(body)) as paced:
-            first = await anext(paced, b"")
+        async with aclosing(paced(body)) as pieces:
+            first = await anext(pieces, b"")
             if not first:
                 return Staged(0, 0)
-            await self._wait_for_turn()
-            try:
-                return await self._stage(place, _after(first, paced), hasher, room)
-            finally:
-                self._bodies.release()
-
-    async def _wait_for_turn(self) -> None:
-        try:
-            async with asyncio.timeout(self._patience):
-                await self._bodies.acquire()
-        except TimeoutError:
-            raise TooManyRequests(
-                "too many uploads are under way: wait and repeat", seconds=5
-            ) from None
+            async with self._turns.one():
+                return await self._stage(place, _after(first, pieces), hasher, room)
 
     async def _stage(
         self, place: Place, body: AsyncIterator[bytes], hasher: Hasher, room: int
@@ -130,29 +113,6 @@ async def _stop(tasks: set[asyncio.Task[None]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _paced(body: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
-    """Pass on what there is of a body while it makes progress; raises TooManyRequests."""
-    waited, came = 0.0, 0
-    while True:
-        started = time.monotonic()
-        try:
-            async with asyncio.timeout(PACE_SECONDS - waited):
-                piece = await anext(body, None)
-        except TimeoutError:
-            raise TooManyRequests(
-                f"the body came too slowly: {came} bytes in {PACE_SECONDS:.0f} s,"
-                f" and {PACE_BYTES} are the least: send it again, or in smaller parts",
-                seconds=5,
-            ) from None
-        if piece is None:
-            return
-        waited, came = waited + time.monotonic() - started, came + len(piece)
-        if came >= PACE_BYTES:
-            waited, came = 0.0, 0
-        if piece:
-            yield piece
 
 
 async def _after(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -82,7 +82,9 @@ async def test_a_query_that_is_not_utf_8_gets_an_answer() -> None:
 
 async def test_a_path_cannot_forge_a_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
-        await answer_to(Response(), request(path="/v2/a\r\nupload_start\u2028 /v2/b 201\x9b31m\u202e"))
+        await answer_to(
+            Response(), request(path="/v2/a\r\nupload_start\u2028 /v2/b 201\x9b31m\u202e")
+        )
     assert all(len(message.splitlines()) == 1 for message in caplog.messages)
     assert all(message.isprintable() for message in caplog.messages)
 

@@ -8,6 +8,7 @@ from shared.errors import BlobUploadInvalid, TooManyRequests
 from shared.model.hashing import Hasher
 from shared.model.upload import block_id
 from shared.services.content import staging as module
+from shared.services.content import turns
 from shared.services.content.staging import Place, Staged, Staging
 from shared.storage.memory.objects import MemoryObjects
 from shared.storage.ports import Unavailable
@@ -193,8 +194,8 @@ class Drip:
 
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PACE_SECONDS", 0.2)
-    monkeypatch.setattr(module, "PACE_BYTES", 10)
+    monkeypatch.setattr(turns, "PACE_SECONDS", 0.2)
+    monkeypatch.setattr(turns, "PACE_BYTES", 10)
 
 
 async def test_bodies_that_drip_do_not_keep_their_turns(prepared: Memory, hurried: None) -> None:
