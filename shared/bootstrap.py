@@ -10,7 +10,7 @@ import hmac
 import time
 import uuid
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -231,6 +231,13 @@ def open_ports(parts: Mapping[str, str]) -> tuple[Rows, Objects, Messages]:
     return connections.open_ports(parts)
 
 
+def opened_rows(parts: Mapping[str, str]) -> AbstractAsyncContextManager[Rows]:
+    """Open the rows of the storage account in the settings for a while."""
+    from shared.storage.azure import connections  # noqa: PLC0415 - as above
+
+    return connections.opened_rows(parts)
+
+
 def now() -> datetime:
     """Tell the time in UTC."""
     return datetime.now(UTC)
@@ -257,8 +264,6 @@ def registries() -> Registries:
 @asynccontextmanager
 async def administration(settings: Settings, name: str) -> AsyncIterator[Administration | None]:
     """Open a registry for one command; None where there is none; raises StateRefused."""
-    from shared.storage.azure.connections import opened_rows  # noqa: PLC0415 - as `open_ports`
-
     async with opened_rows(settings.storage) as rows:
         records = RegistryRecords(rows, settings.master_key)
         try:
