@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Self
 
-from shared.model.login_server import read_login_server
+from shared.model.login_server import host_of, read_login_server
 
 _NAME = re.compile(r"[a-z0-9]{5,50}")
 _MASTER_KEY_LENGTH = 32
@@ -51,7 +51,7 @@ class Settings:
         settings = cls(
             registry_name=reader.matching("REGISTRY_NAME", "registry", _NAME),
             login_server=reader.login_server("REGISTRY_LOGIN_SERVER"),
-            root_domain=reader.text("REGISTRY_ROOT_DOMAIN", "").lower().strip("."),
+            root_domain=reader.domain("REGISTRY_ROOT_DOMAIN"),
             admin_password=reader.text("REGISTRY_ADMIN_PASSWORD", ""),
             master_key=reader.master_key("REGISTRY_MASTER_KEY"),
             blob_redirects=reader.flag("REGISTRY_BLOB_REDIRECTS", default=True),
@@ -92,6 +92,14 @@ class _Reader:
         if value and not read:
             self._faults.append(f"{name}={value!r} must be a host, or a host and a port")
         return read or ""
+
+    def domain(self, name: str) -> str:
+        value = self.text(name, "").lower().strip(".")
+        if value and (read_login_server(value) != value or host_of(value) != value):
+            self._faults.append(
+                f"{name}={value!r} must be a host's name alone, such as example.com"
+            )
+        return value
 
     def master_key(self, name: str) -> str:
         value = self.text(name, "")

@@ -147,6 +147,14 @@ async def test_the_longest_master_key_seals(memory: Memory) -> None:
     assert await records.find("registry")
 
 
+@pytest.mark.parametrize(
+    "value", ["https://example.com", "example.com:443", "*.example.com", "a/b"]
+)
+def test_a_root_domain_is_a_hosts_name(value: str) -> None:
+    with pytest.raises(SettingsInvalid, match="REGISTRY_ROOT_DOMAIN.*a host's name alone"):
+        Settings.from_env({**LEAST, "REGISTRY_ROOT_DOMAIN": value})
+
+
 @pytest.mark.parametrize(("name", "value", "message"), FAULTS)
 def test_a_fault_is_told_by_its_name(name: str, value: str, message: str) -> None:
     with pytest.raises(SettingsInvalid, match=f"{name}.*{message}"):
