@@ -151,7 +151,7 @@ async def test_the_longest_master_key_seals(memory: Memory) -> None:
     "value", ["https://example.com", "example.com:443", "*.example.com", "a/b"]
 )
 def test_a_root_domain_is_a_hosts_name(value: str) -> None:
-    with pytest.raises(SettingsInvalid, match="REGISTRY_ROOT_DOMAIN.*a host's name alone"):
+    with pytest.raises(SettingsInvalid, match=r"REGISTRY_ROOT_DOMAIN.*a host's name alone"):
         Settings.from_env({**LEAST, "REGISTRY_ROOT_DOMAIN": value})
 
 
