@@ -1,7 +1,7 @@
 """Triggers: host types in, a response out. No rules, no storage."""
 
 from functions import oauth2
-from functions.jobs import fan_out
+from functions.jobs import fan_out, upkeep
 from functions.v2 import base, blobs, catalog, fallback, manifests, referrers, tags, uploads
 
 BLUEPRINTS = (
@@ -14,6 +14,7 @@ BLUEPRINTS = (
     oauth2.bp,
     referrers.bp,
     tags.bp,
+    upkeep.bp,
     uploads.bp,
 )
 """Every blueprint of the app; the only list of them."""

@@ -153,8 +153,10 @@ class Rows(Protocol):
         """
         ...
 
-    async def commit(self, table: str, partition: str, changes: Sequence[Change]) -> None:
+    async def commit(self, table: str, partition: str, changes: Sequence[Change]) -> list[str]:
         """Make all changes, each to another row, or none; at most MOST_CHANGES.
+
+        Gives the new ETags, in the order of the changes; of what is deleted, an empty one.
 
         Raises:
             NotFound, Conflict: a change's condition did not hold; `index` is its place.

@@ -6,8 +6,11 @@ from shared.model.names import Tag, parse_tag
 from shared.services.content.pushes import Condition
 from shared.wire.request import Call
 
-TAGS = 30
-"""How many `tag` parameters one push may have; the specification asks for at least 10."""
+TAGS = 11
+"""How many `tag` parameters one push may have: all move in one transaction.
+
+The specification asks for at least 10.
+"""
 
 
 def is_unchanged(call: Call, digest: Digest) -> bool:

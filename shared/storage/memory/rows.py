@@ -73,10 +73,10 @@ class MemoryRows:
         )
         return list(islice(found, limit))
 
-    async def commit(self, table: str, partition: str, changes: Sequence[Change]) -> None:
+    async def commit(self, table: str, partition: str, changes: Sequence[Change]) -> list[str]:
         """Make all changes, or none."""
         if not changes:
-            return
+            return []
         rows = self._partition(table, partition)
         check(partition, changes)
         for index, change in enumerate(changes):
@@ -86,6 +86,7 @@ class MemoryRows:
             check_row(partition, key, values or {})
         for key, values in results:
             self._keep(rows, key, values)
+        return [rows[change.key].etag if change.key in rows else "" for change in changes]
 
     def _partition(self, table: str, partition: str) -> dict[str, Written]:
         try:
