@@ -2,7 +2,7 @@
 
 from functions import oauth2
 from functions.acr import fallback as acr_fallback
-from functions.jobs import fan_out
+from functions.jobs import fan_out, upkeep
 from functions.v2 import base, blobs, catalog, fallback, manifests, referrers, tags, uploads
 
 BLUEPRINTS = (
@@ -16,6 +16,7 @@ BLUEPRINTS = (
     oauth2.bp,
     referrers.bp,
     tags.bp,
+    upkeep.bp,
     uploads.bp,
 )
 """Every blueprint of the app; the only list of them."""

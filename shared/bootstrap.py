@@ -5,14 +5,16 @@ given another signing key is noticed after that at the latest. One request reads
 wait. Contents are never kept.
 """
 
+import asyncio
 import hashlib
 import hmac
+import secrets
 import time
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 
 from starlette.requests import Request
@@ -30,12 +32,16 @@ from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Pushes
 from shared.services.content.referrers import Referrers
 from shared.services.content.repositories import Repositories
+from shared.services.content.repository_deletions import RepositoryDeletions
+from shared.services.content.restores import Restores
 from shared.services.content.staging import Staging
 from shared.services.content.tags import Tags
 from shared.services.content.turns import Turns
 from shared.services.content.uploads import Uploads
-from shared.services.events.announcements import Events
 from shared.services.events.fallback_lists import FallbackLists
+from shared.services.events.fan_out import FanOut
+from shared.services.upkeep.errands import Upkeep
+from shared.services.upkeep.purge import Purge
 from shared.settings import Settings
 from shared.storage.bodies import Bodies
 from shared.storage.once import Once
@@ -88,9 +94,8 @@ class Registry:
 class Jobs:
     """What the functions behind queues work with."""
 
-    events: Events
-    fallback_lists: FallbackLists
-    repositories: Repositories
+    fan_out: FanOut
+    upkeep: Upkeep
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +141,14 @@ class Registries:
     def jobs(self, generation: str) -> Jobs:
         """Give the services of a registry's generation, whether it is still there or not."""
         stores = self._stores(generation)
-        return Jobs(Events(stores), FallbackLists(stores), Repositories(stores))
+        manifests = Manifests(stores)
+        purge = Purge(stores, manifests)
+        pushes = Pushes(stores, is_sparse_allowed=self._settings.sparse_manifests)
+        restores = Restores(stores, pushes, purge)
+        deletions = RepositoryDeletions(stores, restores, timedelta())
+        lists = FallbackLists(stores)
+        upkeep = Upkeep(stores, manifests, restores, deletions, purge, lists)
+        return Jobs(FanOut(stores), upkeep)
 
     def _name(self, login_server: str) -> str:
         settings = self._settings
@@ -217,6 +229,7 @@ class Registries:
             bodies=self._bodies,
             clock=now,
             new_id=new_id,
+            pause=pause,
         )
 
 
@@ -246,6 +259,11 @@ def now() -> datetime:
 def new_id() -> str:
     """Give 32 hexadecimal digits that nobody can guess."""
     return uuid.uuid4().hex
+
+
+async def pause(longest: float) -> None:
+    """Wait for a random part of so many seconds."""
+    await asyncio.sleep(longest * secrets.randbelow(1_000) / 1_000)
 
 
 async def registry(request: Request) -> Registry:

@@ -1,13 +1,34 @@
 """Events: what has happened to a repository, in the past tense.
 
 An event is written as an outbox row in the transaction of the change that it tells of. `subject` is
-the digest that the manifest names as its subject, or empty.
+the digest that the manifest names as its subject, `previous` the one that the tag pointed to
+before; either may be empty.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
+
+_USER_AGENT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Who changed something, and by which request. What the registry does itself has no request.
+
+    `host` is the registry's canonical login server. A user agent is as long as clients like.
+    """
+
+    by: str
+    request_id: str = ""
+    host: str = ""
+    method: str = ""
+    user_agent: str = ""
+
+    def __post_init__(self) -> None:
+        """Cut what has no bound of its own."""
+        object.__setattr__(self, "user_agent", self.user_agent[:_USER_AGENT])
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,20 +39,22 @@ class ManifestPushed:
     tag: str
     media_type: str
     size: int
-    by: str
+    cause: Cause
     at: datetime
     subject: str = ""
+    previous: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ManifestDeleted:
-    """A manifest was deleted, and with it all its tags."""
+    """A manifest was deleted, and with it all its tags; `life` is the one that is over."""
 
     digest: str
     media_type: str
-    by: str
+    cause: Cause
     at: datetime
     subject: str = ""
+    life: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,23 +62,38 @@ class TagDeleted:
     """A tag was deleted; its manifest stays."""
 
     tag: str
-    by: str
+    cause: Cause
+    at: datetime
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryDeleted:
+    """A repository was deleted with all its manifests; `deletion` is the id that these bear."""
+
+    deletion: str
+    cause: Cause
     at: datetime
 
 
-type Event = ManifestPushed | ManifestDeleted | TagDeleted
+type Event = ManifestPushed | ManifestDeleted | TagDeleted | RepositoryDeleted
 
 _KINDS: Mapping[str, type[Event]] = {
-    kind.__name__: kind for kind in (ManifestPushed, ManifestDeleted, TagDeleted)
+    kind.__name__: kind for kind in (ManifestPushed, ManifestDeleted, TagDeleted, RepositoryDeleted)
 }
 
 
-def fields(event: Event) -> Mapping[str, str | int | datetime]:
-    """Give an event's name, as `event`, and its fields."""
-    return {"event": type(event).__name__, **asdict(event)}
+def values(event: Event) -> Mapping[str, str | int | datetime]:
+    """Give an event's name, as `event`, and all that it says."""
+    said = asdict(event)
+    return {"event": type(event).__name__, **said.pop("cause"), **said}
 
 
-def read(values: Mapping[str, Any]) -> Event:
-    """Give the event with these fields; raises KeyError for none of ours."""
-    kind = _KINDS[values["event"]]
-    return kind(**{name: value for name, value in values.items() if name != "event"})
+def read(said: Mapping[str, Any]) -> Event:
+    """Give the event with these values, from a row or from JSON; raises KeyError for none."""
+    kind = _KINDS[said["event"]]
+    cause = Cause(**{field.name: said[field.name] for field in fields(Cause)})
+    told = {field.name: said[field.name] for field in fields(kind) if field.name != "cause"}
+    if isinstance(told["at"], str):
+        told["at"] = datetime.fromisoformat(told["at"])
+    return kind(cause=cause, **told)

@@ -46,11 +46,12 @@ async def manifest_put(req: Request) -> Response:
 
     tags, digest = conditions.pushed_tags(call)
     algorithm = digest.algorithm if digest else "sha256"
+    by = call.cause(who.name, here.login_server)
     async with here.large_manifests.one() if _is_large(call) else nullcontext():
         manifest = read_manifest(await call.body(MANIFEST_BYTES), call.media_type, algorithm)
         conditions.check_digest(manifest.digest, digest)
         pushed = await here.pushes.put(
-            call.repository, manifest, tags, by=who.name, condition=conditions.of_push(call)
+            call.repository, manifest, tags, by=by, condition=conditions.of_push(call)
         )
 
     return response.created(
@@ -75,10 +76,10 @@ async def manifest_delete(req: Request) -> Response:
     here = await registry(req)
     who = await here.gate.admit(call.credentials, call.repository, Action.DELETE)
 
-    reference = call.reference
+    reference, by = call.reference, call.cause(who.name, here.login_server)
     if isinstance(reference, Digest):
-        await here.manifests.delete(call.repository, reference, by=who.name)
+        await here.manifests.delete(call.repository, reference, by=by)
     else:
-        await here.manifests.untag(call.repository, reference, by=who.name)
+        await here.manifests.untag(call.repository, reference, by=by)
 
     return response.empty(202)

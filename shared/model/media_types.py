@@ -26,6 +26,11 @@ def canonical(media_type: str) -> str:
     return lower if lower in _KNOWN else media_type
 
 
+def is_manifest(media_type: str) -> bool:
+    """Tell what is likely to be a manifest where an index names it; others are blobs there."""
+    return media_type in IMAGES | INDEXES or "manifest" in media_type
+
+
 def is_schema_1(media_type: str) -> bool:
     """Tell the manifests of docker's first format, which no client writes any more."""
     return media_type.lower().startswith(_SCHEMA_1)

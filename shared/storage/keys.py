@@ -4,24 +4,35 @@
                        keys|GENERATION  KID                 a signing key, sealed
     table accounts     GENERATION       NAME                password (hashed), stamp, state
     table repositories GENERATION       REPO                an index of names, for the catalog
-    table contents     GENERATION|REPO  repository          there while it has a manifest
-                                        manifest|DIGEST     media type, size, body or object
+                       deleted|GENERATION  REPO             a name of which something is kept
+    table contents     GENERATION|REPO  repository          from the first manifest on; created
+                                        writable            there while pushes may come
+                                        manifest|DIGEST     there while live: life, media type, body
+                                        build|DIGEST|LIFE   a push of many references under way
+                                        deleted|DIGEST|LIFE what manifest|DIGEST was, until when
                                         tag|TAG             digest, media type, size, times
+                                        tagged|DIGEST|TAG   the same, from the manifest's side
+                                        newest|INVERSE|TAG  the same, by time, newest first
+                                        moved|TAG|INVERSE   what a tag pointed to before
                                         referrer|SUBJECT|DIGEST   the descriptor to list
                                         blob|DIGEST         link: size, object, last seen
-                                        edge|TARGET|MANIFEST      MANIFEST uses TARGET
-                                        outbox|TIME-ID      event not yet handed on
+                                        edge|TARGET|DIGEST|LIFE   that life of DIGEST uses TARGET
+                                        outbox|TIME-ID      event: waiting, then handed on
     table blobs        GENERATION|DIGEST  content           object, size, state, last seen
                                         repo|REPO           a repository that holds the blob
                                         sound|OBJECT        there while content names OBJECT
                                         gone|OBJECT         bytes out of use, to be removed
-    container content  32 HEX           a blob, or a large manifest; a name is never used again
-    queue events                        the keys of new outbox rows
+    container content  GENERATION/HEX   a blob, or (HEX = LIFE) a manifest's body; HEX is drawn anew
+    queue events                        the keys of outbox rows, sent before these are written
+    queue upkeep                        errands: an event to follow, a sequence to bring to its end
 
 GENERATION is a registry's id, new on each creation: a registry that is created again sees nothing
-of the one before. REPO is a repository's name in an order-preserving code without the `/` that
-keys forbid.
+of the one before. LIFE is an id for each time that a manifest was pushed and not there. INVERSE is
+a time that sorts backwards. REPO is a repository's name in an order-preserving code without the `/`
+that keys forbid.
 """
+
+from datetime import UTC, datetime, timedelta
 
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName, Tag
@@ -34,14 +45,19 @@ BLOBS = "blobs"
 TABLES = (REGISTRIES, ACCOUNTS, REPOSITORIES, CONTENTS, BLOBS)
 
 EVENTS = "events"
-QUEUES = (EVENTS,)
+UPKEEP = "upkeep"
+QUEUES = (EVENTS, UPKEEP)
 
 REGISTRY_PARTITION = "registry"
 REPOSITORY = "repository"
+WRITABLE = "writable"
 CONTENT = "content"
 
 _ENCODE = str.maketrans("-./", "!$-")
 _DECODE = str.maketrans("!$-", "-./")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TICK = timedelta(microseconds=1)
+_LAST = 10**18
 _END = "}"  # sorts after every character of a key below a `|` prefix
 
 
@@ -85,9 +101,50 @@ def blob(digest: Digest) -> str:
     return f"blob|{digest}"
 
 
-def edge(target: Digest, user: Digest | str) -> str:
-    """Key of the fact that the manifest `user` uses `target`."""
-    return f"edge|{target}|{user}"
+def edge(target: Digest, user: Digest, life: str) -> str:
+    """Key of the fact that this life of the manifest `user` uses `target`."""
+    return f"edge|{target}|{user}|{life}"
+
+
+def edges_of(target: Digest) -> str:
+    """Begin the keys of all edges that lead to `target`."""
+    return f"edge|{target}"
+
+
+def user_of(edge_key: str) -> tuple[Digest, str]:
+    """Give the manifest that an edge comes from, and the life of it."""
+    *_, user, life = edge_key.split("|")
+    return Digest.parse(user), life
+
+
+def build(digest: Digest, life: str) -> str:
+    """Key of a push that takes several transactions, and is under way."""
+    return f"build|{digest}|{life}"
+
+
+def deleted(digest: Digest | str, life: str) -> str:
+    """Key of a life of a manifest that is over."""
+    return f"deleted|{digest}|{life}"
+
+
+def tagged(digest: Digest, name: Tag | str) -> str:
+    """Key of the fact that a tag points to a manifest, from the manifest's side."""
+    return f"tagged|{digest}|{name}"
+
+
+def newest(moment: datetime, name: Tag) -> str:
+    """Key of a tag by the time of its last push, newest first."""
+    return f"newest|{inverse(moment)}|{name}"
+
+
+def moved(name: Tag, moment: datetime) -> str:
+    """Key of what a tag pointed to before it was moved, newest first."""
+    return f"moved|{name}|{inverse(moment)}"
+
+
+def inverse(moment: datetime) -> str:
+    """Give a text that sorts the later times first."""
+    return f"{_LAST - (moment - _EPOCH) // _TICK:020}"
 
 
 def referrer(subject: Digest, digest: Digest | str) -> str:
@@ -112,12 +169,22 @@ def holder(repository: RepositoryName) -> str:
 
 def sound(name: str) -> str:
     """Key of the fact that a digest's content is this object, fit to be mounted."""
-    return f"sound|{name}"
+    return f"sound|{_drawn(name)}"
 
 
 def gone(name: str) -> str:
     """Key of an object out of use that is yet to be removed."""
-    return f"gone|{name}"
+    return f"gone|{_drawn(name)}"
+
+
+def object_name(generation: str, drawn: str) -> str:
+    """Name an object; `drawn` are 32 hexadecimal digits that are drawn for it alone."""
+    return f"{generation}/{drawn}"
+
+
+def _drawn(name: str) -> str:
+    """Give what was drawn for an object: keys take no slash, and their partition tells the rest."""
+    return name.rpartition("/")[2]
 
 
 def last_part(key: str) -> str:

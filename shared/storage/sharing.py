@@ -61,9 +61,9 @@ class SharedRows:
             table, partition, after=after, before=before, limit=limit, where=where, only=only
         )
 
-    async def commit(self, table: str, partition: str, changes: Sequence[Change]) -> None:
+    async def commit(self, table: str, partition: str, changes: Sequence[Change]) -> list[str]:
         """Make all changes or none."""
-        await self._rows.commit(table, partition, changes)
+        return await self._rows.commit(table, partition, changes)
 
     def _join(self, place: _Key) -> _Read:
         line = self._lines.get(place)

@@ -1,11 +1,13 @@
 """The stores of one registry, as one handful for the services."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
+from shared.storage import keys
 from shared.storage.bodies import Bodies
+from shared.storage.errands import Errands
 from shared.storage.ports import Messages, Objects, Rows
 from shared.storage.rows.contents import Contents
 from shared.storage.rows.holdings import Holdings
@@ -18,17 +20,21 @@ from shared.storage.rows.records import ManifestRecord
 class Stores:
     """What a registry keeps its state in, and where it takes time and chance from.
 
-    `clock` gives the time in UTC; `new_id` gives 32 hexadecimal digits, never the same twice.
+    `clock` gives the time in UTC; `new_id` gives 32 hexadecimal digits, never the same twice;
+    `pause` waits for a random part of so many seconds.
     """
 
+    generation: str
     contents: Contents
     holdings: Holdings
     index: Index
     objects: Objects
     outbox: Outbox
+    errands: Errands
     bodies: Bodies
     clock: Callable[[], datetime]
     new_id: Callable[[], str]
+    pause: Callable[[float], Awaitable[None]]
 
     @classmethod
     def over(  # noqa: PLR0913 - three ports, a cache, time and chance
@@ -41,18 +47,32 @@ class Stores:
         bodies: Bodies,
         clock: Callable[[], datetime],
         new_id: Callable[[], str],
+        pause: Callable[[float], Awaitable[None]],
     ) -> Self:
         """Put together the stores of a registry's generation over the ports."""
         return cls(
+            generation=generation,
             contents=Contents(rows, generation),
             holdings=Holdings(rows, generation),
             index=Index(rows, generation),
             objects=objects,
             outbox=Outbox(messages, generation, new_id),
+            errands=Errands(messages, generation),
             bodies=bodies,
             clock=clock,
             new_id=new_id,
+            pause=pause,
         )
+
+    def new_object(self) -> str:
+        """Draw the name of an object to be."""
+        return keys.object_name(self.generation, self.new_id())
+
+    async def discard(self, name: str) -> None:
+        """Remove an object that nothing names any more, as it is now."""
+        facts = await self.objects.facts(name)
+        if facts:
+            await self.objects.delete(name, facts.etag)
 
     async def body(self, record: ManifestRecord) -> bytes:
         """Give a manifest's body: kept in the process, read with its row, or from its object."""

@@ -14,8 +14,11 @@ from shared.services.content.pushes import Condition
 from shared.wire import ranges
 from shared.wire.request import Call
 
-TAGS = 30
-"""How many `tag` parameters one push may have; the specification asks for at least 10."""
+TAGS = 11
+"""How many `tag` parameters one push may have: all move in one transaction.
+
+The specification asks for at least 10.
+"""
 
 
 _TAG = re.compile(r'(?:(W/)?"([^"]*)"|([^\s,"]+))')

@@ -32,6 +32,7 @@ def operation(handler: Handler) -> Handler:
     async def wrapped(*args: object, **kwargs: object) -> Response:
         started = time.perf_counter()
         correlation = str(uuid.uuid4())
+        _request(args, kwargs).state.correlation = correlation
         try:
             answer = await handler(*args, **kwargs)
         except RegistryError as error:

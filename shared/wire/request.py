@@ -25,6 +25,7 @@ from starlette.requests import Request
 
 from shared.auth.gate import Credentials
 from shared.errors import HostInvalid, ManifestTooLarge, SizeInvalid
+from shared.events import Cause
 from shared.model.digest import Digest
 from shared.model.login_server import is_loopback, read_login_server
 from shared.model.names import Reference, RepositoryName, parse_reference, parse_repository
@@ -75,6 +76,16 @@ class Call:
     def is_head(self) -> bool:
         """Whether the answer goes out without its body."""
         return self.request.method == "HEAD"
+
+    def cause(self, by: str, login_server: str) -> Cause:
+        """Say who asks for a change, and how; `login_server` is the canonical one, if there is."""
+        return Cause(
+            by=by,
+            request_id=getattr(self.request.state, "correlation", ""),
+            host=login_server or host(self.request),
+            method=self.request.method,
+            user_agent=self.header("user-agent"),
+        )
 
     def header(self, name: str) -> str:
         """Give a header's value, its lines put together; empty where there is none."""

@@ -29,7 +29,7 @@ async def refused(
     assert answer.status_code == status, answer.text
     assert answer.json()["errors"][0]["code"] == code
     assert site.memory.kept() == kept
-    assert site.memory.messages.sent == []
+    assert site.memory.keys("outbox|") == []
     return answer
 
 

@@ -281,8 +281,6 @@ async def test_a_repository_leaves_the_catalog_with_its_last_manifest(site: Site
     await site.deliver()
     assert (await site.call("GET", "/v2/_catalog")).json() == {"repositories": ["a"]}
     assert (await site.call("DELETE", f"/v2/a/manifests/{IMAGE.digest}")).status_code == 202
-    assert site.memory.keys("outbox|")
     await site.deliver()
     assert (await site.call("GET", "/v2/_catalog")).json() == {"repositories": []}
     assert (await site.call("GET", "/v2/a/tags/list")).status_code == 404
-    assert site.memory.keys("outbox|") == []

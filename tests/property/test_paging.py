@@ -19,6 +19,7 @@ from shared.storage.stores import Stores
 from tests.property.strategies import NAMES, TAGS
 from tests.support.app import Memory
 from tests.support.clock import Clock, Ids
+from tests.support.pauses import no_pause
 
 REPOSITORY = RepositoryName("team/app")
 LASTS = st.one_of(st.just(""), NAMES, TAGS, st.text(max_size=5), st.text("a-./+!$0_", max_size=5))
@@ -34,6 +35,7 @@ def stores_over(memory: Memory) -> Stores:
         bodies=Bodies(0),
         clock=Clock(),
         new_id=Ids(),
+        pause=no_pause,
     )
 
 
@@ -59,7 +61,7 @@ async def tag_all(stores: Stores, tags: list[str]) -> None:
     for tag in tags:
         values = TagRecord(Tag(tag), Digest.of(b""), "a/b", 1, now, now).values()
         await stores.contents.commit(REPOSITORY, [Put(keys.tag(Tag(tag)), values)])
-    await stores.contents.commit(REPOSITORY, [Put(keys.REPOSITORY, {})])
+    await stores.contents.commit(REPOSITORY, [Put(keys.WRITABLE, {})])
 
 
 @given(st.lists(TAGS, max_size=12), LASTS, LIMITS)

@@ -2,16 +2,18 @@
 
 import asyncio
 from collections.abc import Coroutine
+from datetime import timedelta
 
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
+from shared.services.events.fan_out import Announcement
 from shared.storage import keys
-from tests.simulation.operations import Follow
+from shared.storage.errands import Errand
 from tests.simulation.world import World
 
 _COLLECTOR = 0x200
 _FOLLOWER = 0x300
-_EVENTS = 50
+_MESSAGES = 300
 
 
 class Loop:
@@ -70,9 +72,16 @@ def _collectable(world: World) -> list[tuple[RepositoryName, Digest]]:
 
 
 def hand_on(world: World, loop: Loop) -> None:
-    """Follow all events, and the events of what this changes; an end of it is part of it."""
+    """Read every message, in time, and those that this leads to; an end of it is part of it."""
     process = world.process(_FOLLOWER)
-    for repository, _ in [*world.repositories()]:
-        while world.waiting(repository):
-            loop.complete(Follow(repository).run(process))
-            assert len(world.handed_on) < _EVENTS, "events lead to events without end"
+    sent = world.messages.sent
+    while world.read < len(sent):
+        queue, body, delay = sent[world.read]
+        world.read += 1
+        assert world.read < _MESSAGES, "messages lead to messages without end"
+        if delay > 1:
+            world.clock.now += timedelta(seconds=delay)
+        if queue == keys.EVENTS:
+            loop.complete(process.fan_out.follow(Announcement.read(body.encode())))
+        else:
+            loop.complete(process.upkeep.run(Errand.read(body.encode())))

@@ -232,19 +232,24 @@ class Run:
 
     def _clear(self) -> None:
         """Let time pass, collect what is unused, and hand on the events."""
+        self._wait_and_collect()
+        self.check()
+        self.trace.append("events are handed on")
+        aftermath.hand_on(self.world, self.loop)
+        self._wait_and_collect()
+        for fault in self._faults_at_last():
+            raise self._broken(fault)
+
+    def _wait_and_collect(self) -> None:
         self.world.clock.now += 2 * GRACE
         self.trace.append("time passes")
         for _ in range(2):
             aftermath.collect(self.world, self.loop)
-        self.check()
-        self.trace.append("events are handed on")
-        aftermath.hand_on(self.world, self.loop)
-        for fault in self._faults_at_last():
-            raise self._broken(fault)
 
     def _faults_at_last(self) -> Iterator[str]:
         yield from promises.broken(self.world, is_sparse=self.is_sparse)
         yield from promises.left(self.world)
+        yield from promises.listed_for_nothing(self.world)
         yield from promises.out_of_step(self.world)
 
     def _repeat(self, deed: Deed, number: int) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NoReturn
 
+from shared.storage import keys
 from shared.storage.ports import (
     Block,
     Change,
@@ -17,6 +18,7 @@ from shared.storage.ports import (
     Rows,
     StorageError,
     Unavailable,
+    Update,
 )
 
 
@@ -58,6 +60,7 @@ class Gate:
         *,
         is_write: bool = False,
         is_noticed: bool = True,
+        is_learned: bool = True,
     ) -> T:
         """Wait for the turn, then call as the way says."""
         way = await self._turn(name, is_write=is_write, is_noticed=is_noticed)
@@ -75,7 +78,7 @@ class Gate:
             await self._die()
         if way is Way.FAILS_AFTER:
             raise Unavailable(f"{name} took effect, and nobody heard of it")
-        self._learn(name, answer)
+        self._learn(name, answer if is_learned else "")
         return answer
 
     async def _turn(self, name: str, *, is_write: bool, is_noticed: bool) -> Way:
@@ -92,6 +95,13 @@ class Gate:
 
     def _learn(self, name: str, answer: object) -> None:
         self.learned = hash((self.learned, name, repr(answer)))
+
+
+def _is_followed(change: Change) -> bool:
+    """Tell whether the next transaction goes by the ETag that this change leaves."""
+    if change.key.startswith("build|") or change.key == keys.REPOSITORY:
+        return True
+    return isinstance(change, Update) and bool(change.values.get("deletion"))
 
 
 async def _try(call: Callable[[], Awaitable[object]]) -> None:
@@ -138,13 +148,16 @@ class GatedRows:
             ),
         )
 
-    async def commit(self, table: str, partition: str, changes: Sequence[Change]) -> None:
-        """Make all changes or none."""
+    async def commit(self, table: str, partition: str, changes: Sequence[Change]) -> list[str]:
+        """Make all changes or none; what it answers is learned where it is gone by."""
         if not changes:
-            return
+            return []
         said = ", ".join(f"{type(change).__name__} {change.key}" for change in changes)
-        await self._gate.go(
-            f"commit {said}", lambda: self._rows.commit(table, partition, changes), is_write=True
+        return await self._gate.go(
+            f"commit {said}",
+            lambda: self._rows.commit(table, partition, changes),
+            is_write=True,
+            is_learned=any(map(_is_followed, changes)),
         )
 
 
@@ -171,17 +184,15 @@ class GatedObjects:
         """List the staged pieces."""
         return await self._gate.go(f"staged {name}", lambda: self._objects.staged(name))
 
-    async def commit(
-        self, name: str, block_ids: Sequence[str], metadata: Mapping[str, str]
-    ) -> None:
+    async def commit(self, name: str, block_ids: Sequence[str], metadata: Mapping[str, str]) -> str:
         """Make an object out of pieces."""
-        await self._gate.go(
+        return await self._gate.go(
             f"make {name}", lambda: self._objects.commit(name, block_ids, metadata), is_write=True
         )
 
-    async def put(self, name: str, data: bytes, metadata: Mapping[str, str]) -> None:
+    async def put(self, name: str, data: bytes, metadata: Mapping[str, str]) -> str:
         """Make a small object."""
-        await self._gate.go(
+        return await self._gate.go(
             f"put {name}", lambda: self._objects.put(name, data, metadata), is_write=True
         )
 
@@ -200,10 +211,10 @@ class GatedObjects:
         for piece in await self._gate.go(f"read {name}", read):
             yield piece
 
-    async def delete(self, name: str) -> bool:
+    async def delete(self, name: str, etag: str) -> bool:
         """Remove an object."""
         return await self._gate.go(
-            f"remove {name}", lambda: self._objects.delete(name), is_write=True
+            f"remove {name}", lambda: self._objects.delete(name, etag), is_write=True
         )
 
     async def url(self, name: str, seconds: int) -> str:

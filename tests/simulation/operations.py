@@ -16,15 +16,16 @@ from shared.errors import (
     RegistryError,
     Unsupported,
 )
+from shared.events import ManifestDeleted, read
 from shared.model.digest import Digest
 from shared.model.manifest import Manifest
 from shared.model.names import RepositoryName, Tag, is_referrers_tag
 from shared.model.upload import Upload
 from shared.services.content.pushes import Condition
 from shared.services.content.uploads import Part
-from shared.services.events.announcements import Announcement
 from shared.storage import keys
-from tests.simulation.world import GENERATION, GRACE, Process, World, at_once
+from tests.simulation.world import GRACE, Process, World, at_once
+from tests.support.causes import ME
 
 type Others = Sequence[Operation]
 
@@ -63,12 +64,10 @@ class Operation(ABC):
         return self
 
 
-def _has_event(world: World, repository: RepositoryName, event: str, **fields: str) -> bool:
+def _has_event(world: World, event: str, **fields: str) -> bool:
     return any(
-        key.startswith("outbox|")
-        and row.values["event"] == event
-        and all(row.values[name] == value for name, value in fields.items())
-        for key, row in world.contents(repository).items()
+        said["event"] == event and all(said[name] == value for name, value in fields.items())
+        for said in world.rows.told.values()
     )
 
 
@@ -106,7 +105,7 @@ class Push(Operation):
             for hint in (None, self.digest, self.tag):
                 pushes._hints.add((self.repository, hint) if hint else self.repository)
         tags, condition = [self.tag], self.condition
-        await pushes.put(self.repository, self.manifest, tags, by="me", condition=condition)
+        await pushes.put(self.repository, self.manifest, tags, by=ME, condition=condition)
 
     def again(self) -> Operation:
         """Give the same for a process that has never pushed here."""
@@ -129,7 +128,7 @@ class Push(Operation):
 
     def _is_told(self, world: World) -> bool:
         fields = {"digest": str(self.digest), "tag": self.tag}
-        return _has_event(world, self.repository, "ManifestPushed", **fields)
+        return _has_event(world, "ManifestPushed", **fields)
 
     def _unreadable(self, world: World) -> Iterable[str]:
         manifests = world.process(0xFFFF).manifests
@@ -198,7 +197,7 @@ class Delete(Operation):
 
     async def run(self, process: Process) -> None:
         """Delete it."""
-        await process.manifests.delete(self.repository, self.digest, by="me")
+        await process.manifests.delete(self.repository, self.digest, by=ME)
 
     def broken(self, world: World, others: Others, since: datetime) -> Iterable[str]:
         """It is gone, with its tags, and the event is kept."""
@@ -207,7 +206,7 @@ class Delete(Operation):
             keys.manifest(self.digest) in rows
         ):
             yield f"manifest {self.digest} is there after its deletion"
-        if not _has_event(world, self.repository, "ManifestDeleted", digest=str(self.digest)):
+        if not _has_event(world, "ManifestDeleted", digest=str(self.digest)):
             yield "the event of a deletion is lost"
 
 
@@ -220,7 +219,7 @@ class Untag(Operation):
 
     async def run(self, process: Process) -> None:
         """Delete it."""
-        await process.manifests.untag(self.repository, self.tag, by="me")
+        await process.manifests.untag(self.repository, self.tag, by=ME)
 
     def broken(self, world: World, others: Others, since: datetime) -> Iterable[str]:
         """It is gone, and the event is kept."""
@@ -228,7 +227,7 @@ class Untag(Operation):
             keys.tag(self.tag) in world.contents(self.repository)
         ):
             yield f"tag {self.tag} is there after its deletion"
-        if not _has_event(world, self.repository, "TagDeleted", tag=self.tag):
+        if not _has_event(world, "TagDeleted", tag=self.tag):
             yield "the event of a tag's deletion is lost"
 
 
@@ -340,7 +339,7 @@ class Retire(Operation):
 
     async def run(self, process: Process) -> None:
         """Retire it."""
-        await process.repositories.retire(self.repository)
+        await process.retirement.retire(self.repository)
 
 
 @dataclass(frozen=True)
@@ -351,10 +350,11 @@ class Follow(Operation):
         """Hand them on, one after the other."""
         world = process.world
         for key in world.waiting(self.repository):
-            announcement = Announcement(GENERATION, self.repository, [key])
-            for event in await process.events.waiting(announcement):
+            for row in await process.stores.contents.rows(self.repository, [key]):
+                event = read(row.values)
                 await process.fallback_lists.follow(self.repository, event)
-            world.handed_on |= {key}
+                if not isinstance(event, ManifestDeleted):  # of which others are to hear too
+                    world.hand_on(self.repository, key)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from shared.model.manifest import Manifest, read_manifest
 from shared.model.names import RepositoryName, Tag, is_referrers_tag
 from shared.storage import keys
 from shared.storage.ports import Row
-from shared.storage.rows.records import row_body
+from shared.storage.rows.records import TagRecord, row_body
 from tests.simulation.world import World
 
 read = functools.cache(read_manifest)
@@ -24,16 +24,57 @@ def _is(data: bytes, digest: Digest) -> bool:
 def broken(world: World, *, is_sparse: bool) -> Iterator[str]:
     """Tell what does not hold."""
     for repository, rows in world.repositories():
-        for key, row in rows.items():
-            kind = key.partition("|")[0]
-            if kind == "tag" and _manifest_of(row) not in rows:
-                yield f"{repository}: {key} points to no manifest"
-            elif kind == "manifest":
-                yield from _manifest(world, repository, rows, row, is_sparse=is_sparse)
-            elif kind == "blob":
-                yield from _link(world, repository, row)
+        for row in rows.values():
+            yield from _row(world, repository, rows, row, is_sparse=is_sparse)
     for digest, rows in world.digests():
         yield from _holdings(world, digest, rows)
+    yield from _events(world)
+
+
+def _row(
+    world: World,
+    repository: RepositoryName,
+    rows: Mapping[str, Row],
+    row: Row,
+    *,
+    is_sparse: bool,
+) -> Iterator[str]:
+    kind = row.key.partition("|")[0]
+    if kind == "tag":
+        yield from _tag(repository, rows, row)
+    elif kind in {"tagged", "newest"}:
+        yield from _side(repository, rows, row)
+    elif kind == "manifest":
+        yield from _manifest(world, repository, rows, row, is_sparse=is_sparse)
+    elif kind == "blob":
+        yield from _link(world, repository, row)
+
+
+def _events(world: World) -> Iterator[str]:
+    said = "".join(body for queue, body, _ in world.messages.sent if queue == keys.EVENTS)
+    for key in world.rows.told:
+        if key not in said:
+            yield f"the event {key} has happened and nobody hears of it"
+    for key in world.rows.lost:
+        yield f"the event {key} has gone and was not handed on"
+
+
+def _tag(repository: RepositoryName, rows: Mapping[str, Row], row: Row) -> Iterator[str]:
+    tag = TagRecord.read(row)
+    if keys.manifest(tag.digest) not in rows:
+        yield f"{repository}: {row.key} points to no manifest"
+    for key in (keys.tagged(tag.digest, tag.name), keys.newest(tag.updated, tag.name)):
+        if key not in rows or rows[key].values.get("life"):
+            yield f"{repository}: {row.key} is there without {key}"
+
+
+def _side(repository: RepositoryName, rows: Mapping[str, Row], row: Row) -> Iterator[str]:
+    """Tell of a row that says what a tag points to where the tag says something else."""
+    side = TagRecord.read(row)
+    there = rows.get(keys.tag(side.name))
+    is_wrong = there is None or TagRecord.read(there).digest != side.digest
+    if is_wrong and not row.values.get("life"):
+        yield f"{repository}: {row.key} is there and {keys.tag(side.name)} is not so"
 
 
 def _manifest_of(tag: Row) -> str:
@@ -52,10 +93,13 @@ def _manifest(
     if manifest is None:
         yield f"{repository}: {row.key} has not its bytes"
         return
+    life = str(row.values["life"])
     needed = [keys.REPOSITORY]
-    needed += [keys.edge(each.digest, manifest.digest) for each in _targets(manifest)]
-    if not is_sparse:
+    needed += [keys.edge(each.digest, manifest.digest, life) for each in _targets(manifest)]
+    if not is_sparse and not row.values["is_incomplete"]:
         needed += [keys.blob(blob.digest) for blob in manifest.blobs if not blob.is_foreign]
+    if keys.WRITABLE not in rows and not rows[keys.REPOSITORY].values.get("deletion"):
+        needed.append(keys.WRITABLE)
     if manifest.subject:
         needed.append(keys.referrer(manifest.subject.digest, manifest.digest))
     for key in needed:
@@ -119,6 +163,13 @@ def out_of_step(world: World) -> Iterator[str]:
                 yield f"{repository}: the list {name} has {listed} and not {there}"
 
 
+def listed_for_nothing(world: World) -> Iterator[str]:
+    """Tell what is in the catalog and takes no pushes, after all events."""
+    for name in world.listed():
+        if keys.WRITABLE not in world.contents(name):
+            yield f"{name} is in the catalog for nothing"
+
+
 def left(world: World) -> Iterator[str]:
     """Tell what is left that nobody needs, after all that is unused was collected."""
     wanted: set[str] = set()
@@ -145,3 +196,12 @@ def _left_in(repository: RepositoryName, rows: Mapping[str, Row]) -> Iterator[st
             yield f"{repository}: {key} is not used and is not collected"
         if key.startswith("referrer|") and f"manifest|{last}" not in rows:
             yield f"{repository}: {key} has no manifest"
+        if key.startswith(("build|", "deleted|")):
+            yield f"{repository}: {key} is not brought to its end"
+        if key.startswith("tagged|") and rows[key].values["life"]:
+            yield f"{repository}: {key} is marked for nothing"
+        if key.startswith("edge|"):
+            user, life = keys.user_of(key)
+            live = rows.get(keys.manifest(user))
+            if live is None or live.values["life"] != life:
+                yield f"{repository}: {key} comes from no life"

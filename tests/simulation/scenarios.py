@@ -13,9 +13,9 @@ from shared.model.manifest import Manifest, read_manifest
 from shared.model.media_types import OCI_INDEX, OCI_MANIFEST
 from shared.model.names import RepositoryName, Tag, referrers_tag
 from shared.model.upload import Upload
-from shared.services.content import manifests, pushes
+from shared.services.content import manifests, plans, pushes, restores
 from shared.services.content.uploads import Part
-from tests.simulation.aftermath import Loop
+from tests.simulation.aftermath import Loop, hand_on
 from tests.simulation.explorer import Scenario
 from tests.simulation.operations import (
     Collect,
@@ -74,11 +74,10 @@ def index(*children: Manifest) -> Manifest:
 def small() -> Iterator[None]:
     """Make transactions and rows so small that every manifest is a large one."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pushes, "MOST_CHANGES", 7)
+        patch.setattr(plans, "MOST_CHANGES", 5)
         patch.setattr(pushes, "INLINE_BYTES", 100)
-        patch.setattr(manifests, "MOST_CHANGES", 4)
-        patch.setattr(manifests, "_EDGES", 1)
-        patch.setattr(manifests, "_ROOM", 2)
+        patch.setattr(manifests, "_TAGS", 1)
+        patch.setattr(restores, "_TAGS", 1)
         yield
 
 
@@ -124,6 +123,15 @@ class Past:
         finally:
             loop.close()
 
+    def heard(self) -> Self:
+        """Let all that was to hear of it have heard."""
+        loop = Loop()
+        try:
+            hand_on(self.world, loop)
+        finally:
+            loop.close()
+        return self
+
     def ago(self, span: timedelta = 2 * GRACE) -> Self:
         """Let that have been so long ago."""
         self.world.clock.now += span
@@ -153,7 +161,9 @@ UNDER = referrers_tag(ONE.digest)
 LISTED = (
     Past()
     .held(A, X, Y)
-    .did(Push(A, ABOUT, V1), Push(A, index(ABOUT), UNDER), Follow(A), Push(A, NEW, Tag("new")))
+    .did(Push(A, ABOUT, V1), Push(A, index(ABOUT), UNDER))
+    .heard()
+    .did(Push(A, NEW, Tag("new")))
 )
 
 WIDE = Digest.of(X, "sha512")

@@ -11,21 +11,26 @@ from shared.model.upload import Seal
 from shared.services.content.blobs import Blobs
 from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Pushes
-from shared.services.content.repositories import Repositories
+from shared.services.content.repository_deletions import RepositoryDeletions
+from shared.services.content.restores import Restores
 from shared.services.content.staging import Staging
 from shared.services.content.uploads import Uploads
-from shared.services.events.announcements import Events
 from shared.services.events.fallback_lists import FallbackLists
+from shared.services.events.fan_out import FanOut
+from shared.services.upkeep.errands import Upkeep
 from shared.services.upkeep.garbage import Garbage
+from shared.services.upkeep.purge import Purge
+from shared.services.upkeep.retirement import Retirement
 from shared.storage import keys
 from shared.storage.bodies import Bodies
 from shared.storage.memory.messages import MemoryMessages
 from shared.storage.memory.objects import MemoryObjects, _Container, _Object
 from shared.storage.memory.rows import MemoryRows
-from shared.storage.ports import Change, Messages, Objects, Row, Rows
+from shared.storage.ports import Change, Delete, Insert, Messages, Objects, Row, Rows, Update, Value
 from shared.storage.stores import Stores
 from tests.simulation.gates import Gate, GatedMessages, GatedObjects, GatedRows
 from tests.support.clock import Clock
+from tests.support.pauses import no_pause
 
 GENERATION = "g" * 32
 GRACE = timedelta(hours=10)
@@ -35,46 +40,59 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 class NumberedRows(MemoryRows):
     """Rows whose ETags count the writes of their partition, not those of the world.
 
-    So two writes to different partitions lead to the same state in either order.
+    So two writes to different partitions lead to the same state in either order. `told` are all
+    events that there ever were, `lost` those that went before they were handed on.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
         self._writes: dict[tuple[str, str], int] = {}
         self.marks: dict[tuple[str, str], int] = {}
+        self.told: dict[str, Mapping[str, Value]] = {}
+        self.lost: list[str] = []
 
-    async def commit(self, table: str, partition: str, changes: Sequence[Change]) -> None:
+    async def commit(self, table: str, partition: str, changes: Sequence[Change]) -> list[str]:
         """Make all changes, or none."""
         place = table, partition
         self._versions = count(self._writes.get(place, 0) + 1)
-        await super().commit(table, partition, changes)
+        before = dict(self._tables[table].get(partition, {}))
+        etags = await super().commit(table, partition, changes)
+        self._note(changes, before)
         self._writes[place] = self._writes.get(place, 0) + len(changes)
         group = self._tables[table][partition].values()
         self.marks[place] = hash(frozenset(map(repr, group)))
+        return etags
 
-    def copy(self) -> Self:
+    def _note(self, changes: Sequence[Change], before: Mapping[str, Row]) -> None:
+        for change in changes:
+            if not change.key.startswith("outbox|"):
+                continue
+            if isinstance(change, Insert):
+                self.told[change.key] = change.values
+            elif isinstance(change, Delete) and "state" not in before[change.key].values:
+                self.lost.append(change.key)
+
+    def copy(self, clock: Clock) -> Self:
         """Give another store with the same rows."""
-        other = type(self)()
+        other = type(self)(clock)
         other._tables = {
             table: {name: dict(rows) for name, rows in groups.items()}
             for table, groups in self._tables.items()
         }
         other._writes, other.marks = dict(self._writes), dict(self.marks)
+        other.told, other.lost = dict(self.told), list(self.lost)
         return other
 
 
 class World:
-    """All there is. `now` moves only when told to.
-
-    Events that were handed on stay in the outbox, so that it tells what has ever happened.
-    """
+    """All there is. `now` moves only when told to. `read` counts the messages that were read."""
 
     def __init__(self) -> None:
-        self.rows = NumberedRows()
-        self.objects = MemoryObjects()
-        self.messages = MemoryMessages()
         self.clock = Clock(START)
-        self.handed_on: frozenset[str] = frozenset()
+        self.rows = NumberedRows(self.clock)
+        self.objects = MemoryObjects(self.clock)
+        self.messages = MemoryMessages()
+        self.read = 0
         at_once(self.rows.prepare(keys.TABLES))
         at_once(self.objects.prepare())
         at_once(self.messages.prepare(keys.QUEUES))
@@ -82,13 +100,16 @@ class World:
     def copy(self) -> Self:
         """Give another world that looks the same."""
         other = type(self)()
-        other.rows = self.rows.copy()
+        other.rows = self.rows.copy(other.clock)
         kept = self.kept
         other.objects._container = _Container(
-            dict(kept.objects), {name: dict(blocks) for name, blocks in kept.staged.items()}
+            dict(kept.objects),
+            {name: dict(blocks) for name, blocks in kept.staged.items()},
+            kept.made.copy(),
         )
         other.clock.now = self.clock.now
-        other.handed_on = self.handed_on
+        other.read = self.read
+        other.messages.sent[:] = self.messages.sent
         return other
 
     @property
@@ -103,10 +124,10 @@ class World:
         staged = tuple((name, *blocks) for name, blocks in sorted(kept.staged.items()))
         return (
             tuple(sorted(self.rows.marks.items())),
-            tuple(sorted(kept.objects)),
+            tuple(sorted((name, it.etag) for name, it in kept.objects.items())),
             staged,
             self.clock.now,
-            self.handed_on,
+            hash(frozenset(self.messages.sent[self.read :])),
         )
 
     def process(self, number: int, gate: Gate | None = None) -> "Process":
@@ -144,7 +165,13 @@ class World:
     def waiting(self, repository: RepositoryName) -> list[str]:
         """Give the keys of events that are to be handed on."""
         rows = self.contents(repository)
-        return sorted({key for key in rows if key.startswith("outbox|")} - self.handed_on)
+        outbox = [row for key, row in rows.items() if key.startswith("outbox|")]
+        return sorted(row.key for row in outbox if "state" not in row.values)
+
+    def hand_on(self, repository: RepositoryName, key: str) -> None:
+        """Note that an event was handed on."""
+        partition = keys.contents_partition(GENERATION, repository)
+        at_once(self.rows.commit(keys.CONTENTS, partition, [Update(key, {"state": "handed"})]))
 
     def listed(self) -> set[RepositoryName]:
         """Give the names in the catalog."""
@@ -172,15 +199,27 @@ class Process:
             bodies=Bodies(100_000),
             clock=lambda: world.clock.now + timedelta(microseconds=number),
             new_id=lambda: f"{number:08x}{next(numbers):08x}{0:016x}",
+            pause=no_pause,
         )
         self.pushes = Pushes(self.stores, is_sparse_allowed=False)
         self.sparse_pushes = Pushes(self.stores, is_sparse_allowed=True)
         self.manifests = Manifests(self.stores)
+        self.purge = Purge(self.stores, self.manifests)
+        self.restores = Restores(self.stores, self.pushes, self.purge)
+        self.deletions = RepositoryDeletions(self.stores, self.restores, timedelta())
         self.blobs = Blobs(self.stores, GRACE, 60)
         self.uploads = Uploads(self.stores, Staging(objects), Seal(b"a key"), timedelta(days=7))
-        self.repositories = Repositories(self.stores)
-        self.events = Events(self.stores)
+        self.retirement = Retirement(self.stores)
+        self.fan_out = FanOut(self.stores)
         self.fallback_lists = FallbackLists(self.stores)
+        self.upkeep = Upkeep(
+            self.stores,
+            self.manifests,
+            self.restores,
+            self.deletions,
+            self.purge,
+            self.fallback_lists,
+        )
         self.garbage = Garbage(self.stores, GRACE)
 
 

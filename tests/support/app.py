@@ -83,9 +83,14 @@ _load_key = functools.cache(load_pem_private_key)
 class Memory:
     """The three ports in memory, and what they hold."""
 
-    rows: MemoryRows = field(default_factory=MemoryRows)
-    objects: MemoryObjects = field(default_factory=MemoryObjects)
+    clock: Clock = field(default_factory=Clock)
+    rows: MemoryRows = field(init=False)
+    objects: MemoryObjects = field(init=False)
     messages: MemoryMessages = field(default_factory=MemoryMessages)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rows", MemoryRows(self.clock))
+        object.__setattr__(self, "objects", MemoryObjects(self.clock))
 
     async def prepare(self) -> Self:
         """Make tables, container and queues."""
@@ -174,14 +179,16 @@ class Site:
         await self.push_manifest(repository, image.manifest, tag)
 
     async def deliver(self) -> None:
-        """Hand every message that was sent to the function that waits for it."""
+        """Hand each message that is seen by now to the function that waits for it, to the end."""
         worker, functions = indexed()
         waiting = {f.trigger["queueName"]: f for f in functions if f.kind == "queueTrigger"}
-        messages, self.memory.messages.sent[:] = list(self.memory.messages.sent), []
-        for queue, body, _ in messages:
-            function = waiting[queue]
-            inputs = {function.trigger["name"]: TypedData(string=body)}
-            await worker.invoke(function, inputs, {}, str(uuid.uuid4()))
+        sent = self.memory.messages.sent
+        while now := [message for message in sent if message[2] <= 1]:
+            sent[:] = [message for message in sent if message[2] > 1]
+            for queue, body, _ in now:
+                function = waiting[queue]
+                inputs = {function.trigger["name"]: TypedData(string=body)}
+                await worker.invoke(function, inputs, {}, str(uuid.uuid4()))
 
 
 def dispatcher() -> Dispatcher:

@@ -6,6 +6,7 @@ from shared.storage.bodies import Bodies
 from shared.storage.stores import Stores
 from tests.support.app import Memory
 from tests.support.clock import Clock, Ids
+from tests.support.pauses import no_pause
 
 GENERATION = "g" * 32
 
@@ -30,4 +31,5 @@ def stores(prepared: Memory, clock: Clock, bodies: Bodies) -> Stores:
         bodies=bodies,
         clock=clock,
         new_id=Ids(),
+        pause=no_pause,
     )

@@ -1,60 +1,53 @@
 """Manifests: found, read and deleted. Pushing one is a room of its own (`pushes`).
 
-Deleting a manifest, and a push that meets it:
+Deleting a manifest, and who meets it:
 
-    D1 read the manifest, and the tags that point to it
-    D2 transaction: delete these tags, the manifest, its edges and its row among the referrers; tags
-       and manifest only as they were read
-    P  transaction of a push of the same manifest, or of another tag for it: changes the manifest
+    D1 read the manifest, then the tags that point to it
+    D2 transactions: take some tags, mark what they pointed to, put the deletion's id into the
+       manifest; each by the ETag that was read, or that the one before has left
+    D3 transaction: take the manifest, by its ETag, the last tags and its row among the referrers;
+       keep what it was as a life that is over
 
-P before D1: D sees the new tag. P between D1 and D2: D2 fails and starts again at D1. P after D2:
-P finds no manifest, and adds it again. With more than a transaction holds, tags go first and edges
-last, so that at no time a tag points to nothing, and what a crash leaves are edges, which only
-keep blobs for longer.
-
-A push of many references writes edges in transactions of their own:
-
-    P1 put edges, seen now      D1 read the manifest, then its edges
-    P2 add the manifest         D2 delete it, and edges seen when it was, as they were read
-
-P1 before D1: these edges were seen later than the manifest, and stay. P1 after D1: they have
-changed, and stay. So no edge is missing after P2. If P dies, the collector finds what it left.
-
-A manifest that is gone when the tag that pointed to it has just been read is no answer: the tag has
-moved, or is gone, and is read again.
+Whoever relies on the manifest merges its row, and clears the id: another push of it, a tag that
+comes or goes, an index that names it. Before D3 the next step fails, and begins again at D1; after
+D3 they find no manifest. With few tags D2 is not needed. If it is, upkeep is told before: it
+finishes a deletion whose id still stands in the manifest, and else gives the tags back.
 
 A transaction's event is its first row, under an id that never repeats. Where it is there already,
 the transaction went through, its answer was lost, and the storage client has sent it again.
 """
 
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
 
-from shared.errors import ManifestUnknown, Unavailable
-from shared.events import Event, ManifestDeleted, TagDeleted
+from shared.errors import ManifestUnknown, Unavailable, Unsupported
+from shared.events import Cause, Event, ManifestDeleted, TagDeleted, values
 from shared.model.digest import Digest
-from shared.model.manifest import Manifest, read_manifest
 from shared.model.names import Reference, RepositoryName, Tag
-from shared.storage import keys
+from shared.storage import ages, keys
+from shared.storage.errands import Kind
 from shared.storage.ports import (
-    MOST_CHANGES,
     Change,
     Conflict,
     Delete,
     Insert,
     NotFound,
+    Row,
+    Update,
+    Value,
 )
-from shared.storage.rows.records import ManifestRecord, TagRecord
+from shared.storage.rows import tags
+from shared.storage.rows.records import DeletedRecord, ManifestRecord, TagRecord
 from shared.storage.stores import Stores
+from shared.storage.transactions import Transaction
 
 _TRIES = 8
-_EDGES = 18
-"""What a push certainly writes in one transaction with its manifest and as many tags as it may."""
+_TAGS = 24
+"""How many tags go in one transaction, four rows each."""
 
-_ROOM = MOST_CHANGES - _EDGES - 1
-"""What else may go with the manifest, so that its row as a referrer and those edges do for sure."""
-
-_TAGS = 100_000
+_PAGE = 960
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +59,39 @@ class Found:
     size: int
 
 
-class Manifests:
-    """The manifests of a registry."""
+@dataclass(slots=True)
+class Deletion:
+    """A deletion under way. `until` is when it is for good.
 
-    def __init__(self, stores: Stores) -> None:
+    `with_repository` is the id of the repository's deletion, if this is part of one.
+    """
+
+    repository: RepositoryName
+    digest: Digest
+    id: str
+    by: Cause
+    at: datetime
+    until: datetime
+    outbox: str
+    with_repository: str = ""
+    etag: str = ""
+    is_told: bool = False
+
+
+class _Overtaken(Exception):
+    """A row has changed since it was read."""
+
+
+class Manifests:
+    """The manifests of a registry. `kept` is for how long one that is deleted can come back."""
+
+    def __init__(self, stores: Stores, kept: timedelta = timedelta(0)) -> None:
         self._stores = stores
         self._contents = stores.contents
-        self._objects = stores.objects
         self._outbox = stores.outbox
         self._bodies = stores.bodies
         self._clock = stores.clock
+        self._kept = kept
 
     async def find(self, repository: RepositoryName, reference: Reference) -> Found:
         """Tell what is under a reference (end-3, HEAD); raises ManifestUnknown."""
@@ -95,7 +111,7 @@ class Manifests:
                 return Found(tag.digest, tag.media_type, tag.size), body
             with suppress(ManifestUnknown):
                 return await self._read(repository, tag.digest)
-        raise _unknown_tag(reference)
+        raise unknown_tag(reference)
 
     async def _read(self, repository: RepositoryName, digest: Digest) -> tuple[Found, bytes]:
         kept = self._bodies.get(digest)
@@ -103,93 +119,132 @@ class Manifests:
         body = await self._body(repository, record) if kept is None else kept
         return Found(digest, record.media_type, record.size), body
 
-    async def delete(self, repository: RepositoryName, digest: Digest, *, by: str) -> None:
-        """Delete a manifest and all its tags (end-9); raises ManifestUnknown."""
-        for _ in range(_TRIES):
-            record = await self._record(repository, digest, with_body=True)
-            body = await self._body(repository, record)
-            manifest = read_manifest(body, record.media_type, digest.algorithm)
-            subject = str(manifest.subject.digest) if manifest.subject else ""
-            event = ManifestDeleted(str(digest), record.media_type, by, self._clock(), subject)
-            if await self._remove(repository, manifest, record, event):
-                if record.object:
-                    await self._objects.delete(record.object)
+    async def delete(self, repository: RepositoryName, digest: Digest, *, by: Cause) -> None:
+        """Delete a manifest and all its tags (end-9).
+
+        Raises:
+            ManifestUnknown: it is not there.
+            Unsupported: the repository is locked.
+        """
+        now = self._clock()
+        deletion = Deletion(
+            repository=repository,
+            digest=digest,
+            id=self._stores.new_id(),
+            by=by,
+            at=now,
+            until=now + self._kept,
+            outbox=self._outbox.key(now),
+        )
+        await self.carry_out(deletion)
+
+    async def carry_out(self, deletion: Deletion) -> None:
+        """Bring a deletion to its end; raises as `delete` does."""
+        last = self._clock() + ages.L / 2
+        while True:
+            row = await self._contents.manifest_row(deletion.repository, deletion.digest)
+            if row is None:
+                raise unknown(deletion.repository, deletion.digest)
+            with suppress(_Overtaken):
+                return await self._remove(deletion, row)
+            if self._clock() >= last:
+                break
+        where = deletion.repository
+        raise Unavailable(f"{where} is being changed too often: repeat the deletion")
+
+    async def untag(self, repository: RepositoryName, tag: Tag, *, by: Cause) -> None:
+        """Delete a tag and keep its manifest (end-9); raises as `delete` does."""
+        outbox = self._outbox.key(self._clock())
+        last = self._clock() + ages.L / 2
+        is_told = False
+        while self._clock() < last:
+            there = await self._tag(repository, tag)
+            if not is_told:
+                await self._outbox.promise(repository, [outbox])
+                is_told = True
+            now = self._clock()
+            changes = self._with_event(outbox, TagDeleted(tag, by, now, str(there.digest)), now)
+            with suppress(_Overtaken):
+                await self._commit(repository, [*changes, *tags.take(there, now, by.by)])
                 return
         raise Unavailable(f"{repository} is being changed too often: repeat the deletion")
 
-    async def untag(self, repository: RepositoryName, tag: Tag, *, by: str) -> None:
-        """Delete a tag and keep its manifest (end-9); raises ManifestUnknown."""
-        outbox = self._outbox.rows([TagDeleted(tag, by, self._clock())])
-        try:
-            with suppress(Conflict):
-                await self._contents.commit(repository, [*outbox, Delete(keys.tag(tag))])
-        except NotFound:
-            raise _unknown_tag(tag) from None
-        await self._outbox.announce(repository, outbox)
+    async def _remove(self, deletion: Deletion, row: Row) -> None:
+        """Take the tags, then the manifest, as it was read; raises _Overtaken."""
+        record = ManifestRecord.read(row)
+        deletion.etag = record.etag
+        while True:
+            page = await self._contents.tags_of(deletion.repository, deletion.digest, _PAGE)
+            left = page
+            while len(left) >= _TAGS:
+                await self._take_some(deletion, record, left[:_TAGS])
+                left = left[_TAGS:]
+            if len(page) < _PAGE:
+                break
+        await self._tell(deletion)
+        await self._commit(deletion.repository, self._last(deletion, row, record, left))
 
-    async def _remove(
-        self,
-        repository: RepositoryName,
-        manifest: Manifest,
-        record: ManifestRecord,
-        event: Event,
-    ) -> bool:
-        tags = await self._contents.tags_of(repository, manifest.digest, _TAGS)
-        outbox = self._outbox.rows([event])
-        steps: list[Change] = [Delete(keys.tag(tag.name), tag.etag) for tag in tags]
-        last: list[Change] = [*outbox, Delete(keys.manifest(manifest.digest), record.etag)]
-        leavings = await self._leavings(repository, manifest, record)
-        try:
-            while len(steps) + len(last) > _ROOM:
-                await self._contents.commit(repository, steps[:MOST_CHANGES])
-                steps = steps[MOST_CHANGES:]
-            await self._commit(repository, [*last, *steps], leavings)
-        except (NotFound, Conflict):
-            return False
-        while leavings:
-            await self._commit(repository, [], leavings)
-        await self._outbox.announce(repository, outbox)
-        return True
+    async def _tell(self, deletion: Deletion) -> None:
+        if not deletion.is_told:
+            await self._outbox.promise(deletion.repository, [deletion.outbox])
+            deletion.is_told = True
 
-    async def _commit(
-        self, repository: RepositoryName, changes: list[Change], leavings: list[Delete]
+    async def _take_some(
+        self, deletion: Deletion, record: ManifestRecord, some: Iterable[TagRecord]
     ) -> None:
-        """Commit the changes, and with them as many of the leavings as find room.
+        if record.deletion != deletion.id and deletion.etag == record.etag:
+            await self._stores.errands.send(
+                Kind.END_DELETION,
+                deletion.repository,
+                after=2 * ages.L,
+                digest=str(deletion.digest),
+                life=record.life,
+                deletion=deletion.id,
+                cause=asdict(deletion.by),
+                until=deletion.until.isoformat(),
+            )
+        key = keys.manifest(deletion.digest)
+        changes = Transaction([Update(key, {"deletion": deletion.id}, deletion.etag)])
+        changes.add(Update(keys.WRITABLE, {"updated": self._clock()}))
+        for tag in some:
+            changes.add(*tags.mark(tag, record.life, self._clock(), deletion.by.by))
+        deletion.etag = (await self._commit(deletion.repository, changes))[0]
 
-        Leavings that are gone, or have changed, are passed over.
-        """
-        while changes or leavings:
-            some = leavings[: MOST_CHANGES - len(changes)]
-            try:
-                await self._contents.commit(repository, [*changes, *some])
-            except (NotFound, Conflict) as error:
-                if error.index >= len(changes):
-                    del leavings[error.index - len(changes)]
-                    continue
-                if not isinstance(changes[error.index], Insert):
-                    raise
-            del leavings[: len(some)]
-            return
+    def _last(
+        self, deletion: Deletion, row: Row, record: ManifestRecord, left: Iterable[TagRecord]
+    ) -> Iterable[Change]:
+        event = ManifestDeleted(
+            digest=str(deletion.digest),
+            media_type=record.media_type,
+            cause=deletion.by,
+            at=deletion.at,
+            subject=record.subject,
+            life=record.life,
+        )
+        yield from self._with_event(deletion.outbox, event, self._clock())
+        yield from ended(deletion, row, record, left)
 
-    async def _leavings(
-        self, repository: RepositoryName, manifest: Manifest, record: ManifestRecord
-    ) -> list[Delete]:
-        """Give the rows that mean nothing without the manifest: its edges, its referrer's row."""
-        targets = dict.fromkeys(target.digest for target in (*manifest.blobs, *manifest.children))
-        edges = [Delete(keys.edge(target, manifest.digest)) for target in targets]
-        if len(edges) > _EDGES:
-            found = await self._contents.edges_from(repository, manifest.digest, targets)
-            edges = [
-                Delete(row.key, row.etag) for row in found if row.values["seen"] == record.seen
-            ]
-        if manifest.subject:
-            edges.insert(0, Delete(keys.referrer(manifest.subject.digest, manifest.digest)))
-        return edges
+    @staticmethod
+    def _with_event(outbox: str, event: Event, now: datetime) -> list[Change]:
+        return [Insert(outbox, values(event)), Update(keys.WRITABLE, {"updated": now})]
+
+    async def _commit(self, repository: RepositoryName, changes: Iterable[Change]) -> list[str]:
+        """Commit; raises _Overtaken where a row is not as it was read."""
+        wanted = [*Transaction(changes)]
+        try:
+            return await self._contents.commit(repository, wanted)
+        except (NotFound, Conflict) as error:
+            key = wanted[error.index].key
+            if key.startswith("outbox|"):
+                return []
+            if key == keys.WRITABLE:
+                await refuse(self._stores, repository)
+            raise _Overtaken from None
 
     async def _tag(self, repository: RepositoryName, name: Tag) -> TagRecord:
         tag = await self._contents.tag(repository, name)
         if tag is None:
-            raise _unknown_tag(name)
+            raise unknown_tag(name)
         return tag
 
     async def _record(
@@ -197,21 +252,55 @@ class Manifests:
     ) -> ManifestRecord:
         record = await self._contents.manifest(repository, digest, with_body=with_body)
         if record is None:
-            raise _unknown(repository, digest)
+            raise unknown(repository, digest)
         return record
 
     async def _body(self, repository: RepositoryName, record: ManifestRecord) -> bytes:
         try:
             return await self._stores.body(record)
         except NotFound:  # deleted since the record was read
-            raise _unknown(repository, record.digest) from None
+            raise unknown(repository, record.digest) from None
 
 
-def _unknown(repository: RepositoryName, digest: Digest) -> ManifestUnknown:
+def ended(
+    deletion: Deletion, row: Row, record: ManifestRecord, left: Iterable[TagRecord]
+) -> Iterable[Change]:
+    """Give what ends a manifest's life: the manifest goes with its last tags, what it was stays."""
+    yield Delete(keys.manifest(deletion.digest), deletion.etag)
+    if record.subject:
+        yield Delete(keys.referrer(Digest.parse(record.subject), deletion.digest))
+    kept: Mapping[str, Value] = {
+        **row.values,
+        "deletion": "",
+        **dict(
+            zip(
+                DeletedRecord.OWN,
+                (deletion.at, deletion.by.by, deletion.until, deletion.with_repository),
+                strict=True,
+            )
+        ),
+    }
+    yield Insert(keys.deleted(deletion.digest, record.life), kept)
+    for tag in left:
+        yield from tags.mark(tag, record.life, deletion.at, deletion.by.by)
+
+
+async def refuse(stores: Stores, repository: RepositoryName) -> None:
+    """Say why a repository takes no changes; nothing where it does take them again."""
+    row = await stores.contents.repository(repository)
+    if row and row.values.get("deletion"):
+        raise Unavailable(f"{repository} is being deleted: repeat the request")
+    if row and not row.values.get("write_enabled", True):
+        raise Unsupported(f"{repository} is locked: unlock it first", allow=["GET", "HEAD"])
+
+
+def unknown(repository: RepositoryName, digest: Digest) -> ManifestUnknown:
+    """Say that a manifest is not there."""
     return ManifestUnknown(
         f"manifest {digest} is not found", detail={"Name": repository, "Revision": str(digest)}
     )
 
 
-def _unknown_tag(tag: Tag) -> ManifestUnknown:
+def unknown_tag(tag: Tag) -> ManifestUnknown:
+    """Say that a tag is not there."""
     return ManifestUnknown(f'manifest tagged by "{tag}" is not found', detail={"Tag": tag})

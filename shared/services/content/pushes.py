@@ -1,59 +1,58 @@
-"""Pushing a manifest: one transaction with all that it changes.
-
-The transaction changes the link of each blob and the row of each child (so the collector's
-conditional delete of one of them fails, or ours does), and adds the edges, the manifest, its tags,
-its row among the subject's referrers and the outbox rows. With over 100 rows the links go first,
-each with its edge, and the manifest comes last: until then nothing refers to it.
+"""Pushing a manifest: one transaction with all that it changes (`plans` has the rows).
 
 Nothing is read first. Which rows are there already is expected (`Hints`) and tried; the store's
 answer tells which expectation was wrong, and the next try knows. So a new tag of a new manifest
-costs one transaction, and whatever happens at the same time, what is written is what the
-conditions saw.
+costs a message and one transaction, and whatever happens at the same time, what is written is what
+the conditions saw:
 
-A repository is listed (`Index`) after its first manifest is in, and before that is acknowledged.
-It is struck off by `repositories.retire`, with these steps in either order:
+    who takes a link or a child     the merge of it fails: the push looks what is there, and tells
+    a lock, a deletion of all       `writable` is not there: the push reads `repository`, and tells
+    another push of the manifest    one insert fails, and tags what the other has made
+    another push of the tag         the tag's ETag has changed: all is read anew, and tried again
+    a deletion of the manifest      merging `manifest|` makes the deletion begin again; after it,
+                                    the manifest is not there, and inserted
 
-    push                                 retire
-    P1 transaction: marker, manifest     R1 read the index row, the marker, then: no manifest?
-    P2 list in the index                 R2 delete the marker, if unchanged
-                                         R3 strike off the index row, if unchanged
+The message of the events goes first, when it is our turn at the tag. If it cannot be sent, nothing
+has happened yet; if the process dies after it, whoever reads it finds no rows, or all of them.
 
-P1 before R1: there is a manifest, nothing is retired. P1 between R1 and R2: the marker has
-changed, R2 fails. P1 after R2: P1 made a new marker (an expected one is not there: `Update` fails,
-and the next try goes through P2); P2 before R3 changes the index row, so R3 fails; P2 after R3
-lists it again.
+A repository's first push, and `retire` (services/upkeep/retirement.py):
+
+    push                                      retire
+    P1 `writable` is not there                R1 read the index row, `writable`, `repository`
+    P2 read `repository`                      R2 find no manifest and no build
+    P3 put the index row                      R3 take `writable`, merge `repository`: as they were
+    P4 insert `writable`, merge `repository`  R4 strike off the index row, as it was
+
+P3 before R1: P4 comes within 2 L of P3, or not at all; R4 takes no index row that is younger,
+unless R3 took a `writable`. P3 after R1: the index row is not as it was. P4 before R3: R3 fails.
+P4 after R3: `repository` is not as P2 read it, and the push begins again at P1.
+
+With over 100 rows there are several transactions. Each changes `build|` by the ETag that the one
+before has left: nobody who ends what is abandoned can do so between two of them.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum, auto
 
-from shared.errors import ManifestBlobUnknown, PreconditionFailed, Unavailable
-from shared.events import ManifestPushed
-from shared.model import media_types
+from shared.errors import ManifestBlobUnknown, PreconditionFailed, Unavailable, Unsupported
+from shared.events import Cause
 from shared.model.digest import Digest
 from shared.model.manifest import Manifest
-from shared.model.names import RepositoryName, Tag, is_referrers_tag
-from shared.storage import keys
+from shared.model.names import RepositoryName, Tag
+from shared.services.content.plans import Build, Names, Opening, Plan
+from shared.services.content.tag_turns import TagTurns
+from shared.storage import ages, keys
+from shared.storage.errands import Kind
 from shared.storage.hints import Hints
-from shared.storage.origins import origin
-from shared.storage.ports import (
-    MOST_CHANGES,
-    Change,
-    Conflict,
-    Insert,
-    NotFound,
-    Put,
-    Update,
-    Upsert,
-    Value,
-)
-from shared.storage.rows.records import INLINE_BYTES, TagRecord, body_values, referrer_values
+from shared.storage.origins import MANIFEST, Origin
+from shared.storage.ports import Conflict, NotFound, Value
+from shared.storage.rows.records import INLINE_BYTES, TagRecord
 from shared.storage.stores import Stores
+from shared.storage.transactions import Transaction
 
-_TRIES = 12
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,124 +85,25 @@ class Condition:
             raise PreconditionFailed
 
 
-class _Row(Enum):
-    """Rows that a push meets once, whatever it is called and refers to."""
+class _Surprise(Exception):
+    """A row that was not as expected; `key` names it."""
 
-    REPOSITORY = auto()
-    MANIFEST = auto()
-    EVENT = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """A change, and what it expects: a digest or a tag that is there (or not), one of the rows."""
-
-    change: Change
-    expects: Digest | Tag | _Row | None = None
-
-
-@dataclass(slots=True)
-class _Attempt:
-    """A push under way: what is known, and what is only expected, of the rows that it meets."""
-
-    repository: RepositoryName
-    manifest: Manifest
-    tags: dict[Tag, TagRecord | None]
-    by: str
-    now: datetime
-    condition: Condition
-    is_repository_there: bool = False
-    is_manifest_there: bool = False
-    absent: set[Digest] = field(default_factory=set)
-    body_object: str = ""
-
-    def references(self) -> Iterator[list[_Step]]:
-        """Give the steps for each reference, which belong into one transaction."""
-        wanted: dict[Digest, set[str]] = {}
-        for blob in self.manifest.blobs:
-            rows = () if blob.is_foreign else (keys.blob(blob.digest),)
-            wanted.setdefault(blob.digest, set()).update(rows)
-        for child in self.manifest.children:
-            wanted.setdefault(child.digest, set()).add(keys.manifest(child.digest))
-        for target, keys_of_target in wanted.items():
-            there = () if target in self.absent else sorted(keys_of_target)
-            uses = [_Step(Update(key, {"seen": self.now}), target) for key in there]
-            yield [*uses, _Step(Put(keys.edge(target, self.manifest.digest), {"seen": self.now}))]
-
-    def final(self) -> list[_Step]:
-        """Give the steps that make the manifest visible."""
-        marker = Update if self.is_repository_there else Upsert
-        steps = [_Step(marker(keys.REPOSITORY, {"updated": self.now}), _Row.REPOSITORY)]
-        steps.append(_Step(self._manifest_row(), _Row.MANIFEST))
-        steps += [_Step(self._tag_row(tag, there), tag) for tag, there in self.tags.items()]
-        return [*steps, *(_Step(row) for row in self._referrer_rows())]
-
-    def _manifest_row(self) -> Change:
-        key = keys.manifest(self.manifest.digest)
-        if self.is_manifest_there:
-            return Update(key, {"seen": self.now})
-        body: Mapping[str, Value] = (
-            {"object": self.body_object} if self.body_object else body_values(self.manifest.body)
-        )
-        values: dict[str, Value] = {
-            "media_type": self.manifest.media_type,
-            "size": len(self.manifest.body),
-            "created": self.now,
-            "seen": self.now,
-            **body,
-        }
-        return Insert(key, values)
-
-    def _tag_row(self, tag: Tag, there: TagRecord | None) -> Change:
-        values = TagRecord(
-            name=tag,
-            digest=self.manifest.digest,
-            media_type=self.manifest.media_type,
-            size=len(self.manifest.body),
-            created=there.created if there else self.now,
-            updated=self.now,
-        ).values()
-        return Update(keys.tag(tag), values, there.etag) if there else Insert(keys.tag(tag), values)
-
-    def _referrer_rows(self) -> Iterator[Put]:
-        if self.manifest.subject:
-            key = keys.referrer(self.manifest.subject.digest, self.manifest.digest)
-            yield Put(key, referrer_values(self.manifest))
-
-    def is_list_of_referrers(self) -> bool:
-        """Tell a list that a client keeps itself: it may name referrers that are gone meanwhile."""
-        is_index = self.manifest.media_type in media_types.INDEXES
-        return is_index and bool(self.tags) and all(map(is_referrers_tag, self.tags))
-
-    def events(self) -> list[ManifestPushed]:
-        """Give an event for each tag, or one without a tag."""
-        return [
-            ManifestPushed(
-                digest=str(self.manifest.digest),
-                tag=tag,
-                media_type=self.manifest.media_type,
-                size=len(self.manifest.body),
-                by=self.by,
-                at=self.now,
-                subject=str(self.manifest.subject.digest) if self.manifest.subject else "",
-            )
-            for tag in (self.tags or [""])
-        ]
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
+        self.kind = key.partition("|")[0]
 
 
 class Pushes:
     """Stores manifests. `is_sparse_allowed` lets a manifest refer to content that is not there."""
 
     def __init__(self, stores: Stores, *, is_sparse_allowed: bool) -> None:
+        self._stores = stores
         self._contents = stores.contents
-        self._index = stores.index
-        self._objects = stores.objects
-        self._outbox = stores.outbox
-        self._bodies = stores.bodies
         self._clock = stores.clock
-        self._new_id = stores.new_id
-        self._is_sparse_allowed = is_sparse_allowed
+        self._sparse = frozenset(Names) if is_sparse_allowed else frozenset[Names]()
         self._hints = Hints()
+        self._turns = TagTurns()
 
     async def put(
         self,
@@ -211,7 +111,7 @@ class Pushes:
         manifest: Manifest,
         tags: Sequence[Tag],
         *,
-        by: str,
+        by: Cause,
         condition: Condition | None = None,
     ) -> Pushed:
         """Store a manifest and point the tags to it (end-7).
@@ -219,118 +119,189 @@ class Pushes:
         Raises:
             ManifestBlobUnknown: it refers to content that the repository does not hold.
             PreconditionFailed: `condition` does not hold of a tag.
+            Unsupported: the repository is locked.
         """
-        attempt = _Attempt(
+        async with self._turns.at(repository, tags):
+            plan = self._plan(repository, manifest, tags, by)
+            plan.may_miss = frozenset(Names) if plan.is_list_of_referrers() else self._sparse
+            await self._carry_out(plan, condition or Condition())
+        subject = manifest.subject.digest if manifest.subject else None
+        return Pushed(manifest.digest, tuple(plan.tags), subject)
+
+    async def restore(
+        self,
+        repository: RepositoryName,
+        manifest: Manifest,
+        *,
+        kept: Mapping[str, Value],
+        linked: frozenset[Digest],
+        life: str,
+        by: Cause,
+    ) -> None:
+        """Store a manifest that was deleted, with the values that it had; children may be gone.
+
+        `linked` are the children that it used as blobs.
+
+        Raises ManifestBlobUnknown.
+        """
+        plan = self._plan(repository, manifest, [], by)
+        plan.may_miss, plan.kept, plan.life = frozenset([Names.CHILD]), kept, life
+        plan.linked = linked
+        await self._carry_out(plan, Condition())
+
+    def _plan(
+        self, repository: RepositoryName, manifest: Manifest, tags: Sequence[Tag], by: Cause
+    ) -> Plan:
+        now = self._clock()
+        return Plan(
             repository=repository,
             manifest=manifest,
             tags=dict.fromkeys(tags),
-            by=by,
-            now=self._clock(),
-            condition=condition or Condition(),
+            cause=by,
+            now=now,
+            life=self._stores.new_id(),
+            outbox={tag: self._stores.outbox.key(now) for tag in (tags or [Tag("")])},
+            is_live=(repository, manifest.digest) in self._hints,
         )
-        await self._expect(attempt)
-        outbox = self._outbox.rows(attempt.events())
-        await self._write(attempt, outbox)
-        await self._settle(attempt)
-        await self._outbox.announce(repository, outbox)
-        subject = manifest.subject.digest if manifest.subject else None
-        return Pushed(manifest.digest, tuple(attempt.tags), subject)
 
-    async def _expect(self, attempt: _Attempt) -> None:
-        repository = attempt.repository
-        attempt.is_repository_there = repository in self._hints
-        attempt.is_manifest_there = (repository, attempt.manifest.digest) in self._hints
-        for tag in attempt.tags:
-            if attempt.condition.digests is not None or (repository, tag) in self._hints:
-                await self._look_up(attempt, tag)
+    async def _carry_out(self, plan: Plan, condition: Condition) -> None:
+        outbox, events = self._stores.outbox, list(plan.outbox.values())
+        sent = self._clock()
+        await outbox.promise(plan.repository, events)
+        if condition.digests is not None or any(
+            (plan.repository, tag) in self._hints for tag in plan.tags
+        ):
+            await self._look_at_tags(plan, condition)
+        await self._write(plan, condition, until=sent + ages.L / 2)
+        if self._clock() - sent > ages.L:
+            await outbox.promise_again(plan.repository, events)
+        self._remember(plan)
 
-    async def _write(self, attempt: _Attempt, outbox: Sequence[Insert]) -> None:
-        for _ in range(_TRIES):
-            surprise = await self._try(attempt, outbox)
-            if surprise is None:
-                return
-            await self._learn(attempt, surprise)
-        raise Unavailable(f"{attempt.repository} is being changed too often: repeat the push")
-
-    async def _look_up(self, attempt: _Attempt, tag: Tag) -> None:
-        there = await self._contents.tag(attempt.repository, tag)
-        attempt.condition.check(there)
-        attempt.tags[tag] = there
-
-    async def _try(self, attempt: _Attempt, outbox: Sequence[Insert]) -> _Step | None:
-        """Write; give the step whose expectation was wrong, or None."""
-        if len(attempt.manifest.body) > INLINE_BYTES and not attempt.is_manifest_there:
-            await self._keep_body(attempt)
-        events = [_Step(row, _Row.EVENT) for row in outbox]
-        for steps in _transactions(attempt.references(), events, attempt.final()):
+    async def _write(self, plan: Plan, condition: Condition, until: datetime) -> None:
+        pause = 0.0
+        while True:
             try:
-                await self._contents.commit(attempt.repository, [step.change for step in steps])
-            except (NotFound, Conflict) as error:
-                surprise = steps[error.index]
-                # Ids of events never repeat: this try went through, and its answer was lost.
-                return None if surprise.expects is _Row.EVENT else surprise
-        return None
+                await self._try(plan)
+            except _Surprise as surprise:
+                if surprise.kind == "outbox":
+                    return  # ids never repeat: this went through, and its answer was lost
+                await self._learn(plan, condition, surprise)
+                kind = surprise.kind
+            else:
+                return
+            if self._clock() >= until:
+                raise Unavailable(f"{plan.repository} is being changed too often: repeat the push")
+            if kind in {"tag", "tagged"}:
+                await self._stores.pause(pause)
+                pause = min(max(2 * pause, _FIRST_PAUSE), _LONGEST_PAUSE)
 
-    async def _keep_body(self, attempt: _Attempt) -> None:
-        if not attempt.body_object:
-            name = self._new_id()
-            digest, where = str(attempt.manifest.digest), attempt.repository
-            about = origin("manifest", attempt.now, digest=digest, repository=where)
-            # The name is new: where it is taken, our own first try took it (its answer was lost).
-            with suppress(Conflict):
-                await self._objects.put(name, attempt.manifest.body, about)
-            attempt.body_object = name
+    async def _try(self, plan: Plan) -> None:
+        if plan.opening and self._clock() - plan.opening.since > ages.L / 2:
+            plan.opening = None
+        if len(plan.manifest.body) > INLINE_BYTES and not plan.is_live and not plan.body_object:
+            await self._keep_body(plan)
+        while plan.is_large:
+            await self._place_some(plan)
+        await self._commit(plan, plan.whole())
 
-    async def _learn(self, attempt: _Attempt, surprise: _Step) -> None:
-        match surprise.expects:
-            case Digest():
-                await self._learn_missing(attempt)
-            case _Row.REPOSITORY:
-                attempt.is_repository_there = False
-            case _Row.MANIFEST:
-                attempt.is_manifest_there = not attempt.is_manifest_there
-            case tag:
-                await self._look_up(attempt, Tag(str(tag)))
+    async def _commit(self, plan: Plan, transaction: Transaction) -> list[str]:
+        changes = [*transaction]
+        try:
+            return await self._contents.commit(plan.repository, changes)
+        except (NotFound, Conflict) as error:
+            raise _Surprise(changes[error.index].key) from None
 
-    async def _learn_missing(self, attempt: _Attempt) -> None:
-        manifest = attempt.manifest
-        missing = await self._contents.missing(
-            attempt.repository,
-            {blob.digest for blob in manifest.blobs if not blob.is_foreign},
-            {child.digest for child in manifest.children},
-        )
-        if missing and not self._is_sparse_allowed and not attempt.is_list_of_referrers():
+    async def _place_some(self, plan: Plan) -> None:
+        """Write some of the references, each with its edge."""
+        if plan.build is None:
+            await self._stores.errands.send(
+                Kind.END_BUILD,
+                plan.repository,
+                after=2 * ages.L,
+                digest=str(plan.digest),
+                life=plan.life,
+            )
+        transaction, placed = plan.part()
+        etags = await self._commit(plan, transaction)
+        build = plan.build or Build()
+        plan.build = Build(build.steps + 1, etags[0], build.placed | placed)
+        plan.opening = None
+
+    async def _keep_body(self, plan: Plan) -> None:
+        name = keys.object_name(self._stores.generation, plan.life)
+        by, what = self._stores.new_id(), plan.manifest
+        about = Origin(MANIFEST, plan.now, by, plan.repository, what.digest, what.media_type)
+        # The name is new: where it is taken, our own first try took it (its answer was lost).
+        with suppress(Conflict):
+            await self._stores.objects.put(name, what.body, about.metadata())
+        plan.body_object = name
+
+    async def _learn(self, plan: Plan, condition: Condition, surprise: _Surprise) -> None:
+        key, kind = surprise.key, surprise.kind
+        if kind in {keys.WRITABLE, keys.REPOSITORY}:
+            await self._open(plan, is_missing=kind == keys.WRITABLE and plan.opening is None)
+        elif key == keys.manifest(plan.digest):
+            await self._look_at_manifest(plan, condition)
+        elif kind == "build":
+            await self._look_at_build(plan)
+        else:
+            if kind in {"blob", "manifest"} and Digest.parse(keys.last_part(key)) in plan.targets:
+                await self._look_at_targets(plan)
+            if kind != "blob":
+                await self._look_at_tags(plan, condition)
+
+    async def _open(self, plan: Plan, *, is_missing: bool) -> None:
+        """Learn why a repository takes no pushes; where it is new or retired, list it."""
+        plan.opening = None
+        if not is_missing:
+            return
+        row = await self._contents.repository(plan.repository)
+        if row and not row.values.get("write_enabled", True):
+            raise Unsupported(
+                f"{plan.repository} is locked: unlock it first", allow=["GET", "HEAD"]
+            )
+        if row and row.values.get("deletion"):
+            raise Unavailable(f"{plan.repository} is being deleted: repeat the push")
+        since = self._clock()
+        await self._stores.index.add(plan.repository)
+        plan.opening = Opening(row.etag if row else "", since)
+
+    async def _look_at_manifest(self, plan: Plan, condition: Condition) -> None:
+        plan.record = await self._contents.manifest(plan.repository, plan.digest, with_body=False)
+        if plan.build:  # what it has placed is left to those who end builds
+            plan.build, plan.life, plan.body_object = None, self._stores.new_id(), ""
+        plan.is_live = plan.record is not None
+        if plan.is_completing:
+            await self._look_at_targets(plan)
+        await self._look_at_tags(plan, condition)
+
+    async def _look_at_build(self, plan: Plan) -> None:
+        """Learn whether the last part went through, and its answer was lost."""
+        row = await self._contents.build(plan.repository, plan.digest, plan.life)
+        build = plan.build or Build()
+        if row is None or row.values["steps"] != build.steps + 1:
+            raise Unavailable(f"the push of {plan.digest} took too long: repeat it")
+        _, placed = plan.part()
+        plan.build = Build(build.steps + 1, row.etag, build.placed | placed)
+        plan.opening = None
+
+    async def _look_at_targets(self, plan: Plan) -> None:
+        wanted = plan.wanted()
+        found = await self._contents.found(plan.repository, wanted)
+        missing = plan.found({target: frozenset(map(Names, it)) for target, it in found.items()})
+        if missing:
             raise ManifestBlobUnknown([str(digest) for digest in missing])
-        attempt.absent = set(missing)
 
-    async def _settle(self, attempt: _Attempt) -> None:
-        repository, manifest = attempt.repository, attempt.manifest
-        if not attempt.is_repository_there:
-            await self._index.add(repository)
-        if attempt.body_object and attempt.is_manifest_there:
-            await self._objects.delete(attempt.body_object)
-        self._hints.add(repository)
-        self._hints.add((repository, manifest.digest))
-        for tag in attempt.tags:
-            self._hints.add((repository, tag))
-        self._bodies.keep(manifest.digest, manifest.body)
+    async def _look_at_tags(self, plan: Plan, condition: Condition) -> None:
+        """Read all of them, so that what is tried next is of one moment."""
+        there = await self._contents.some_tags(plan.repository, list(plan.tags))
+        for tag in plan.tags:
+            condition.check(there.get(tag))
+            plan.tags[tag] = there.get(tag)
 
-
-def _transactions(
-    references: Iterator[list[_Step]], events: list[_Step], final: list[_Step]
-) -> Iterator[list[_Step]]:
-    """Cut the steps into transactions; the last has the events first, and all of `final`.
-
-    The first row that is not as expected is the one we hear of. When an earlier try went through
-    and its answer was lost, that must be the event, not a reference, the manifest or a tag.
-    """
-    steps: list[_Step] = []
-    for reference in references:
-        if len(steps) + len(reference) > MOST_CHANGES:
-            yield steps
-            steps = []
-        steps += reference
-    if len(events) + len(steps) + len(final) > MOST_CHANGES:
-        yield steps
-        steps = []
-    yield [*events, *steps, *final]
+    def _remember(self, plan: Plan) -> None:
+        if not plan.manifest.children:
+            self._hints.add((plan.repository, plan.digest))
+        for tag in plan.tags:
+            self._hints.add((plan.repository, tag))
+        self._stores.bodies.keep(plan.digest, plan.manifest.body)

@@ -14,6 +14,9 @@ from shared.storage.ports import NotFound, Row
 from shared.storage.rows.records import row_body
 from shared.storage.stores import Stores
 
+PAGE_BYTES = 4 * 1024 * 1024 - 1024
+"""How large the descriptors of a page are in all; what is around them has room in 4 MiB."""
+
 _AT_ONCE = 16
 
 
@@ -34,14 +37,26 @@ class Referrers:
     ) -> Page[dict[str, object]]:
         """List descriptors of up to `limit` referrers whose digests follow `after` (end-12).
 
-        Only those of `artifact_type`, unless that is empty. A subject never seen has none.
+        Only those of `artifact_type`, unless that is empty. A subject never seen has none. A page
+        ends with PAGE_BYTES; one that is larger by itself is a page of its own.
         """
         rows = await self._stores.contents.referrers(
             repository, subject, artifact_type=artifact_type, after=after, limit=limit + 1
         )
         page = cut_page(rows, limit, lambda row: keys.last_part(row.key))
-        shown = [await self._descriptor(repository, row) for row in page.items]
-        return Page([one for one in shown if one], page.has_more, page.last)
+        room = PAGE_BYTES
+        shown: list[dict[str, object]] = []
+        last = ""
+        for row in page.items:
+            descriptor = await self._descriptor(repository, row)
+            size = len(orjson.dumps(descriptor)) + 1
+            if descriptor and size > room and shown:
+                return Page(shown, has_more=True, last=last)
+            if descriptor:
+                shown.append(descriptor)
+                room -= size
+            last = keys.last_part(row.key)
+        return Page(shown, page.has_more, page.last)
 
     async def descriptors(
         self, repository: RepositoryName, wanted: Sequence[str], room: int

@@ -1,9 +1,7 @@
-"""Repositories: listed, and retired with their last manifest (in the order that `pushes` tells)."""
+"""Repositories, listed a page at a time."""
 
 from shared.model.names import RepositoryName
 from shared.model.page import Page, cut_page
-from shared.storage import keys
-from shared.storage.ports import Conflict, Delete, NotFound
 from shared.storage.stores import Stores
 
 
@@ -11,7 +9,6 @@ class Repositories:
     """The repositories of a registry."""
 
     def __init__(self, stores: Stores) -> None:
-        self._contents = stores.contents
         self._index = stores.index
 
     async def page(self, after: str, limit: int) -> Page[str]:
@@ -19,16 +16,7 @@ class Repositories:
         names = await self._index.page(after, limit + 1) if limit else []
         return cut_page(list[str](names), limit, str)
 
-    async def retire(self, repository: RepositoryName) -> bool:
-        """Strike a repository off the catalog if it has no manifest; False where it has."""
-        etag = await self._index.etag(repository)
-        marker = await self._contents.marker(repository)
-        if await self._contents.manifests(repository, "", 1):
-            return False
-        if marker:
-            try:
-                deletion = Delete(keys.REPOSITORY, marker.etag)
-                await self._contents.commit(repository, [deletion])
-            except (Conflict, NotFound):
-                return False
-        return await self._index.remove(repository, etag)
+    async def kept(self, after: str, limit: int) -> Page[RepositoryName]:
+        """List up to `limit` names of which something deleted is kept."""
+        names = await self._index.kept(after, limit + 1) if limit else []
+        return cut_page(names, limit, str)

@@ -29,14 +29,15 @@ from typing import Any
 import orjson
 
 from shared.errors import ManifestInvalid, ManifestUnknown, PreconditionFailed
-from shared.events import Event, ManifestPushed, TagDeleted
+from shared.events import Cause, Event
 from shared.model.digest import Digest
 from shared.model.manifest import MANIFEST_BYTES, REFERENCES, Manifest, read_manifest
 from shared.model.media_types import OCI_INDEX
-from shared.model.names import RepositoryName, Tag, is_referrers_tag, referrers_tag
+from shared.model.names import RepositoryName, Tag, referrers_tag
 from shared.services.content.manifests import Found, Manifests
 from shared.services.content.pushes import Condition, Pushes
 from shared.services.content.referrers import Referrers
+from shared.services.events.fan_out import tags_of_lists
 from shared.storage import keys
 from shared.storage.stores import Stores
 
@@ -57,11 +58,11 @@ class FallbackLists:
 
     async def follow(self, repository: RepositoryName, event: Event) -> None:
         """Bring the lists that an event concerns in step."""
-        for tag in _tags(event):
+        for tag in tags_of_lists(event):
             with suppress(ManifestUnknown, PreconditionFailed):
-                await self._bring_in_step(repository, tag, event.by)
+                await self._bring_in_step(repository, tag, event.cause)
 
-    async def _bring_in_step(self, repository: RepositoryName, tag: Tag, by: str) -> None:
+    async def _bring_in_step(self, repository: RepositoryName, tag: Tag, by: Cause) -> None:
         found, body = await self._manifests.read(repository, tag)
         index = _read_list(found, body, tag)
         if index is None:
@@ -100,19 +101,9 @@ class FallbackLists:
         self, repository: RepositoryName, listed: _Descriptors, referrers: Collection[str]
     ) -> _Descriptors:
         others = {str(one["digest"]) for one in listed} - set(referrers)
-        missing = await self._contents.missing(repository, [], map(Digest.parse, others))
+        missing = await self._contents.missing(repository, map(Digest.parse, others))
         gone = set(map(str, missing))
         return [one for one in listed if one["digest"] not in gone]
-
-
-def _tags(event: Event) -> set[Tag]:
-    """Name the tags whose lists an event concerns."""
-    if isinstance(event, TagDeleted):
-        return set()
-    tags = {referrers_tag(Digest.parse(event.subject))} if event.subject else set()
-    if isinstance(event, ManifestPushed) and is_referrers_tag(tag := Tag(event.tag)):
-        tags.add(tag)
-    return tags
 
 
 def _read_list(found: Found, body: bytes, tag: Tag) -> _Index | None:

@@ -3,8 +3,8 @@
 One step of the collector is for one link, in this order:
 
     G0 read the digest's partition: the content, this repository's row among the holders
-    G1 read the link and its edges; stop where it was seen lately, or an edge's manifest is there
-    G2 transaction: delete the link and edges without a manifest, all with the ETags read
+    G1 read the link, then its edges; stop where it was seen lately, or there is an edge
+    G2 transaction: delete the link, with the ETag read
     G3 transaction: delete the holder's row, with its ETag; if no other is left the content as well,
        and note the object as gone; else change the content, with its ETag
     G4 remove the object
@@ -22,7 +22,7 @@ It takes no lock. What decides against each of those who use a blob:
                    G3 before M2 makes M2 fail, after it G3
     another G3     of another repository has changed the content: ours fails, and begins again at
                    G0, where it sees that nobody is left. So no content stays without a holder
-    manifest DELETE  only takes edges away
+    manifest DELETE  takes no edges away; the purge does, when nobody can bring it back
     blob DELETE    deletes the link with its ETag; with a link missing at G1 we go on at G3
 
 Lately is one and a half grace periods: HEAD promises a whole one for a link that was seen half a
@@ -42,18 +42,18 @@ from shared.errors import Unavailable
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
 from shared.storage import keys
-from shared.storage.origins import made_at
-from shared.storage.ports import MOST_CHANGES, Conflict, Delete, Facts, NotFound, Row
+from shared.storage.origins import BLOB, MANIFEST, Origin
+from shared.storage.ports import Conflict, Delete, Facts, NotFound, Row
 from shared.storage.stores import Stores
 
 _TRIES = 8
-_EDGES = MOST_CHANGES - 1
 
 
 class Garbage:
     """Collects what is not used. `grace` is how long a blob is safe after it was last seen."""
 
     def __init__(self, stores: Stores, grace: timedelta) -> None:
+        self._stores = stores
         self._contents = stores.contents
         self._holdings = stores.holdings
         self._objects = stores.objects
@@ -76,10 +76,10 @@ class Garbage:
         For what a crash left: of an upload before its rows, of a large manifest, of a cancellation.
         """
         facts = await self._objects.facts(name)
-        if facts is None or self._is_lately(made_at(facts)):
+        if facts is None or facts.age <= self._lately:
             return
-        if name != await self._named(facts):
-            await self._objects.delete(name)
+        if name != await self._named(name, facts):
+            await self._objects.delete(name, facts.etag)
 
     async def _step(self, repository: RepositoryName, digest: Digest) -> bool:
         """Go through the steps; False where something changed meanwhile."""
@@ -94,33 +94,24 @@ class Garbage:
         if gone is None:
             return False
         for name in gone:
-            await self._objects.delete(name)
+            await self._stores.discard(name)
             await self._holdings.forget(digest, name)
         return True
 
     async def _unlink(self, repository: RepositoryName, digest: Digest) -> bool:
         """Delete the link unless it is in use; True where there is none (any more).
 
-        With very many edges that a crash left, this call deletes some, and another one the rest.
+        An edge keeps it whatever it comes from: a manifest that was deleted can come back.
         """
         link = await self._contents.link(repository, digest)
         if link is None:
             return True
         if self._is_lately(link.seen):
             return False
-        edges = await self._contents.edges(repository, digest, _EDGES)
-        for edge in edges:
-            if self._is_young(edge) or await self._is_there(repository, edge):
-                return False
-        changes = [Delete(edge.key, edge.etag) for edge in edges]
-        if len(edges) < _EDGES:
-            changes.append(Delete(keys.blob(digest), link.etag))
-        await self._contents.commit(repository, changes)
-        return len(edges) < _EDGES
-
-    async def _is_there(self, repository: RepositoryName, edge: Row) -> bool:
-        user = Digest.parse(keys.last_part(edge.key))
-        return await self._contents.manifest(repository, user, with_body=False) is not None
+        if await self._contents.edges(repository, digest, 1):
+            return False
+        await self._contents.commit(repository, [Delete(keys.blob(digest), link.etag)])
+        return True
 
     def _is_young(self, row: Row | None) -> bool:
         return row is not None and self._is_lately(cast("datetime", row.values["seen"]))
@@ -128,13 +119,13 @@ class Garbage:
     def _is_lately(self, moment: datetime) -> bool:
         return self._clock() - moment <= self._lately
 
-    async def _named(self, facts: Facts) -> str:
+    async def _named(self, name: str, facts: Facts) -> str:
         """Give the object that the rows name in the place of this one."""
-        about = facts.metadata
-        if about["kind"] == "blob":
-            return await self._holdings.object(Digest.parse(about["digest"]))
-        if about["kind"] == "manifest":
-            repository, digest = RepositoryName(about["repository"]), Digest.parse(about["digest"])
-            record = await self._contents.manifest(repository, digest, with_body=False)
-            return record.object if record else ""
+        about = Origin.read(facts)
+        if about.digest and about.kind == BLOB:
+            return await self._holdings.object(about.digest)
+        if about.digest and about.kind == MANIFEST:
+            life = keys.last_part(name.replace("/", "|"))
+            is_kept = await self._contents.has_life(about.repository, about.digest, life)
+            return name if is_kept else ""
         return ""

@@ -12,8 +12,8 @@ import hashlib
 import hmac
 import time
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from email.utils import formatdate
+from datetime import datetime, timedelta
+from email.utils import formatdate, parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -66,8 +66,9 @@ class PointReads:
             async with self._account.session.get(
                 address, headers=headers, timeout=_TIMES, allow_redirects=False
             ) as answer:
-                return _row(key, answer.status, await answer.read())
-        except (AzureError, ClientError, TimeoutError) as error:
+                asked = parsedate_to_datetime(answer.headers["Date"])
+                return _row(key, answer.status, await answer.read(), asked)
+        except (AzureError, ClientError, KeyError, TimeoutError, ValueError) as error:
             raise Unclear from error
 
     async def _authorization(self, address: URL) -> Mapping[str, str]:
@@ -94,11 +95,12 @@ def _signed(key: Key, path: str, date: str) -> Mapping[str, str]:
     return {"x-ms-date": date, "Authorization": f"SharedKey {key.name}:{signature}"}
 
 
-def _row(key: str, status: int, body: bytes) -> Row | None:
+def _row(key: str, status: int, body: bytes, asked: datetime) -> Row | None:
     try:
         content = orjson.loads(body)
         if status == HTTPStatus.OK:
-            return Row(key, _values(content), _etag(content))
+            age = asked - datetime.fromisoformat(content["Timestamp"])
+            return Row(key, _values(content), _etag(content), max(age, timedelta()))
         if status == HTTPStatus.NOT_FOUND and content["odata.error"]["code"] in _NO_ROW:
             return None
     except (AttributeError, KeyError, TypeError, ValueError) as error:

@@ -8,13 +8,14 @@ code points, for all characters below U+10000.
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from azure.core import MatchConditions
 from azure.data.tables import EdmType, EntityProperty, TableEntity, UpdateMode
 from azure.data.tables.aio import TableClient
 
 from shared.storage.azure.accounts import AzureAccount
+from shared.storage.azure.answers import Answered
 from shared.storage.azure.errors import translated
 from shared.storage.azure.reads import PointReads, Unclear
 from shared.storage.ports import (
@@ -55,15 +56,17 @@ class AzureRows:
         self, table: str, partition: str, key: str, only: Sequence[str] | None = None
     ) -> Row | None:
         """Read one row, or None."""
-        selected = _select(only)
+        answered, selected = Answered(), _select(only)
         with suppress(Unclear):
             return await self._reads.get(table, partition, key, selected)
         try:
             with translated(f"row {key} of {table}"):
-                entity = await self._table(table).get_entity(partition, key, select=selected)
+                entity = await self._table(table).get_entity(
+                    partition, key, select=selected, raw_response_hook=answered
+                )
         except NotFound:
             return None
-        return _row(key, entity)
+        return _row(key, entity, answered)
 
     async def scan(  # noqa: PLR0913 - as the port has it
         self,
@@ -83,26 +86,31 @@ class AzureRows:
             f"RowKey lt {_quoted(before)}",
             *(f"{name} eq {_quoted(value)}" for name, value in (where or {}).items()),
         ]
+        answered = Answered()
         entities = self._table(table).query_entities(
-            " and ".join(terms), results_per_page=min(limit, _PAGE), select=_select(only)
+            " and ".join(terms),
+            results_per_page=min(limit, _PAGE),
+            select=_select(only),
+            raw_response_hook=answered,
         )
         rows: list[Row] = []
         with translated(f"table {table}"):
             async for entity in entities:
-                rows.append(_row(entity["RowKey"], entity))
+                rows.append(_row(entity["RowKey"], entity, answered))
                 if len(rows) == limit:
                     break
         return rows
 
-    async def commit(self, table: str, partition: str, changes: Sequence[Change]) -> None:
+    async def commit(self, table: str, partition: str, changes: Sequence[Change]) -> list[str]:
         """Make all changes, or none."""
         if not changes:
-            return
+            return []
         if len(changes) > MOST_CHANGES:
             raise ValueError(f"a transaction takes {MOST_CHANGES} changes, not {len(changes)}")
         operations = [_operation(partition, change) for change in changes]
         with translated(*(f"row {change.key} of {table}" for change in changes)):
-            await _submit(self._table(table), operations)
+            answers = await _submit(self._table(table), operations)
+        return [str(answer.get("etag") or "") for answer in answers]
 
     def _table(self, name: str) -> TableClient:
         client = self._clients.get(name)
@@ -111,20 +119,19 @@ class AzureRows:
         return client
 
 
-async def _submit(client: TableClient, operations: list[_Operation]) -> None:
+async def _submit(client: TableClient, operations: list[_Operation]) -> Sequence[Mapping[str, Any]]:
     """Send one plain call where one change allows it, at a third of a transaction's cost.
 
     A deletion is always sent as a transaction: the SDK's plain one is silent about a missing row.
     """
     name, entity, options = operations[0]
     if len(operations) > 1 or name == "delete":
-        await client.submit_transaction(operations)
-    elif name == "create":
-        await client.create_entity(entity, **options)
-    elif name == "update":
-        await client.update_entity(entity, **options)
-    else:
-        await client.upsert_entity(entity, **options)
+        return await client.submit_transaction(operations)
+    if name == "create":
+        return [await client.create_entity(entity, **options)]
+    if name == "update":
+        return [await client.update_entity(entity, **options)]
+    return [await client.upsert_entity(entity, **options)]
 
 
 def _operation(partition: str, change: Change) -> _Operation:
@@ -172,11 +179,12 @@ def _decoded(value: Any) -> Value:
     return decoded
 
 
-def _row(key: str, entity: TableEntity) -> Row:
+def _row(key: str, entity: TableEntity, answered: Answered) -> Row:
     # Azure answers null for a selected value that the row has not.
     values = {
         name: _decoded(value)
         for name, value in entity.items()
         if name not in _KEYS and value is not None
     }
-    return Row(key, values, entity.metadata["etag"] or "")
+    age = answered.since(cast("datetime", entity.metadata["timestamp"]))
+    return Row(key, values, entity.metadata["etag"] or "", age)

@@ -1,15 +1,17 @@
 """What a repository holds, read from its partition, and the one way to change it."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName, Tag
 from shared.storage import keys
 from shared.storage.ports import Change, Row, Rows
-from shared.storage.rows.records import Link, ManifestRecord, TagRecord
+from shared.storage.rows.records import DeletedRecord, Link, ManifestRecord, TagRecord
 
 _AT_ONCE = 16
+_EDGES = 100
 
 
 class Contents:
@@ -20,12 +22,28 @@ class Contents:
         self._generation = generation
 
     async def exists(self, repository: RepositoryName) -> bool:
-        """Tell whether the repository has a manifest."""
-        return await self._get(repository, keys.REPOSITORY) is not None
+        """Tell whether the repository has a manifest, or is locked."""
+        row = await self._get(repository, keys.WRITABLE)
+        if row is not None:
+            return True
+        row = await self._get(repository, keys.REPOSITORY)
+        return row is not None and not row.values.get("write_enabled", True)
 
-    async def marker(self, repository: RepositoryName) -> Row | None:
-        """Read the row that is there while the repository has a manifest."""
+    async def repository(self, repository: RepositoryName) -> Row | None:
+        """Read what is kept of a repository from its first manifest on."""
         return await self._get(repository, keys.REPOSITORY)
+
+    async def writable(self, repository: RepositoryName) -> Row | None:
+        """Read the row that is there while pushes may come."""
+        return await self._get(repository, keys.WRITABLE)
+
+    async def build(self, repository: RepositoryName, digest: Digest, life: str) -> Row | None:
+        """Read a push of several transactions that is under way."""
+        return await self._get(repository, keys.build(digest, life))
+
+    async def has_builds(self, repository: RepositoryName) -> bool:
+        """Tell whether a push of several transactions is under way."""
+        return bool(await self._scan(repository, "build|", keys.end_of("build"), 1))
 
     async def tag(self, repository: RepositoryName, name: Tag) -> TagRecord | None:
         """Read a tag."""
@@ -40,6 +58,10 @@ class Contents:
         row = await self._get(repository, keys.manifest(digest), only)
         return ManifestRecord.read(row) if row else None
 
+    async def manifest_row(self, repository: RepositoryName, digest: Digest) -> Row | None:
+        """Read all that a manifest's row holds."""
+        return await self._get(repository, keys.manifest(digest))
+
     async def link(self, repository: RepositoryName, digest: Digest) -> Link | None:
         """Read the link to a blob."""
         row = await self._get(repository, keys.blob(digest))
@@ -50,20 +72,46 @@ class Contents:
         rows = await self._scan(repository, keys.tag(after), keys.end_of("tag"), limit)
         return [TagRecord.read(row) for row in rows]
 
+    async def some_tags(
+        self, repository: RepositoryName, names: Sequence[Tag]
+    ) -> Mapping[Tag, TagRecord]:
+        """Read tags at one time, as far as they are there."""
+        rows = await self.rows(repository, [keys.tag(name) for name in names])
+        return {record.name: record for record in map(TagRecord.read, rows)}
+
     async def tags_of(
-        self, repository: RepositoryName, digest: Digest, limit: int
+        self, repository: RepositoryName, digest: Digest, limit: int, life: str = ""
     ) -> list[TagRecord]:
-        """List up to `limit` tags that point to a manifest."""
-        where = {"digest": str(digest)}
+        """List up to `limit` tags of a manifest, or of a life of it that is over."""
         rows = await self._rows.scan(
             keys.CONTENTS,
             self._partition(repository),
-            after=keys.tag(""),
-            before=keys.end_of("tag"),
+            after=keys.tagged(digest, ""),
+            before=keys.end_of(f"tagged|{digest}"),
             limit=limit,
-            where=where,
+            where={"life": life},
         )
         return [TagRecord.read(row) for row in rows]
+
+    async def moved(self, repository: RepositoryName, name: Tag, moment: datetime) -> Digest | None:
+        """Tell what a tag pointed to before it was moved at that time."""
+        row = await self._get(repository, keys.moved(name, moment))
+        return Digest.parse(str(row.values["digest"])) if row else None
+
+    async def deleted(
+        self, repository: RepositoryName, digest: Digest, life: str
+    ) -> DeletedRecord | None:
+        """Read a life that is over."""
+        row = await self._get(repository, keys.deleted(digest, life))
+        return DeletedRecord.read(row) if row else None
+
+    async def lives(
+        self, repository: RepositoryName, after: str, limit: int, digest: Digest | str = ""
+    ) -> list[DeletedRecord]:
+        """List up to `limit` lives that are over, of all manifests or of one."""
+        prefix = f"deleted|{digest}" if digest else "deleted"
+        rows = await self._scan(repository, f"{prefix}|{after}", keys.end_of(prefix), limit)
+        return [DeletedRecord.read(row) for row in rows]
 
     async def referrers(
         self,
@@ -119,36 +167,99 @@ class Contents:
         return [ManifestRecord.read(row) for row in rows]
 
     async def users(self, repository: RepositoryName, target: Digest, limit: int) -> list[str]:
-        """List up to `limit` digests of manifests that use a blob or a manifest."""
-        return [keys.last_part(row.key) for row in await self.edges(repository, target, limit)]
+        """List up to `limit` digests of manifests that use a blob or a manifest now."""
+        users: list[str] = []
+        after = ""
+        while len(users) < limit:
+            edges = await self.edges(repository, target, _EDGES, after)
+            users += [
+                str(keys.user_of(edge.key)[0])
+                for edge in edges
+                if await self.counts(repository, edge)
+            ]
+            if len(edges) < _EDGES:
+                break
+            after = edges[-1].key
+        return users[:limit]
 
-    async def edges(self, repository: RepositoryName, target: Digest, limit: int) -> list[Row]:
-        """List up to `limit` edges that lead to a blob or a manifest."""
-        return await self._scan(
-            repository, keys.edge(target, ""), keys.end_of(f"edge|{target}"), limit
-        )
+    async def edges(
+        self, repository: RepositoryName, target: Digest, limit: int, after: str = ""
+    ) -> list[Row]:
+        """List up to `limit` edges that lead to a blob or a manifest, whether they count or not."""
+        prefix = keys.edges_of(target)
+        return await self._scan(repository, after or f"{prefix}|", keys.end_of(prefix), limit)
+
+    async def counts(self, repository: RepositoryName, edge: Row) -> bool:
+        """Tell whether an edge comes from what is there: a push under way, or a live manifest.
+
+        The push is looked for first: it ends by making the manifest.
+        """
+        user, life = keys.user_of(edge.key)
+        if await self.build(repository, user, life):
+            return True
+        record = await self.manifest(repository, user, with_body=False)
+        return record is not None and record.life == life
+
+    async def has_life(self, repository: RepositoryName, digest: Digest, life: str) -> bool:
+        """Tell whether a life of a manifest is to come, or is there, or is over and kept.
+
+        It goes that way alone, and is looked for in that order.
+        """
+        if await self.build(repository, digest, life):
+            return True
+        record = await self.manifest(repository, digest, with_body=False)
+        if record and record.life == life:
+            return True
+        return await self._get(repository, keys.deleted(digest, life), ("life",)) is not None
+
+    async def is_linked(self, repository: RepositoryName, digest: Digest) -> bool:
+        """Tell whether something that is there uses a blob as a blob."""
+        after = ""
+        while True:
+            edges = await self.edges(repository, digest, _EDGES, after)
+            for edge in edges:
+                if edge.values["names"] == "link" and await self.counts(repository, edge):
+                    return True
+            if len(edges) < _EDGES:
+                return False
+            after = edges[-1].key
+
+    async def found(
+        self, repository: RepositoryName, wanted: Mapping[Digest, bool]
+    ) -> Mapping[Digest, Collection[str]]:
+        """Tell of each digest whether it is there as a blob ("link"), and as a manifest ("child").
+
+        Manifests are looked for only where `wanted` says so.
+        """
+        places = [(digest, "link", keys.blob(digest)) for digest in wanted]
+        places += [(it, "child", keys.manifest(it)) for it, is_child in wanted.items() if is_child]
+        rows = await self._get_all(repository, [key for *_, key in places], ("size",))
+        there: dict[Digest, list[str]] = {digest: [] for digest in wanted}
+        for (digest, name, _), row in zip(places, rows, strict=True):
+            if row is not None:
+                there[digest].append(name)
+        return there
 
     async def missing(
-        self,
-        repository: RepositoryName,
-        blobs: Iterable[Digest],
-        manifests: Iterable[Digest],
+        self, repository: RepositoryName, manifests: Iterable[Digest]
     ) -> list[Digest]:
-        """Tell which of these blobs and manifests the repository does not hold."""
-        wanted = [(digest, keys.blob(digest)) for digest in blobs]
-        wanted += [(digest, keys.manifest(digest)) for digest in manifests]
-        found = await self._get_all(repository, [key for _, key in wanted], ("size",))
-        return [digest for (digest, _), row in zip(wanted, found, strict=True) if row is None]
+        """Tell which of these the repository holds neither as a manifest nor as a blob."""
+        found = await self.found(repository, dict.fromkeys(manifests, True))
+        return [digest for digest, names in found.items() if not names]
 
     async def edges_from(
-        self, repository: RepositoryName, manifest: Digest, targets: Iterable[Digest]
+        self, repository: RepositoryName, manifest: Digest, life: str, targets: Iterable[Digest]
     ) -> list[Row]:
-        """Read the edges from a manifest to these targets, as far as they are there."""
-        return await self.rows(repository, [keys.edge(target, manifest) for target in targets])
+        """Read the edges from a life of a manifest to these targets, as far as they are there."""
+        wanted = [keys.edge(target, manifest, life) for target in targets]
+        return await self.rows(repository, wanted)
 
-    async def commit(self, repository: RepositoryName, changes: Sequence[Change]) -> None:
-        """Make all changes or none; raises NotFound or Conflict with the place of the change."""
-        await self._rows.commit(keys.CONTENTS, self._partition(repository), changes)
+    async def commit(self, repository: RepositoryName, changes: Sequence[Change]) -> list[str]:
+        """Make all changes or none, and give the new ETags.
+
+        Raises NotFound or Conflict with the place of the change.
+        """
+        return await self._rows.commit(keys.CONTENTS, self._partition(repository), changes)
 
     async def event(self, repository: RepositoryName, key: str) -> Row | None:
         """Read an event that is not yet handed on."""

@@ -1,10 +1,11 @@
 """The index of repositories: names alone, in order."""
 
 import re
+from contextlib import suppress
 
 from shared.model.names import RepositoryName
 from shared.storage import keys
-from shared.storage.ports import Conflict, Delete, NotFound, Put, Rows
+from shared.storage.ports import Conflict, Delete, NotFound, Put, Row, Rows
 
 _BEFORE_NAMES = re.compile("[\0-,].*", re.DOTALL)
 
@@ -22,11 +23,15 @@ class Index:
             keys.REPOSITORIES, self._generation, [Put(keys.encode_repository(repository), {})]
         )
 
-    async def etag(self, repository: RepositoryName) -> str:
-        """Give what `remove` wants to see unchanged; empty where it is not listed."""
-        row = await self._rows.get(
+    async def row(self, repository: RepositoryName) -> Row | None:
+        """Read the row that lists a repository."""
+        return await self._rows.get(
             keys.REPOSITORIES, self._generation, keys.encode_repository(repository)
         )
+
+    async def etag(self, repository: RepositoryName) -> str:
+        """Give what `remove` wants to see unchanged; empty where it is not listed."""
+        row = await self.row(repository)
         return row.etag if row else ""
 
     async def remove(self, repository: RepositoryName, etag: str) -> bool:
@@ -45,6 +50,26 @@ class Index:
             return False
         return True
 
+    async def keep(self, repository: RepositoryName) -> str:
+        """List a repository among those of which something deleted is kept; give the row's ETag."""
+        etags = await self._rows.commit(
+            keys.REPOSITORIES, self._kept(), [Put(keys.encode_repository(repository), {})]
+        )
+        return etags[0]
+
+    async def let_go(self, repository: RepositoryName, etag: str) -> None:
+        """Strike a repository off those, unless it was listed anew meanwhile."""
+        with suppress(NotFound, Conflict):
+            row = Delete(keys.encode_repository(repository), etag)
+            await self._rows.commit(keys.REPOSITORIES, self._kept(), [row])
+
+    async def kept(self, after: str, limit: int) -> list[RepositoryName]:
+        """List up to `limit` names of which something deleted is kept, in order."""
+        return await self._names(self._kept(), after, limit)
+
+    def _kept(self) -> str:
+        return f"deleted|{self._generation}"
+
     async def page(self, after: str, limit: int) -> list[RepositoryName]:
         """List up to `limit` names that follow `after`, in order.
 
@@ -52,10 +77,13 @@ class Index:
         is cut off: names follow without it as they do with it, and their code has other places
         for such characters.
         """
+        return await self._names(self._generation, after, limit)
+
+    async def _names(self, partition: str, after: str, limit: int) -> list[RepositoryName]:
         name = RepositoryName(_BEFORE_NAMES.sub("", after))
         rows = await self._rows.scan(
             keys.REPOSITORIES,
-            self._generation,
+            partition,
             after=keys.encode_repository(name),
             before="}",
             limit=limit,

@@ -1,20 +1,25 @@
-"""The outbox: events as rows in the transaction of the change, and as a message right after it.
+"""The outbox: events as rows in the transaction of the change, and a message that goes before it.
 
-A row goes when the function that consumes its message has handed it on. If the message cannot be
-sent, or the process dies before, the row stays, and is sent again from there: no event is lost.
+    the message is sent           or the request fails, and nothing has happened
+    the change, with the row      or whoever reads the message finds no row, and at last drops it
+
+So there is no change that nobody hears of. The message is invisible for its first second, in which
+the change is made; its reader looks for the rows that it names, and for nothing else.
 """
 
 import logging
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 import orjson
 
-from shared.events import Event, fields
 from shared.model.names import RepositoryName
 from shared.storage import keys
-from shared.storage.ports import Insert, Messages, Unavailable
+from shared.storage.ports import Messages, StorageError
 
 _log = logging.getLogger(__name__)
+
+_UNSEEN_SECONDS = 1
 
 
 class Outbox:
@@ -25,23 +30,29 @@ class Outbox:
         self._generation = generation
         self._new_id = new_id
 
-    def rows(self, events: Sequence[Event]) -> list[Insert]:
-        """Give the rows that belong into the transaction of the change."""
-        return [
-            Insert(keys.outbox(f"{event.at:%Y%m%dT%H%M%S%f}", self._new_id()), fields(event))
-            for event in events
-        ]
+    def key(self, moment: datetime) -> str:
+        """Draw the key of a row to be written."""
+        return keys.outbox(f"{moment:%Y%m%dT%H%M%S%f}", self._new_id())
 
-    async def announce(self, repository: RepositoryName, rows: Sequence[Insert]) -> None:
-        """Tell the queue of rows that are in; a queue that does not answer fails nothing."""
-        body = orjson.dumps(
-            {
-                "generation": self._generation,
-                "repository": repository,
-                "events": [row.key for row in rows],
-            }
-        ).decode()
+    async def promise(self, repository: RepositoryName, events: Sequence[str]) -> None:
+        """Tell the queue of rows that are about to be written."""
+        await self.send(repository, events, stage=0, after=_UNSEEN_SECONDS)
+
+    async def promise_again(self, repository: RepositoryName, events: Sequence[str]) -> None:
+        """Tell the queue of rows that were written late; a failure fails nothing any more."""
         try:
-            await self._messages.send(keys.EVENTS, body)
-        except Unavailable as error:
-            _log.warning("events of %s stay in the outbox: %s", repository, error)
+            await self.promise(repository, events)
+        except StorageError as error:
+            _log.warning("events of %s may wait for the sweep: %s", repository, error)
+
+    async def send(
+        self, repository: RepositoryName, events: Sequence[str], *, stage: int, after: int
+    ) -> None:
+        """Send the message of some rows, to be seen after so many seconds."""
+        body = {
+            "generation": self._generation,
+            "repository": repository,
+            "events": events,
+            "stage": stage,
+        }
+        await self._messages.send(keys.EVENTS, orjson.dumps(body).decode(), after)

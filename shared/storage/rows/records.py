@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Self, cast
 
 import orjson
@@ -31,7 +31,7 @@ class TagRecord:
 
     @classmethod
     def read(cls, row: Row) -> Self:
-        """Read a tag's row."""
+        """Read a tag's row, or the one on its manifest's side."""
         values = row.values
         return cls(
             name=Tag(keys.last_part(row.key)),
@@ -56,31 +56,91 @@ class TagRecord:
 
 @dataclass(frozen=True, slots=True)
 class ManifestRecord:
-    """A manifest; `body` is None where it was not asked for, or lies in the object `object`.
+    """A manifest that is live, or was; `body` is None where it was not asked for, or is an object.
 
-    `seen` is when it was last pushed.
+    `life` is new each time that the manifest is pushed and not there; an object with its body bears
+    that name. `deletion` is the id of a deletion under way. `is_incomplete` says that content which
+    it names was missing, and might be. `pushed` is when this life began, `seen` the last use.
     """
 
     digest: Digest
+    life: str
     media_type: str
     size: int
     body: bytes | None
     object: str
     seen: datetime
+    pushed: datetime
+    subject: str = ""
+    deletion: str = ""
+    is_incomplete: bool = False
+    age: timedelta = timedelta(0)
     etag: str = ""
 
-    WITHOUT_BODY = ("media_type", "size", "object", "seen")
+    WITHOUT_BODY = (
+        "life",
+        "media_type",
+        "size",
+        "object",
+        "seen",
+        "pushed",
+        "subject",
+        "deletion",
+        "is_incomplete",
+    )
 
     @classmethod
     def read(cls, row: Row) -> Self:
-        """Read a manifest's row."""
+        """Read the row of a manifest, or of a life that is over or not yet begun."""
+        values = row.values
         return cls(
-            digest=Digest.parse(keys.last_part(row.key)),
-            media_type=str(row.values["media_type"]),
-            size=cast("int", row.values["size"]),
+            digest=Digest.parse(row.key.split("|")[1]),
+            life=str(values["life"]),
+            media_type=str(values["media_type"]),
+            size=cast("int", values["size"]),
             body=row_body(row),
-            object=str(row.values.get("object", "")),
-            seen=cast("datetime", row.values["seen"]),
+            object=str(values.get("object", "")),
+            seen=cast("datetime", values["seen"]),
+            pushed=cast("datetime", values["pushed"]),
+            subject=str(values.get("subject", "")),
+            deletion=str(values.get("deletion", "")),
+            is_incomplete=bool(values.get("is_incomplete", False)),
+            age=row.age,
+            etag=row.etag,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DeletedRecord:
+    """A life of a manifest that is over, and kept `until` then.
+
+    `deletion` is the id of the repository's deletion, if it ended with that. `kept` is what the
+    manifest's row held.
+    """
+
+    manifest: ManifestRecord
+    at: datetime
+    by: str
+    until: datetime
+    deletion: str
+    kept: Mapping[str, Value]
+    age: timedelta = timedelta(0)
+    etag: str = ""
+
+    OWN = ("deleted_at", "deleted_by", "until", "with_repository")
+
+    @classmethod
+    def read(cls, row: Row) -> Self:
+        """Read the row of a life that is over."""
+        values = row.values
+        return cls(
+            manifest=ManifestRecord.read(row),
+            at=cast("datetime", values["deleted_at"]),
+            by=str(values["deleted_by"]),
+            until=cast("datetime", values["until"]),
+            deletion=str(values["with_repository"]),
+            kept={name: value for name, value in values.items() if name not in cls.OWN},
+            age=row.age,
             etag=row.etag,
         )
 

@@ -15,9 +15,16 @@ from shared.services.content.blobs import Blobs
 from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Pushes
 from shared.services.content.repositories import Repositories
+from shared.services.content.repository_deletions import RepositoryDeletions
+from shared.services.content.restores import Restores
 from shared.services.content.staging import Staging
 from shared.services.content.uploads import Uploads
+from shared.services.events.fallback_lists import FallbackLists
+from shared.services.upkeep.errands import Upkeep
+from shared.services.upkeep.purge import Purge
+from shared.services.upkeep.retirement import Retirement
 from shared.storage import keys
+from shared.storage.errands import Errand
 from shared.storage.ports import Put
 from shared.storage.rows.holdings import Content
 from shared.storage.rows.records import Link
@@ -29,6 +36,7 @@ REPOSITORY = RepositoryName("team/app")
 LATEST = Tag("latest")
 LIFETIME = timedelta(days=7)
 GRACE = timedelta(days=1)
+KEPT = timedelta(days=7)
 
 type Step = Callable[[], Awaitable[object]]
 type Before = Callable[..., None]
@@ -95,7 +103,38 @@ def pushes(stores: Stores) -> Pushes:
 
 @pytest.fixture
 def manifests(stores: Stores) -> Manifests:
-    return Manifests(stores)
+    return Manifests(stores, KEPT)
+
+
+@pytest.fixture
+def retirement(stores: Stores) -> Retirement:
+    return Retirement(stores)
+
+
+@pytest.fixture
+def purge(stores: Stores, manifests: Manifests) -> Purge:
+    return Purge(stores, manifests)
+
+
+@pytest.fixture
+def restores(stores: Stores, pushes: Pushes, purge: Purge) -> Restores:
+    return Restores(stores, pushes, purge)
+
+
+@pytest.fixture
+def deletions(stores: Stores, restores: Restores) -> RepositoryDeletions:
+    return RepositoryDeletions(stores, restores, KEPT)
+
+
+@pytest.fixture
+def upkeep(
+    stores: Stores,
+    manifests: Manifests,
+    restores: Restores,
+    deletions: RepositoryDeletions,
+    purge: Purge,
+) -> Upkeep:
+    return Upkeep(stores, manifests, restores, deletions, purge, FallbackLists(stores))
 
 
 @pytest.fixture
@@ -122,6 +161,14 @@ async def hold(stores: Stores, *contents: Blob, repository: RepositoryName = REP
         used = await stores.holdings.add(digest, repository, Content(name, content.size), now)
         link = Link(digest, content.size, used.object, now)
         await stores.contents.commit(repository, [Put(keys.blob(digest), link.values())])
+
+
+async def run_errands(memory: Memory, upkeep: Upkeep) -> None:
+    """Run every errand that has been sent, however long it was to wait."""
+    sent, memory.messages.sent[:] = list(memory.messages.sent), []
+    for queue, body, _ in sent:
+        if queue == keys.UPKEEP:
+            await upkeep.run(Errand.read(body.encode()))
 
 
 def parts(count: int, name: str = "part") -> list[Blob]:

@@ -10,6 +10,7 @@ from shared.storage import keys
 from shared.storage.ports import Delete, Update
 from shared.storage.stores import Stores
 from tests.support.app import Memory
+from tests.support.causes import ME
 from tests.support.clock import Clock
 from tests.support.images import blob
 from tests.unit.services.conftest import GRACE, REPOSITORY, Before, hold, image_of
@@ -123,9 +124,9 @@ async def test_a_blob_of_many_pieces_is_read_in_order(stores: Stores, blobs: Blo
     assert len(pieces) > 1
 
 
-async def test_a_blob_whose_bytes_are_gone_is_unknown(blobs: Blobs, memory: Memory) -> None:
+async def test_a_blob_whose_bytes_are_gone_is_unknown(stores: Stores, blobs: Blobs) -> None:
     link = await blobs.link(REPOSITORY, DIGEST)
-    await memory.objects.delete(link.object)
+    await stores.discard(link.object)
     with pytest.raises(BlobUnknown):
         await blobs.read(link, 0, 10)
 
@@ -157,7 +158,7 @@ async def test_a_blob_is_taken_out_of_one_repository(stores: Stores, blobs: Blob
 
 async def test_a_blob_in_use_is_not_taken_out(stores: Stores, blobs: Blobs, pushes: Pushes) -> None:
     image = image_of([BLOB])
-    await pushes.put(REPOSITORY, image, [], by="me")
+    await pushes.put(REPOSITORY, image, [], by=ME)
     with pytest.raises(Unsupported, match=f"in use by the manifest {image.digest}"):
         await blobs.delete(REPOSITORY, DIGEST)
     assert await blobs.find(REPOSITORY, DIGEST)
@@ -166,7 +167,7 @@ async def test_a_blob_in_use_is_not_taken_out(stores: Stores, blobs: Blobs, push
 async def test_a_blob_that_a_push_uses_in_the_midst_of_its_deletion_stays(
     blobs: Blobs, pushes: Pushes, memory: Memory, before: Before
 ) -> None:
-    before(memory.rows, "commit", lambda: pushes.put(REPOSITORY, image_of([BLOB]), [], by="me"))
+    before(memory.rows, "commit", lambda: pushes.put(REPOSITORY, image_of([BLOB]), [], by=ME))
     with pytest.raises(Unsupported):
         await blobs.delete(REPOSITORY, DIGEST)
     assert await blobs.find(REPOSITORY, DIGEST)

@@ -1,5 +1,4 @@
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -9,21 +8,25 @@ from shared.model.digest import Digest
 from shared.model.names import Tag
 from shared.services.content.manifests import Found, Manifests
 from shared.services.content.pushes import Pushes
+from shared.services.upkeep.errands import Upkeep
 from shared.storage import keys
 from shared.storage.bodies import Bodies
 from shared.storage.ports import Change, Conflict
 from shared.storage.rows.records import INLINE_BYTES
 from shared.storage.stores import Stores
 from tests.support.app import Memory
+from tests.support.causes import ANOTHER, ME, YOU
 from tests.support.clock import Clock
 from tests.unit.services.conftest import (
     LATEST,
     REPOSITORY,
     Before,
+    Crash,
     described_as,
     hold,
     image_of,
     parts,
+    run_errands,
 )
 
 TWO = parts(2)
@@ -39,8 +42,8 @@ async def held(stores: Stores) -> None:
 
 async def push_many_tags(pushes: Pushes, count: int) -> list[Tag]:
     tags = [Tag(f"v{number}") for number in range(count)]
-    for start in range(0, count, 30):
-        await pushes.put(REPOSITORY, IMAGE, tags[start : start + 30], by="me")
+    for start in range(0, count, 11):
+        await pushes.put(REPOSITORY, IMAGE, tags[start : start + 11], by=ME)
     return tags
 
 
@@ -50,7 +53,7 @@ async def test_a_manifest_is_read_by_tag_and_by_digest(
     stores: Stores, pushes: Pushes, manifests: Manifests, manifest: object, is_warm: bool
 ) -> None:
     image = IMAGE if manifest is IMAGE else LARGE
-    await pushes.put(REPOSITORY, image, [LATEST], by="me")
+    await pushes.put(REPOSITORY, image, [LATEST], by=ME)
     found = Found(image.digest, image.media_type, len(image.body))
     for reference in (LATEST, image.digest):
         if not is_warm:
@@ -74,7 +77,7 @@ async def test_what_is_not_there_is_unknown(
 async def test_a_body_that_gives_way_while_its_row_is_read_is_served(
     pushes: Pushes, manifests: Manifests, bodies: Bodies, memory: Memory, before: Before
 ) -> None:
-    await pushes.put(REPOSITORY, IMAGE, [], by="me")
+    await pushes.put(REPOSITORY, IMAGE, [], by=ME)
 
     async def forget() -> None:
         bodies._bodies.clear()
@@ -87,13 +90,15 @@ async def test_a_body_that_gives_way_while_its_row_is_read_is_served(
 def deleted_after_read(
     stores: Stores, manifests: Manifests, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Someone deletes LARGE right after its row was read."""
+    """LARGE is deleted and purged right after its row was read."""
     read = stores.contents.manifest
 
     async def read_and_delete(*arguments: Any, **options: Any) -> object:
         record = await read(*arguments, **options)
         monkeypatch.setattr(stores.contents, "manifest", read)
-        await manifests.delete(REPOSITORY, LARGE.digest, by="another")
+        await manifests.delete(REPOSITORY, LARGE.digest, by=ANOTHER)
+        assert record
+        await stores.discard(record.object)
         stores.bodies._bodies.clear()
         return record
 
@@ -111,12 +116,12 @@ async def test_a_tag_that_moves_while_it_is_read_is_never_unknown(
 ) -> None:
     await hold(stores, *TWO)
     old, new = image_of(TWO, annotations={"long": "x" * extra}), image_of(TWO[:1])
-    await pushes.put(REPOSITORY, old, [LATEST], by="me")
+    await pushes.put(REPOSITORY, old, [LATEST], by=ME)
     stores.bodies._bodies.clear()
 
     async def move() -> None:
-        await Pushes(stores, is_sparse_allowed=False).put(REPOSITORY, new, [LATEST], by="me")
-        await Manifests(stores).delete(REPOSITORY, old.digest, by="me")
+        await Pushes(stores, is_sparse_allowed=False).put(REPOSITORY, new, [LATEST], by=ME)
+        await Manifests(stores).delete(REPOSITORY, old.digest, by=ME)
         stores.bodies._bodies.clear()
 
     before(memory.rows, "get", move, at=2)
@@ -132,35 +137,36 @@ async def test_a_large_manifest_deleted_while_it_is_read_is_unknown(
     deleted_after_read: None,
     reference: Tag | Digest,
 ) -> None:
-    await pushes.put(REPOSITORY, LARGE, [LATEST], by="me")
+    await pushes.put(REPOSITORY, LARGE, [LATEST], by=ME)
     stores.bodies._bodies.clear()
     with pytest.raises(ManifestUnknown):
         await manifests.read(REPOSITORY, reference)
 
 
-async def test_a_manifest_goes_with_its_tags_edges_and_place_as_a_referrer(
+async def test_a_manifest_goes_with_its_tags_and_its_place_as_a_referrer(
     pushes: Pushes, manifests: Manifests, memory: Memory
 ) -> None:
     subject = described_as(IMAGE)
     referrer = image_of(TWO, subject=subject)
     other = image_of(TWO, annotations={})
-    await pushes.put(REPOSITORY, referrer, [LATEST, Tag("v1")], by="me")
-    await pushes.put(REPOSITORY, other, [Tag("v2")], by="me")
-    await manifests.delete(REPOSITORY, referrer.digest, by="you")
+    await pushes.put(REPOSITORY, referrer, [LATEST, Tag("v1")], by=ME)
+    await pushes.put(REPOSITORY, other, [Tag("v2")], by=ME)
+    await manifests.delete(REPOSITORY, referrer.digest, by=YOU)
     assert memory.keys("tag|") == ["tag|v2"]
     assert memory.keys("manifest|") == [keys.manifest(other.digest)]
     assert memory.keys("referrer|") == []
-    assert all(key.endswith(str(other.digest)) for key in memory.keys("edge|"))
+    assert len(memory.keys("edge|")) == 4  # they keep what it used, until it is purged
+    assert len(memory.keys("deleted|")) == 1
     assert len(memory.keys("blob|")) == 2
 
 
 async def test_a_deletion_is_an_event_of_its_own(
     stores: Stores, pushes: Pushes, manifests: Manifests, memory: Memory
 ) -> None:
-    await pushes.put(REPOSITORY, IMAGE, [LATEST, Tag("v1")], by="me")
+    await pushes.put(REPOSITORY, IMAGE, [LATEST, Tag("v1")], by=ME)
     before = memory.keys("outbox|")
-    await manifests.untag(REPOSITORY, LATEST, by="you")
-    await manifests.delete(REPOSITORY, IMAGE.digest, by="you")
+    await manifests.untag(REPOSITORY, LATEST, by=YOU)
+    await manifests.delete(REPOSITORY, IMAGE.digest, by=YOU)
     rows = [
         await stores.contents.event(REPOSITORY, key)
         for key in memory.keys("outbox|")
@@ -174,168 +180,99 @@ async def test_a_deletion_is_an_event_of_its_own(
 
 
 async def test_what_was_deleted_is_unknown(pushes: Pushes, manifests: Manifests) -> None:
-    await pushes.put(REPOSITORY, IMAGE, [LATEST], by="me")
-    await manifests.untag(REPOSITORY, LATEST, by="me")
+    await pushes.put(REPOSITORY, IMAGE, [LATEST], by=ME)
+    await manifests.untag(REPOSITORY, LATEST, by=ME)
     with pytest.raises(ManifestUnknown, match='tagged by "latest" is not found'):
-        await manifests.untag(REPOSITORY, LATEST, by="me")
+        await manifests.untag(REPOSITORY, LATEST, by=ME)
     assert await manifests.find(REPOSITORY, IMAGE.digest)
-    await manifests.delete(REPOSITORY, IMAGE.digest, by="me")
+    await manifests.delete(REPOSITORY, IMAGE.digest, by=ME)
     with pytest.raises(ManifestUnknown, match="is not found"):
-        await manifests.delete(REPOSITORY, IMAGE.digest, by="me")
-
-
-async def test_the_object_of_a_large_manifest_goes_with_it(
-    pushes: Pushes, manifests: Manifests, memory: Memory
-) -> None:
-    kept = len(memory.objects._container.objects)  # type: ignore[union-attr]
-    await pushes.put(REPOSITORY, LARGE, [], by="me")
-    await manifests.delete(REPOSITORY, LARGE.digest, by="me")
-    assert len(memory.objects._container.objects) == kept  # type: ignore[union-attr]
+        await manifests.delete(REPOSITORY, IMAGE.digest, by=ME)
 
 
 async def test_a_manifest_with_many_tags_goes_with_all_of_them(
     pushes: Pushes, manifests: Manifests, memory: Memory
 ) -> None:
     await push_many_tags(pushes, MANY)
-    await manifests.delete(REPOSITORY, IMAGE.digest, by="me")
-    assert (memory.keys("tag|"), memory.keys("manifest|"), memory.keys("edge|")) == ([], [], [])
+    await manifests.delete(REPOSITORY, IMAGE.digest, by=ME)
+    assert (memory.keys("tag|"), memory.keys("manifest|"), memory.keys("newest|")) == ([], [], [])
+    assert len(memory.keys("tagged|")) == len(memory.keys("moved|")) == MANY
 
 
-@pytest.mark.parametrize("at", [1, 2])
-async def test_a_tag_pushed_in_the_midst_of_a_deletion_goes_too_or_keeps_the_manifest(
+@pytest.mark.parametrize("at", [1, 2, 6])
+async def test_a_tag_pushed_in_the_midst_of_a_deletion_goes_too(
     pushes: Pushes, manifests: Manifests, memory: Memory, before: Before, at: int
 ) -> None:
     await push_many_tags(pushes, MANY)
-    before(memory.rows, "commit", lambda: pushes.put(REPOSITORY, IMAGE, [Tag("new")], by="you"), at)
-    await manifests.delete(REPOSITORY, IMAGE.digest, by="me")
-    assert (memory.keys("tag|"), memory.keys("manifest|"), memory.keys("edge|")) == ([], [], [])
+    before(memory.rows, "commit", lambda: pushes.put(REPOSITORY, IMAGE, [Tag("new")], by=YOU), at)
+    await manifests.delete(REPOSITORY, IMAGE.digest, by=ME)
+    assert (memory.keys("tag|"), memory.keys("manifest|")) == ([], [])
+
+
+@pytest.mark.parametrize("count", [23, 24, 47, 48, 49])
+async def test_a_deletion_takes_twenty_four_tags_at_a_time(
+    pushes: Pushes,
+    manifests: Manifests,
+    memory: Memory,
+    monkeypatch: pytest.MonkeyPatch,
+    count: int,
+) -> None:
+    await push_many_tags(pushes, count)
+    commit, sizes = memory.rows.commit, []
+
+    async def counted(table: str, partition: str, changes: Sequence[Change]) -> list[str]:
+        sizes.append(len(changes))
+        return await commit(table, partition, changes)
+
+    monkeypatch.setattr(memory.rows, "commit", counted)
+    await manifests.delete(REPOSITORY, IMAGE.digest, by=ME)
+    assert len(sizes) == 1 + count // 24
+    assert max(sizes) <= 100
+
+
+@pytest.mark.parametrize("writes", [2, 3, 6])
+@pytest.mark.parametrize("comes_back", [True, False])
+async def test_a_deletion_that_dies_is_finished_or_undone(
+    pushes: Pushes,
+    manifests: Manifests,
+    upkeep: Upkeep,
+    memory: Memory,
+    crash: Callable[[Memory, int], Callable[[], None]],
+    writes: int,
+    comes_back: bool,
+) -> None:
+    await push_many_tags(pushes, MANY)
+    memory.messages.sent.clear()
+    revive = crash(memory, writes)
+    with pytest.raises(Crash):
+        await manifests.delete(REPOSITORY, IMAGE.digest, by=ME)
+    revive()
+    assert 0 < len(memory.keys("tag|")) < MANY
+    if comes_back:
+        await pushes.put(REPOSITORY, IMAGE, [Tag("new")], by=YOU)
+    await run_errands(memory, upkeep)
+    assert len(memory.keys("tag|")) == (MANY + 1 if comes_back else 0)
+    assert len(memory.keys("manifest|")) == comes_back
+    assert len(memory.keys("newest|")) == len(memory.keys("tag|"))
 
 
 async def test_a_tag_moved_in_the_midst_of_a_deletion_stays(
     pushes: Pushes, manifests: Manifests, memory: Memory, before: Before
 ) -> None:
     other = image_of(TWO, annotations={})
-    await pushes.put(REPOSITORY, IMAGE, [LATEST], by="me")
-    before(memory.rows, "commit", lambda: pushes.put(REPOSITORY, other, [LATEST], by="you"))
-    await manifests.delete(REPOSITORY, IMAGE.digest, by="me")
+    await pushes.put(REPOSITORY, IMAGE, [LATEST], by=ME)
+    before(memory.rows, "commit", lambda: pushes.put(REPOSITORY, other, [LATEST], by=YOU))
+    await manifests.delete(REPOSITORY, IMAGE.digest, by=ME)
     assert (await manifests.find(REPOSITORY, LATEST)).digest == other.digest
 
 
 async def test_a_deletion_by_another_in_the_midst_of_ours_leaves_nothing_to_delete(
     pushes: Pushes, manifests: Manifests, memory: Memory, before: Before
 ) -> None:
-    await pushes.put(REPOSITORY, LARGE, [LATEST], by="me")
-    before(memory.rows, "commit", lambda: manifests.delete(REPOSITORY, LARGE.digest, by="you"))
+    await pushes.put(REPOSITORY, LARGE, [LATEST], by=ME)
+    before(memory.rows, "commit", lambda: manifests.delete(REPOSITORY, LARGE.digest, by=YOU))
     with pytest.raises(ManifestUnknown):
-        await manifests.delete(REPOSITORY, LARGE.digest, by="me")
-
-
-async def test_a_large_manifest_deleted_while_we_delete_it_is_unknown(
-    stores: Stores, pushes: Pushes, manifests: Manifests, deleted_after_read: None
-) -> None:
-    await pushes.put(REPOSITORY, LARGE, [LATEST], by="me")
-    stores.bodies._bodies.clear()
-    with pytest.raises(ManifestUnknown):
-        await manifests.delete(REPOSITORY, LARGE.digest, by="me")
-
-
-@pytest.mark.parametrize("count", [94, 95, 96, 97, 98, 99, 250])
-async def test_a_manifest_with_many_references_goes_with_all_its_edges(
-    stores: Stores, pushes: Pushes, manifests: Manifests, memory: Memory, count: int
-) -> None:
-    contents = parts(count)
-    await hold(stores, *contents)
-    image = image_of(contents, subject=described_as(IMAGE))
-    await pushes.put(REPOSITORY, image, [LATEST], by="me")
-    await manifests.delete(REPOSITORY, image.digest, by="me")
-    assert [memory.keys(prefix) for prefix in ("tag|", "manifest|", "edge|", "referrer|")] == [
-        [],
-        [],
-        [],
-        [],
-    ]
-
-
-async def test_edges_that_are_gone_already_do_not_keep_a_manifest(
-    stores: Stores, pushes: Pushes, manifests: Manifests, memory: Memory
-) -> None:
-    contents = parts(150)
-    await hold(stores, *contents)
-    image = image_of(contents)
-    await pushes.put(REPOSITORY, image, [], by="me")
-    group = memory.rows._tables[keys.CONTENTS]["g" * 32 + "|team-app"]
-    for key in memory.keys("edge|")[::3]:
-        del group[key]
-    await manifests.delete(REPOSITORY, image.digest, by="me")
-    assert (memory.keys("manifest|"), memory.keys("edge|")) == ([], [])
-
-
-@pytest.mark.parametrize("at", [1, 2, 3, 4])
-@pytest.mark.parametrize("is_known", [True, False], ids=["hinted", "unhinted"])
-@pytest.mark.parametrize("count", [19, 60, 250])
-async def test_a_push_in_the_midst_of_a_deletion_has_all_its_edges(
-    stores: Stores,
-    pushes: Pushes,
-    manifests: Manifests,
-    memory: Memory,
-    clock: Clock,
-    before: Before,
-    count: int,
-    at: int,
-    is_known: bool,
-) -> None:
-    """Else the collector, or a client, could take a blob that the manifest uses."""
-    contents = parts(count)
-    await hold(stores, *contents)
-    image = image_of(contents)
-    await pushes.put(REPOSITORY, image, [LATEST], by="me")
-    clock.move(seconds=1)
-    service = pushes if is_known else Pushes(stores, is_sparse_allowed=False)
-    before(memory.rows, "commit", lambda: service.put(REPOSITORY, image, [LATEST], by="you"), at)
-    await manifests.delete(REPOSITORY, image.digest, by="me")
-    assert len(memory.keys("edge|")) == (count if memory.keys("manifest|") else 0)
-
-
-@pytest.mark.parametrize("at", range(1, 8))
-@pytest.mark.parametrize("is_known", [True, False], ids=["hinted", "unhinted"])
-async def test_a_deletion_in_the_midst_of_a_push_leaves_it_all_its_edges(
-    stores: Stores,
-    pushes: Pushes,
-    manifests: Manifests,
-    memory: Memory,
-    clock: Clock,
-    before: Before,
-    at: int,
-    is_known: bool,
-) -> None:
-    contents = parts(120)
-    await hold(stores, *contents)
-    image = image_of(contents)
-    await pushes.put(REPOSITORY, image, [LATEST], by="me")
-    clock.move(seconds=1)
-    service = pushes if is_known else Pushes(stores, is_sparse_allowed=False)
-
-    async def delete() -> None:
-        with suppress(ManifestUnknown):
-            await manifests.delete(REPOSITORY, image.digest, by="you")
-
-    before(memory.rows, "commit", delete, at)
-    await service.put(REPOSITORY, image, [LATEST], by="me")
-    assert await manifests.find(REPOSITORY, LATEST)
-    assert len(memory.keys("edge|")) == len(contents)
-
-
-@pytest.mark.parametrize("tags", [95, 96, 97, 98, 99, 100, 198])
-async def test_a_referrer_with_many_tags_leaves_the_list_with_its_manifest(
-    pushes: Pushes, manifests: Manifests, memory: Memory, before: Before, tags: int
-) -> None:
-    image = image_of(TWO, subject=described_as(IMAGE))
-    names = [Tag(f"v{number}") for number in range(tags)]
-    for start in range(0, tags, 30):
-        await pushes.put(REPOSITORY, image, names[start : start + 30], by="me")
-    before(memory.messages, "send", lambda: pushes.put(REPOSITORY, image, [], by="you"))
-    await manifests.delete(REPOSITORY, image.digest, by="me")
-    assert len(memory.keys("referrer|")) == 1
+        await manifests.delete(REPOSITORY, LARGE.digest, by=ME)
 
 
 @pytest.fixture
@@ -343,10 +280,9 @@ def is_repeated(memory: Memory, held: None, monkeypatch: pytest.MonkeyPatch) -> 
     """Azure answers 500 to each write of contents that it has made, and its client repeats it."""
     commit = memory.rows.commit
 
-    async def repeated(table: str, partition: str, changes: Sequence[Change]) -> None:
-        await commit(table, partition, changes)
-        if table == keys.CONTENTS:
-            await commit(table, partition, changes)
+    async def repeated(table: str, partition: str, changes: Sequence[Change]) -> list[str]:
+        etags = await commit(table, partition, changes)
+        return await commit(table, partition, changes) if table == keys.CONTENTS else etags
 
     monkeypatch.setattr(memory.rows, "commit", repeated)
 
@@ -358,30 +294,40 @@ async def test_a_deletion_that_went_through_and_is_repeated_is_a_success(
 ) -> None:
     await hold(stores, *(contents := parts(count)))
     image = image_of(contents, subject=described_as(IMAGE))
-    await pushes.put(REPOSITORY, image, [LATEST], by="me")
-    await manifests.delete(REPOSITORY, image.digest, by="me")
+    await pushes.put(REPOSITORY, image, [LATEST], by=ME)
+    await manifests.delete(REPOSITORY, image.digest, by=ME)
     assert len(memory.keys("outbox|")) == 2
     left = {key.partition("|")[0] for key in memory.keys("")}
-    assert left == {"blob", "repository", "outbox"}
+    assert left == {
+        *("blob", "repository", "writable", "outbox", "edge"),
+        *("deleted", "tagged", "moved"),
+    }
 
 
 @pytest.mark.usefixtures("is_repeated")
 async def test_an_untagging_that_went_through_and_is_repeated_is_a_success(
     pushes: Pushes, manifests: Manifests, memory: Memory
 ) -> None:
-    await pushes.put(REPOSITORY, IMAGE, [LATEST], by="me")
-    await manifests.untag(REPOSITORY, LATEST, by="me")
+    await pushes.put(REPOSITORY, IMAGE, [LATEST], by=ME)
+    await manifests.untag(REPOSITORY, LATEST, by=ME)
     assert len(memory.keys("outbox|")) == 2
     assert not memory.keys("tag|")
 
 
 async def test_a_repository_that_never_rests_is_given_up(
-    pushes: Pushes, manifests: Manifests, memory: Memory, monkeypatch: pytest.MonkeyPatch
+    pushes: Pushes,
+    manifests: Manifests,
+    memory: Memory,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def conflict(table: str, partition: str, changes: Sequence[Change]) -> None:
+        clock.move(seconds=1)
         raise Conflict("row", 1)
 
-    await pushes.put(REPOSITORY, IMAGE, [LATEST], by="me")
+    await pushes.put(REPOSITORY, IMAGE, [LATEST], by=ME)
     monkeypatch.setattr(memory.rows, "commit", conflict)
     with pytest.raises(Unavailable, match="changed too often"):
-        await manifests.delete(REPOSITORY, IMAGE.digest, by="me")
+        await manifests.delete(REPOSITORY, IMAGE.digest, by=ME)
+    with pytest.raises(Unavailable, match="changed too often"):
+        await manifests.untag(REPOSITORY, LATEST, by=ME)

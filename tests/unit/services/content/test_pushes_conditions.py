@@ -7,6 +7,7 @@ from shared.model.digest import Digest
 from shared.services.content.pushes import Condition, Pushed, Pushes
 from shared.storage.stores import Stores
 from tests.support.app import Memory
+from tests.support.causes import ME
 from tests.unit.services.conftest import LATEST, REPOSITORY, hold, image_of, parts
 
 TWO = parts(2)
@@ -42,12 +43,12 @@ async def test_a_condition_holds_or_the_push_fails(
         kept = memory.kept()
         service = pushes if is_known else Pushes(stores, is_sparse_allowed=False)
         if is_met:
-            await service.put(REPOSITORY, newer, [LATEST], by="me", condition=condition)
+            await service.put(REPOSITORY, newer, [LATEST], by=ME, condition=condition)
         else:
             with pytest.raises(PreconditionFailed):
-                await service.put(REPOSITORY, newer, [LATEST], by="me", condition=condition)
+                await service.put(REPOSITORY, newer, [LATEST], by=ME, condition=condition)
             assert memory.kept() == kept
-        await pushes.put(REPOSITORY, image_of(TWO), [LATEST], by="me")
+        await pushes.put(REPOSITORY, image_of(TWO), [LATEST], by=ME)
 
 
 async def test_of_two_pushes_of_a_new_tag_one_wins(stores: Stores, pushes: Pushes) -> None:
@@ -55,7 +56,7 @@ async def test_of_two_pushes_of_a_new_tag_one_wins(stores: Stores, pushes: Pushe
     images = [image_of(TWO, annotations={"number": str(n)}) for n in range(5)]
     outcomes = await asyncio.gather(
         *(
-            pushes.put(REPOSITORY, image, [LATEST], by="me", condition=Condition(is_new=True))
+            pushes.put(REPOSITORY, image, [LATEST], by=ME, condition=Condition(is_new=True))
             for image in images
         ),
         return_exceptions=True,

@@ -7,6 +7,7 @@ from shared.model.manifest import Manifest, read_manifest
 from shared.model.media_types import OCI_INDEX
 from shared.model.names import Tag
 from shared.services.content.pushes import Pushes
+from tests.support.causes import ME
 from tests.support.images import blob, document
 from tests.unit.services.conftest import LATEST, REPOSITORY
 
@@ -21,7 +22,7 @@ def list_of_gone() -> Manifest:
 
 @pytest.mark.parametrize("tag", [OF_A_SUBJECT, Tag("sha512-" + "0" * 64)])
 async def test_a_list_of_referrers_may_name_one_that_is_gone(pushes: Pushes, tag: Tag) -> None:
-    pushed = await pushes.put(REPOSITORY, list_of_gone(), [tag], by="me")
+    pushed = await pushes.put(REPOSITORY, list_of_gone(), [tag], by=ME)
 
     assert pushed.tags == (tag,)
 
@@ -39,4 +40,4 @@ async def test_a_list_of_referrers_may_name_one_that_is_gone(pushes: Pushes, tag
 )
 async def test_any_other_index_may_not(pushes: Pushes, tags: list[Tag]) -> None:
     with pytest.raises(ManifestBlobUnknown):
-        await pushes.put(REPOSITORY, list_of_gone(), tags, by="me")
+        await pushes.put(REPOSITORY, list_of_gone(), tags, by=ME)

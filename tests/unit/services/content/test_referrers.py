@@ -10,6 +10,7 @@ from shared.storage import keys
 from shared.storage.rows.records import INLINE_BYTES
 from shared.storage.stores import Stores
 from tests.support.app import Memory
+from tests.support.causes import ME
 from tests.unit.conftest import GENERATION
 from tests.unit.services.conftest import REPOSITORY, described_as, hold, image_of, parts
 
@@ -42,7 +43,7 @@ async def listed(
 async def test_referrers_are_listed_with_their_descriptors(stores: Stores, pushes: Pushes) -> None:
     pushed = [referrer("one"), referrer("two", "c/d"), referrer("three")]
     for manifest in pushed:
-        await pushes.put(REPOSITORY, manifest, [], by="me")
+        await pushes.put(REPOSITORY, manifest, [], by=ME)
     wanted = sorted((manifest.as_referrer() for manifest in pushed), key=lambda it: it["digest"])  # type: ignore[arg-type, return-value]
     assert (await listed(stores)).items == wanted
     assert (await listed(stores, "c/d")).items == [pushed[1].as_referrer()]
@@ -61,7 +62,7 @@ async def test_a_large_descriptor_is_made_of_the_manifest(
     stores: Stores, pushes: Pushes, manifests: Manifests
 ) -> None:
     large = referrer("large", size=INLINE_BYTES)
-    await pushes.put(REPOSITORY, large, [], by="me")
+    await pushes.put(REPOSITORY, large, [], by=ME)
     stores.bodies._bodies.clear()
     assert (await listed(stores)).items == [large.as_referrer()]
 
@@ -71,12 +72,12 @@ async def test_a_referrer_deleted_while_it_is_listed_is_left_out(
     stores: Stores, pushes: Pushes, memory: Memory, is_row_gone: bool
 ) -> None:
     large, small = referrer("large", size=INLINE_BYTES), referrer("small")
-    await pushes.put(REPOSITORY, large, [], by="me")
-    await pushes.put(REPOSITORY, small, [], by="me")
+    await pushes.put(REPOSITORY, large, [], by=ME)
+    await pushes.put(REPOSITORY, small, [], by=ME)
     stores.bodies._bodies.clear()
     record = await stores.contents.manifest(REPOSITORY, large.digest, with_body=True)
     assert record
-    await memory.objects.delete(record.object)
+    await stores.discard(record.object)
     if is_row_gone:
         partition = keys.contents_partition(GENERATION, REPOSITORY)
         del memory.rows._tables[keys.CONTENTS][partition][keys.manifest(large.digest)]
@@ -88,7 +89,7 @@ async def test_the_digest_of_a_referrer_may_be_of_another_algorithm(
 ) -> None:
     body = referrer("large", size=INLINE_BYTES).body
     manifest = read_manifest(body, SUBJECT.media_type, "sha512")
-    await pushes.put(REPOSITORY, manifest, [], by="me")
+    await pushes.put(REPOSITORY, manifest, [], by=ME)
     stores.bodies._bodies.clear()
     (shown,) = (await listed(stores)).items
     assert shown["digest"] == str(Digest.of(body, "sha512"))

@@ -5,13 +5,14 @@ from shared.model.names import Tag
 from shared.services.content.pushes import Pushes
 from shared.services.content.tags import Tags
 from shared.storage.stores import Stores
+from tests.support.causes import ME
 from tests.unit.services.conftest import REPOSITORY, hold, image_of, parts
 
 
 async def test_tags_are_listed_a_page_at_a_time(stores: Stores, pushes: Pushes) -> None:
     contents = parts(1)
     await hold(stores, *contents)
-    await pushes.put(REPOSITORY, image_of(contents), [Tag(name) for name in "cab"], by="me")
+    await pushes.put(REPOSITORY, image_of(contents), [Tag(name) for name in "cab"], by=ME)
     tags = Tags(stores)
     page = await tags.page(REPOSITORY, "", 2)
     assert (page.items, page.has_more, page.last) == (["a", "b"], True, "b")

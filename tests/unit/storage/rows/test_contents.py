@@ -5,7 +5,7 @@ import pytest
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName, Tag
 from shared.storage import keys
-from shared.storage.ports import Change, NotFound, Put, Update
+from shared.storage.ports import Change, Delete, NotFound, Put, Update
 from shared.storage.rows.records import TagRecord, body_values
 from shared.storage.stores import Stores
 from tests.support.clock import Clock
@@ -20,15 +20,31 @@ def tag(name: str, digest: Digest, clock: Clock) -> Change:
     return Put(keys.tag(name), record.values())
 
 
-def manifest(digest: Digest) -> Change:
-    values = {"media_type": "a/b", "size": 7, "seen": AT, **body_values(b"body")}
+def tagged(name: str, digest: Digest, life: str = "") -> Change:
+    record = TagRecord(Tag(name), digest, "a/b", 7, AT, AT)
+    return Put(keys.tagged(digest, Tag(name)), {**record.values(), "life": life})
+
+
+def manifest(digest: Digest, life: str = "l") -> Change:
+    values = {
+        "life": life,
+        "media_type": "a/b",
+        "size": 7,
+        "seen": AT,
+        "pushed": AT,
+        **body_values(b"body"),
+    }
     return Put(keys.manifest(digest), values)
+
+
+def edge(target: Digest, user: Digest, life: str = "l", names: str = "link") -> Change:
+    return Put(keys.edge(target, user, life), {"names": names})
 
 
 async def test_tags_are_listed_in_order_after_a_name(stores: Stores, clock: Clock) -> None:
     names = sorted(["1", "A", "_", "a", "a-b", "a.b", "aa", "b"])
     await stores.contents.commit(A, [tag(name, ONE, clock) for name in reversed(names)])
-    await stores.contents.commit(A, [manifest(ONE), Put(keys.edge(ONE, TWO), {})])
+    await stores.contents.commit(A, [manifest(ONE), edge(ONE, TWO)])
 
     async def listed(after: str, limit: int) -> list[str]:
         return [str(record.name) for record in await stores.contents.tags(A, after, limit)]
@@ -40,11 +56,12 @@ async def test_tags_are_listed_in_order_after_a_name(stores: Stores, clock: Cloc
     assert await stores.contents.tags(B, "", 100) == []
 
 
-async def test_tags_are_found_by_what_they_point_to(stores: Stores, clock: Clock) -> None:
-    changes = [tag("v1", ONE, clock), tag("v2", TWO, clock), tag("v3", ONE, clock)]
-    await stores.contents.commit(A, changes)
+async def test_tags_are_found_by_what_they_point_to(stores: Stores) -> None:
+    rows = [tagged("v1", ONE), tagged("v2", TWO), tagged("v3", ONE), tagged("v4", ONE, "old")]
+    await stores.contents.commit(A, rows)
     assert [record.name for record in await stores.contents.tags_of(A, ONE, 10)] == ["v1", "v3"]
     assert [record.name for record in await stores.contents.tags_of(A, ONE, 1)] == ["v1"]
+    assert [record.name for record in await stores.contents.tags_of(A, ONE, 9, "old")] == ["v4"]
 
 
 async def test_a_manifest_is_read_with_its_body_or_without(stores: Stores) -> None:
@@ -58,23 +75,58 @@ async def test_a_manifest_is_read_with_its_body_or_without(stores: Stores) -> No
     assert await stores.contents.manifest(B, ONE, with_body=True) is None
 
 
-async def test_what_is_missing_is_told_in_the_order_asked(stores: Stores) -> None:
-    await stores.contents.commit(A, [manifest(TWO), Put(keys.blob(ONE), {"size": 1})])
-    assert await stores.contents.missing(A, [ONE, TWO, THREE], [ONE, TWO]) == [TWO, THREE, ONE]
-    assert await stores.contents.missing(A, [ONE], [TWO]) == []
+async def test_what_is_there_is_told_as_what_it_is_there(stores: Stores) -> None:
+    rows = [manifest(TWO), Put(keys.blob(ONE), {"size": 1}), Put(keys.blob(TWO), {"size": 1})]
+    await stores.contents.commit(A, rows)
+    found = await stores.contents.found(A, {ONE: True, TWO: True, THREE: True})
+    assert found == {ONE: ["link"], TWO: ["link", "child"], THREE: []}
+    assert await stores.contents.found(A, {TWO: False}) == {TWO: ["link"]}
+    assert await stores.contents.missing(A, [THREE, ONE]) == [THREE]
 
 
-async def test_users_of_a_blob_are_listed(stores: Stores) -> None:
-    await stores.contents.commit(A, [Put(keys.edge(ONE, user), {}) for user in (TWO, THREE)])
+async def test_users_are_those_that_are_there(stores: Stores) -> None:
+    rows = [edge(ONE, user, life) for user in (TWO, THREE) for life in ("l", "m")]
+    await stores.contents.commit(A, [*rows, manifest(TWO), edge(TWO, THREE)])
+    assert await stores.contents.users(A, ONE, 10) == [str(TWO)]
+    await stores.contents.commit(A, [Put(keys.build(THREE, "m"), {})])
     assert await stores.contents.users(A, ONE, 10) == sorted([str(TWO), str(THREE)])
     assert len(await stores.contents.users(A, ONE, 1)) == 1
     assert await stores.contents.users(A, TWO, 10) == []
 
 
-async def test_edges_of_a_manifest_are_read_as_far_as_they_are_there(stores: Stores) -> None:
-    await stores.contents.commit(A, [Put(keys.edge(ONE, TWO), {"seen": AT})])
-    (row,) = await stores.contents.edges_from(A, TWO, [ONE, THREE])
-    assert (row.key, row.values["seen"]) == (keys.edge(ONE, TWO), AT)
+async def test_users_are_found_behind_many_that_are_gone(stores: Stores) -> None:
+    for start in (0, 100, 200):
+        rows = [edge(ONE, TWO, f"{life:04}") for life in range(start, start + 100)]
+        await stores.contents.commit(A, rows)
+    await stores.contents.commit(A, [manifest(TWO, "0299")])
+    assert await stores.contents.users(A, ONE, 1) == [str(TWO)]
+    assert await stores.contents.is_linked(A, ONE)
+
+
+@pytest.mark.parametrize(
+    ("names", "life", "is_linked"),
+    [("link", "l", True), ("child", "l", False), ("", "l", False), ("link", "old", False)],
+)
+async def test_a_blob_is_linked_by_what_is_there_and_names_it_a_blob(
+    stores: Stores, names: str, life: str, is_linked: bool
+) -> None:
+    await stores.contents.commit(A, [manifest(TWO), edge(ONE, TWO, life, names)])
+    assert await stores.contents.is_linked(A, ONE) is is_linked
+
+
+async def test_a_life_is_known_from_its_beginning_until_it_is_purged(stores: Stores) -> None:
+    assert not await stores.contents.has_life(A, ONE, "l")
+    for row in (Put(keys.build(ONE, "l"), {}), manifest(ONE), Put(keys.deleted(ONE, "l"), {})):
+        await stores.contents.commit(A, [row])
+        assert await stores.contents.has_life(A, ONE, "l")
+        assert not await stores.contents.has_life(A, ONE, "m")
+        await stores.contents.commit(A, [Delete(row.key)])
+
+
+async def test_edges_of_a_life_are_read_as_far_as_they_are_there(stores: Stores) -> None:
+    await stores.contents.commit(A, [edge(ONE, TWO), edge(THREE, TWO, "m")])
+    (row,) = await stores.contents.edges_from(A, TWO, "l", [ONE, THREE])
+    assert (row.key, row.values["names"]) == (keys.edge(ONE, TWO, "l"), "link")
     assert row.etag
 
 
@@ -102,5 +154,5 @@ async def test_a_change_that_fails_tells_its_place_and_leaves_nothing(stores: St
     with pytest.raises(NotFound) as caught:
         await stores.contents.commit(A, [manifest(ONE), Update(keys.blob(TWO), {})])
     assert caught.value.index == 1
-    assert await stores.contents.missing(A, [], [ONE]) == [ONE]
+    assert await stores.contents.missing(A, [ONE]) == [ONE]
     assert not await stores.contents.exists(A)

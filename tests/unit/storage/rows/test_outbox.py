@@ -3,7 +3,6 @@ import logging
 
 import pytest
 
-from shared.events import TagDeleted
 from shared.model.names import RepositoryName
 from shared.storage import keys
 from shared.storage.ports import Unavailable
@@ -16,42 +15,45 @@ A = RepositoryName("a/b")
 
 
 def test_rows_sort_by_time(stores: Stores, clock: Clock) -> None:
-    late = stores.outbox.rows([TagDeleted("t", "me", clock())])
+    late = stores.outbox.key(clock())
     clock.move(microseconds=-1)
-    early = stores.outbox.rows([TagDeleted("t", "me", clock())])
-    assert early[0].key < late[0].key
+    assert stores.outbox.key(clock()) < late
 
 
 def test_two_events_of_one_moment_have_two_rows(stores: Stores, clock: Clock) -> None:
-    rows = stores.outbox.rows([TagDeleted("t", "me", clock())] * 2)
-    assert rows[0].key != rows[1].key
-    assert rows[0].values["event"] == "TagDeleted"
+    assert stores.outbox.key(clock()) != stores.outbox.key(clock())
 
 
-async def test_a_message_holds_keys_and_no_more(
-    stores: Stores, clock: Clock, memory: Memory
-) -> None:
-    rows = stores.outbox.rows([TagDeleted("t", "me", clock())])
-    await stores.outbox.announce(A, rows)
+async def test_a_message_holds_keys_and_no_more(stores: Stores, memory: Memory) -> None:
+    await stores.outbox.promise(A, ["outbox|1"])
     ((queue, body, delay),) = memory.messages.sent
-    assert (queue, delay) == (keys.EVENTS, 0)
+    assert (queue, delay) == (keys.EVENTS, 1)
     assert json.loads(body) == {
         "generation": GENERATION,
         "repository": A,
-        "events": [rows[0].key],
+        "events": ["outbox|1"],
+        "stage": 0,
     }
 
 
-async def test_a_queue_that_does_not_answer_fails_nothing(
-    stores: Stores,
-    memory: Memory,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+@pytest.fixture
+def is_busy(memory: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
     async def busy(*_: object) -> None:
         raise Unavailable("the queue is busy")
 
     monkeypatch.setattr(memory.messages, "send", busy)
+
+
+@pytest.mark.usefixtures("is_busy")
+async def test_a_queue_that_does_not_answer_fails_what_has_not_happened(stores: Stores) -> None:
+    with pytest.raises(Unavailable):
+        await stores.outbox.promise(A, [])
+
+
+@pytest.mark.usefixtures("is_busy")
+async def test_a_queue_that_does_not_answer_fails_nothing_that_has_happened(
+    stores: Stores, caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.WARNING):
-        await stores.outbox.announce(A, [])
-    assert "events of a/b stay in the outbox" in caplog.text
+        await stores.outbox.promise_again(A, [])
+    assert "events of a/b may wait" in caplog.text

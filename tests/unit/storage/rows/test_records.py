@@ -6,9 +6,10 @@ from shared.model.digest import Digest
 from shared.model.manifest import read_manifest
 from shared.model.names import Tag
 from shared.storage import keys
-from shared.storage.ports import VALUE_BYTES, Row
+from shared.storage.ports import VALUE_BYTES, Row, Value
 from shared.storage.rows.records import (
     INLINE_BYTES,
+    DeletedRecord,
     Link,
     ManifestRecord,
     TagRecord,
@@ -19,6 +20,7 @@ from shared.storage.rows.records import (
 
 AT = datetime(2024, 1, 1, tzinfo=UTC)
 DIGEST = Digest.of(b"x")
+MANIFEST: dict[str, Value] = {"life": "life", "media_type": "a/b", "seen": AT, "pushed": AT}
 
 
 def test_a_tag_comes_back_out_of_its_row() -> None:
@@ -36,17 +38,27 @@ def test_a_body_comes_back_out_of_its_values(size: int) -> None:
     body = (bytes(range(256)) * (size // 256 + 1))[:size]
     values = body_values(body)
     assert all(isinstance(value, bytes) and len(value) <= VALUE_BYTES for value in values.values())
-    row = Row(
-        keys.manifest(DIGEST), {"media_type": "a/b", "size": size, "seen": AT, **values}, "etag"
+    row = Row(keys.manifest(DIGEST), {**MANIFEST, "size": size, **values}, "etag")
+    assert ManifestRecord.read(row) == ManifestRecord(
+        DIGEST, "life", "a/b", size, body, "", AT, AT, etag="etag"
     )
-    assert ManifestRecord.read(row) == ManifestRecord(DIGEST, "a/b", size, body, "", AT, "etag")
 
 
 def test_a_large_manifest_names_its_object() -> None:
-    row = Row(
-        keys.manifest(DIGEST), {"media_type": "a/b", "size": 7, "object": "o", "seen": AT}, "etag"
+    row = Row(keys.manifest(DIGEST), {**MANIFEST, "size": 7, "object": "o"}, "etag")
+    assert ManifestRecord.read(row) == ManifestRecord(
+        DIGEST, "life", "a/b", 7, None, "o", AT, AT, etag="etag"
     )
-    assert ManifestRecord.read(row) == ManifestRecord(DIGEST, "a/b", 7, None, "o", AT, "etag")
+
+
+def test_a_life_that_is_over_holds_what_the_manifest_held() -> None:
+    held: dict[str, Value] = {**MANIFEST, "size": 7, "object": "o", "write_enabled": False}
+    times: dict[str, Value] = {"deleted_at": AT, "until": AT}
+    own: dict[str, Value] = {**times, "deleted_by": "me", "with_repository": "d"}
+    deleted = DeletedRecord.read(Row(keys.deleted(DIGEST, "life"), {**held, **own}))
+    assert deleted.kept == held
+    assert (deleted.manifest.digest, deleted.manifest.life) == (DIGEST, "life")
+    assert (deleted.by, deleted.deletion) == ("me", "d")
 
 
 def test_a_row_without_a_body_has_none() -> None:

@@ -10,10 +10,14 @@ from shared.model.manifest import Manifest
 from shared.model.names import Tag, referrers_tag
 from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Pushes
-from shared.services.events.announcements import Announcement, Events
 from shared.services.events.fallback_lists import FallbackLists
+from shared.services.events.fan_out import Announcement, FanOut
+from shared.services.upkeep.errands import Upkeep
+from shared.storage import keys
+from shared.storage.errands import Errand
 from shared.storage.stores import Stores
 from tests.support.app import Memory
+from tests.support.causes import ME
 from tests.unit.services.conftest import (
     REPOSITORY,
     described_as,
@@ -45,17 +49,21 @@ def lists(stores: Stores) -> FallbackLists:
 
 
 @pytest.fixture
-def work_off(stores: Stores, memory: Memory, lists: FallbackLists) -> WorkOff:
-    """Do what the function behind the queue does, until it has nothing more to do."""
+def work_off(stores: Stores, memory: Memory, upkeep: Upkeep) -> WorkOff:
+    """Do what the functions behind the queues do, to the end; count the changes."""
 
     async def work() -> int:
         count = 0
         while memory.messages.sent:
-            announcement = Announcement.read(memory.messages.sent.pop(0)[1].encode())
-            for event in await Events(stores).waiting(announcement):
-                await lists.follow(REPOSITORY, event)
-            await Events(stores).settle(announcement)
-            count += 1
+            queue, body, delay = memory.messages.sent.pop(0)
+            if delay > 1:
+                continue
+            if queue == keys.UPKEEP:
+                await upkeep.run(Errand.read(body.encode()))
+                continue
+            announcement = Announcement.read(body.encode())
+            await FanOut(stores).follow(announcement)
+            count += announcement.stage == 0
             assert count < 50
         return count
 
@@ -63,7 +71,7 @@ def work_off(stores: Stores, memory: Memory, lists: FallbackLists) -> WorkOff:
 
 
 async def push(pushes: Pushes, manifest: Manifest, *tags: Tag) -> None:
-    await pushes.put(REPOSITORY, manifest, tags, by="me")
+    await pushes.put(REPOSITORY, manifest, tags, by=ME)
 
 
 async def listed(manifests: Manifests, tag: Tag = TAG) -> list[Digest]:

@@ -6,6 +6,7 @@ from shared.errors import ManifestUnknown, PreconditionFailed
 from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Condition, Pushes
 from tests.support.app import Memory
+from tests.support.causes import ME
 from tests.unit.services.conftest import (
     REPOSITORY,
     Before,
@@ -46,7 +47,7 @@ async def test_a_list_that_changes_meanwhile_is_brought_in_step_by_its_own_event
 async def test_a_list_that_goes_meanwhile_does_not_come_back(
     manifests: Manifests, memory: Memory, work_off: WorkOff, before: Before
 ) -> None:
-    before(memory.rows, "commit", lambda: manifests.untag(REPOSITORY, TAG, by="me"))
+    before(memory.rows, "commit", lambda: manifests.untag(REPOSITORY, TAG, by=ME))
     await work_off()
     with pytest.raises(ManifestUnknown):
         await manifests.find(REPOSITORY, TAG)
@@ -57,7 +58,7 @@ async def test_a_referrer_that_is_added_while_it_is_deleted_is_struck_off_again(
     manifests: Manifests, memory: Memory, work_off: WorkOff, before: Before
 ) -> None:
     async def delete() -> None:
-        await manifests.delete(REPOSITORY, NEW.digest, by="me")
+        await manifests.delete(REPOSITORY, NEW.digest, by=ME)
         await work_off()
         assert await listed(manifests) == [OLD.digest]
 
@@ -76,4 +77,4 @@ async def test_an_old_client_with_a_condition_reads_again(
     await work_off()
     condition = Condition(digests=frozenset({str(read.digest)}))
     with pytest.raises(PreconditionFailed):
-        await pushes.put(REPOSITORY, index_of([]), [TAG], by="me", condition=condition)
+        await pushes.put(REPOSITORY, index_of([]), [TAG], by=ME, condition=condition)

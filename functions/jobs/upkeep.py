@@ -1,0 +1,17 @@
+"""Upkeep: what the registry does for itself, an errand at a time."""
+
+import azure.functions as func
+
+from shared.bootstrap import registries
+from shared.storage.errands import Errand
+
+bp = func.Blueprint()
+
+
+@bp.queue_trigger(arg_name="message", queue_name="upkeep", connection="AzureWebJobsStorage")
+async def run_errand(message: func.QueueMessage) -> None:
+    """Run an errand; raises to be called again."""
+    errand = Errand.read(message.get_body())
+    here = registries().jobs(errand.generation)
+
+    await here.upkeep.run(errand)

@@ -1,0 +1,213 @@
+"""Repositories, deleted as a whole and brought back: a sequence that any process can go on with.
+
+    S1 find the repository neither locked nor being deleted
+    S2 transaction: take `writable`, write the deletion's id into `repository`, as it was read
+    S3 transactions: end the life of each manifest, as its own deletion does; each merges
+       `repository` by the ETag that the one before has left
+    S4 transaction: clear the id; the event
+    S5 strike off the index row, as it was read before
+
+Without `writable` no push begins; those under way meet S2. Who finds the id goes on under it, and
+stops where it is gone: so of two that go on each step is made once, and what was pushed after S4
+is not touched. Before S2 upkeep is told, to be there when this must be over.
+"""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import cast
+
+from shared.errors import ManifestUnknown, NameUnknown, Unavailable, Unsupported
+from shared.events import Cause, RepositoryDeleted, values
+from shared.model import media_types
+from shared.model.names import RepositoryName
+from shared.services.content.manifests import Deletion, ended
+from shared.services.content.restores import Restores
+from shared.storage import ages, keys
+from shared.storage.errands import Kind
+from shared.storage.ports import (
+    Change,
+    Conflict,
+    Delete,
+    Insert,
+    NotFound,
+    Row,
+    Update,
+    Value,
+)
+from shared.storage.rows import tags
+from shared.storage.rows.records import DeletedRecord, ManifestRecord, TagRecord
+from shared.storage.stores import Stores
+from shared.storage.transactions import Transaction
+
+_TAGS = 23
+_SOME = 50
+
+
+class _Overtaken(Exception):
+    """Another goes on with the deletion, or has brought it to its end."""
+
+
+class RepositoryDeletions:
+    """Deletes repositories. `kept` is for how long their manifests can come back."""
+
+    def __init__(self, stores: Stores, restores: Restores, kept: timedelta) -> None:
+        self._stores = stores
+        self._contents = stores.contents
+        self._restores = restores
+        self._kept = kept
+
+    async def delete(self, repository: RepositoryName, *, by: Cause) -> None:
+        """Delete a repository with all its manifests.
+
+        Raises:
+            NameUnknown: there is no such repository.
+            Unsupported: it is locked.
+        """
+        row = await self._contents.repository(repository)
+        if row is None:
+            raise NameUnknown(detail={"name": repository})
+        if not row.values.get("deletion"):
+            await self._begin(repository, row, by)
+        await self.go_on(repository)
+
+    async def go_on(self, repository: RepositoryName, deletion: str = "") -> None:
+        """Bring a deletion that has begun to its end; of `deletion` alone, if that is named."""
+        last = self._stores.clock() + ages.L / 2
+        listed = await self._stores.index.row(repository)
+        row = await self._contents.repository(repository)
+        named = deletion or (row.values.get("deletion") if row else "")
+        while row and named and row.values.get("deletion") == named:
+            try:
+                await self._end_lives(repository, row, last)
+            except _Overtaken:
+                row = await self._contents.repository(repository)
+                continue
+            if listed:
+                await self._stores.index.remove(repository, listed.etag)
+            return
+
+    async def restore(self, repository: RepositoryName, deletion: str, *, by: Cause) -> int:
+        """Bring back the manifests that a deletion took, images before indexes; count them."""
+        await self.go_on(repository)
+        lives = await self._taken(repository, deletion)
+        for deleted in sorted(lives, key=_comes_late):
+            record = deleted.manifest
+            with suppress(ManifestUnknown):  # another was quicker
+                await self._restores.manifest(repository, record.digest, record.life, by=by)
+        return len(lives)
+
+    async def _begin(self, repository: RepositoryName, row: Row, by: Cause) -> None:
+        if not (row.values.get("write_enabled", True) and row.values.get("delete_enabled", True)):
+            raise Unsupported(f"{repository} is locked: unlock it first", allow=["GET", "HEAD"])
+        deletion, now = self._stores.new_id(), self._stores.clock()
+        await self._stores.errands.send(
+            Kind.DELETE_REPOSITORY, repository, after=2 * ages.L, deletion=deletion
+        )
+        begun: dict[str, Value] = {"deletion": deletion, "deletion_at": now, **_noted(by)}
+        changes: list[Change] = [
+            Update(keys.REPOSITORY, begun, row.etag),
+            Delete(keys.WRITABLE),
+        ]
+        try:
+            await self._contents.commit(repository, changes)
+        except NotFound:  # it has no manifests, or is locked
+            raise NameUnknown(detail={"name": repository}) from None
+        except Conflict:
+            there = await self._contents.repository(repository)
+            if not there or not there.values.get("deletion"):
+                raise Unavailable(f"{repository} is being changed: repeat the deletion") from None
+
+    async def _end_lives(self, repository: RepositoryName, row: Row, last: datetime) -> None:
+        """End the life of each manifest, then the deletion; raises _Overtaken."""
+        etag = row.etag
+        while some := await self._contents.manifests(repository, "", _SOME):
+            for record in some:
+                etag = await self._end_life(repository, row, record, etag)
+                if self._stores.clock() > last:
+                    raise Unavailable(f"the deletion of {repository} goes on: repeat it")
+        await self._end(repository, row, etag)
+
+    async def _end_life(
+        self, repository: RepositoryName, row: Row, record: ManifestRecord, etag: str
+    ) -> str:
+        deletion = self._deletion(repository, row, record)
+        while True:
+            page = await self._contents.tags_of(repository, record.digest, _TAGS)
+            if len(page) < _TAGS:
+                break
+            marks = _marks(page, record.life, deletion)
+            etag = await self._commit(repository, etag, marks)
+        whole = await self._contents.manifest_row(repository, record.digest)
+        if whole is None:
+            raise _Overtaken
+        deletion.etag = whole.etag
+        return await self._commit(
+            repository, etag, ended(deletion, whole, ManifestRecord.read(whole), page)
+        )
+
+    async def _end(self, repository: RepositoryName, row: Row, etag: str) -> None:
+        by, at = _cause(row), cast("datetime", row.values["deletion_at"])
+        outbox = self._stores.outbox.key(at)
+        await self._stores.outbox.promise(repository, [outbox])
+        event = RepositoryDeleted(str(row.values["deletion"]), by, at)
+        cleared = {"deletion": "", "deleted": str(row.values["deletion"])}
+        changes: list[Change] = [
+            Insert(outbox, values(event)),
+            Update(keys.REPOSITORY, cleared, etag),
+        ]
+        try:
+            await self._contents.commit(repository, changes)
+        except (NotFound, Conflict) as error:
+            if error.index:
+                raise _Overtaken from None
+
+    async def _commit(
+        self, repository: RepositoryName, etag: str, changes: Iterable[Change]
+    ) -> str:
+        wanted = [Update(keys.REPOSITORY, {}, etag), *Transaction(changes)]
+        try:
+            etags = await self._contents.commit(repository, wanted)
+        except (NotFound, Conflict):
+            raise _Overtaken from None
+        return etags[0]
+
+    def _deletion(self, repository: RepositoryName, row: Row, record: ManifestRecord) -> Deletion:
+        at = cast("datetime", row.values["deletion_at"])
+        return Deletion(
+            repository=repository,
+            digest=record.digest,
+            id="",
+            by=_cause(row),
+            at=at,
+            until=at + self._kept,
+            outbox="",
+            with_repository=str(row.values["deletion"]),
+        )
+
+    async def _taken(self, repository: RepositoryName, deletion: str) -> list[DeletedRecord]:
+        taken: list[DeletedRecord] = []
+        after = ""
+        while page := await self._contents.lives(repository, after, _SOME):
+            taken += [one for one in page if one.deletion == deletion]
+            after = f"{page[-1].manifest.digest}|{page[-1].manifest.life}"
+        return taken
+
+
+def _marks(page: Iterable[TagRecord], life: str, deletion: Deletion) -> Iterable[Change]:
+    for tag in page:
+        yield from tags.mark(tag, life, deletion.at, deletion.by.by)
+
+
+def _comes_late(deleted: DeletedRecord) -> bool:
+    return deleted.manifest.media_type in media_types.INDEXES
+
+
+def _noted(by: Cause) -> dict[str, str]:
+    return {f"deletion_{name}": value for name, value in asdict(by).items()}
+
+
+def _cause(row: Row) -> Cause:
+    noted = {name.removeprefix("deletion_"): str(value) for name, value in row.values.items()}
+    return Cause(**{name: noted[name] for name in asdict(Cause("")) if name in noted})

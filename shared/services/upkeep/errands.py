@@ -1,0 +1,145 @@
+"""Upkeep: what is done behind the queue `upkeep`, an errand at a time.
+
+Each errand looks at what is there first. It may come twice, late, or when another has done it.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, cast
+
+from shared.errors import ManifestUnknown, Unsupported
+from shared.events import Cause, ManifestDeleted, read
+from shared.model.digest import Digest
+from shared.model.names import RepositoryName
+from shared.services.content.manifests import Deletion, Manifests
+from shared.services.content.repository_deletions import RepositoryDeletions
+from shared.services.content.restores import Restores
+from shared.services.events.fallback_lists import FallbackLists
+from shared.services.upkeep.builds import Builds
+from shared.services.upkeep.purge import Purge
+from shared.services.upkeep.retirement import Retirement
+from shared.storage.errands import Errand, Kind
+from shared.storage.stores import Stores
+
+_SELF = Cause("upkeep")
+
+
+class Upkeep:
+    """Runs the errands of one registry generation."""
+
+    def __init__(
+        self,
+        stores: Stores,
+        manifests: Manifests,
+        restores: Restores,
+        deletions: RepositoryDeletions,
+        purge: Purge,
+        lists: FallbackLists,
+    ) -> None:
+        self._stores = stores
+        self._manifests = manifests
+        self._restores = restores
+        self._deletions = deletions
+        self._purge = purge
+        self._lists = lists
+        self._builds = Builds(stores)
+        self._retirement = Retirement(stores)
+
+    async def run(self, errand: Errand) -> None:
+        """Do it; raises to be called again."""
+        repository = errand.repository
+        match errand.kind:
+            case Kind.KEEP_LIST:
+                await self._lists.follow(repository, read(_fields(errand, "event")))
+            case Kind.AFTER_DELETION:
+                await self._see_to(errand)
+            case Kind.RETIRE:
+                await self._retirement.retire(repository)
+            case Kind.PURGE:
+                await self._purge.purge(repository, _digest(errand), errand.text("life"))
+                await self.keep(repository)
+            case _:
+                await self._bring_to_its_end(errand)
+
+    async def _bring_to_its_end(self, errand: Errand) -> None:
+        """Go on with a sequence that may have died on the way."""
+        match errand.kind:
+            case Kind.END_BUILD:
+                await self._builds.end(errand.repository, _digest(errand), errand.text("life"))
+            case Kind.END_DELETION:
+                await self._end_deletion(errand)
+            case Kind.END_RESTORE:
+                await self._end_restore(errand)
+            case _:
+                await self._deletions.go_on(errand.repository, errand.text("deletion"))
+
+    async def keep(self, repository: RepositoryName) -> None:
+        """List a repository among those of which something is kept, as long as that is so."""
+        etag = await self._stores.index.keep(repository)
+        if not await self._stores.contents.lives(repository, "", 1):
+            await self._stores.index.let_go(repository, etag)
+
+    async def _see_to(self, errand: Errand) -> None:
+        """See to what a deletion left: it is listed, purged in time, and the last one retires."""
+        event = read(_fields(errand, "event"))
+        await self.keep(errand.repository)
+        if isinstance(event, ManifestDeleted):
+            digest = Digest.parse(event.digest)
+            await self._purge.purge(errand.repository, digest, event.life)
+        else:
+            await self._purge_all(errand.repository)
+        await self._retirement.retire(errand.repository)
+
+    async def _purge_all(self, repository: RepositoryName) -> None:
+        """Purge, or send upkeep to purge, what a repository's deletion took."""
+        after = ""
+        while page := await self._stores.contents.lives(repository, after, 100):
+            for deleted in page:
+                record = deleted.manifest
+                await self._purge.purge(repository, record.digest, record.life)
+            after = f"{page[-1].manifest.digest}|{page[-1].manifest.life}"
+
+    async def _end_deletion(self, errand: Errand) -> None:
+        """Finish a deletion whose id still stands in its manifest; else give the tags back."""
+        repository, digest = errand.repository, _digest(errand)
+        record = await self._stores.contents.manifest(repository, digest, with_body=False)
+        if record is None or record.life != errand.text("life"):
+            return
+        by = Cause(**_fields(errand, "cause"))
+        if record.deletion == errand.text("deletion"):
+            try:
+                await self._manifests.carry_out(self._deletion(errand, by))
+            except (ManifestUnknown, Unsupported):
+                pass
+            else:
+                return
+        await self._restores.bring_back(repository, digest, record.life, by=by)
+
+    def _deletion(self, errand: Errand, by: Cause) -> Deletion:
+        now = self._stores.clock()
+        return Deletion(
+            repository=errand.repository,
+            digest=_digest(errand),
+            id=errand.text("deletion"),
+            by=by,
+            at=now,
+            until=datetime.fromisoformat(errand.text("until")),
+            outbox=self._stores.outbox.key(now),
+        )
+
+    async def _end_restore(self, errand: Errand) -> None:
+        """Bring back the tags of a life whose manifest a restore has pushed."""
+        repository, digest = errand.repository, _digest(errand)
+        record = await self._stores.contents.manifest(repository, digest, with_body=False)
+        if record is None or record.life != errand.text("fresh"):
+            return
+        by = Cause(**_fields(errand, "cause"))
+        await self._restores.finish(repository, digest, errand.text("life"), by=by)
+
+
+def _digest(errand: Errand) -> Digest:
+    return Digest.parse(errand.text("digest"))
+
+
+def _fields(errand: Errand, name: str) -> Mapping[str, Any]:
+    return cast("Mapping[str, Any]", errand.fields[name])

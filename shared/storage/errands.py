@@ -1,0 +1,75 @@
+"""Errands: what upkeep is sent to do, each a message of the queue `upkeep`.
+
+An errand says where to look, never what is there: it may come late, or twice. One that is to bring
+a sequence to its end is sent before the sequence begins, and seen when that must be over.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum
+from typing import Self
+
+import orjson
+
+from shared.model.names import RepositoryName, parse_repository
+from shared.storage import keys
+from shared.storage.ports import Messages
+
+LONGEST = timedelta(days=7) - timedelta(minutes=5)
+"""How long the queue keeps a message back; what is to wait longer is sent again."""
+
+
+class Kind(Enum):
+    """What there is to do."""
+
+    KEEP_LIST = "keep a list of referrers in step"
+    AFTER_DELETION = "see to what a deletion left"
+    RETIRE = "retire a repository"
+    END_BUILD = "end a build"
+    END_DELETION = "end a deletion"
+    END_RESTORE = "end a restore"
+    PURGE = "purge a life"
+    DELETE_REPOSITORY = "delete a repository"
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """Something to do in a repository; `fields` say with what."""
+
+    kind: Kind
+    generation: str
+    repository: RepositoryName
+    fields: Mapping[str, str | Mapping[str, object]]
+
+    @classmethod
+    def read(cls, body: bytes) -> Self:
+        """Read a message of the queue."""
+        message = orjson.loads(body)
+        repository = parse_repository(message.pop("repository"))
+        return cls(Kind(message.pop("kind")), message.pop("generation"), repository, message)
+
+    def text(self, name: str) -> str:
+        """Give a field; empty where it is not there."""
+        return str(self.fields.get(name, ""))
+
+
+class Errands:
+    """The errands of one registry generation."""
+
+    def __init__(self, messages: Messages, generation: str) -> None:
+        self._messages = messages
+        self._generation = generation
+
+    async def send(
+        self,
+        kind: Kind,
+        repository: RepositoryName,
+        *,
+        after: timedelta = timedelta(0),
+        **fields: str | Mapping[str, object],
+    ) -> None:
+        """Send upkeep on an errand, to be done `after` that time; or within what a queue takes."""
+        body = {"kind": kind.value, "generation": self._generation, "repository": repository}
+        delay = int(min(after, LONGEST).total_seconds())
+        await self._messages.send(keys.UPKEEP, orjson.dumps(body | fields).decode(), delay)
