@@ -127,7 +127,8 @@ def test_an_idle_connection_is_kept_for_longer_than_clients_think(host: DevHost)
             client.sendall(b"GET /v2 HTTP/1.1\r\nHost: x\r\n\r\n")
             answer = b""
             while not answer.endswith(b"hello"):
-                assert (piece := client.recv(4096)), "the connection was closed"
+                piece = client.recv(4096)
+                assert piece, "the connection was closed"
                 answer += piece
             assert answer.startswith(b"HTTP/1.1 200")
             time.sleep(6)
