@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from pathlib import Path
 
 from infra.devhost.host import Host, running_host
@@ -32,18 +32,23 @@ def command(name: str) -> Iterator[None]:
         sys.exit(f"{name}: {error}")
 
 
+async def _forever() -> None:
+    await asyncio.Event().wait()
+
+
 async def serve(
     app: Path,
     port: int | None = None,
     only: Collection[str] = (),
     banner: Callable[[Host], str] = lambda _: "",
     front: Path | None = None,
+    until: Callable[[], Awaitable[object]] = _forever,
 ) -> None:
-    """Run the host until this task is cancelled, as asyncio does on SIGINT."""
+    """Run the host until `until` ends, or this task is cancelled, as asyncio does on SIGINT."""
     async with running_host(app, port, only, front) as host:
         print(host.listing(), banner(host), sep="\n", flush=True)
         try:
-            await asyncio.Event().wait()
+            await until()
         finally:
             print("Stopping ...", flush=True)
             _end_whatever_hangs()

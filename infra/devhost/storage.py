@@ -1,5 +1,6 @@
 """The storage emulator: Azurite as a child process that never outlives us."""
 
+import asyncio
 import re
 import subprocess
 import sysconfig
@@ -22,6 +23,7 @@ _SERVICES = ("blob", "queue", "table")
 _LISTENING = re.compile(r"(Blob|Queue|Table) service is successfully listening at \S+:(\d+)")
 _START_SECONDS = 30
 _STOP_SECONDS = 15
+_WATCH_SECONDS = 0.5
 
 # Its standard input is a pipe from us. However we end, SIGKILL included, the pipe closes, and the
 # emulator stops as if asked to: with its data written.
@@ -95,6 +97,13 @@ class Azurite:
             except BaseException:
                 self.stop()
                 raise
+
+    async def watch(self) -> None:
+        """Wait while it runs; raises StorageError when it ends without having been asked to."""
+        while (process := self._process) is not None:
+            if (code := process.poll()) is not None:
+                raise StorageError(f"the storage emulator ended by itself ({code})")
+            await asyncio.sleep(_WATCH_SECONDS)
 
     def stop(self) -> None:
         """Let it write its data and end; do nothing if it is not running."""

@@ -26,13 +26,15 @@ def main() -> None:
     app = parser.parse_args().app.resolve()
     with command("run"):
         options = Options.read(ENVIRONMENT, app)
-        port, *_ = [_free(port) for port in (options.port, *WELL_KNOWN)]
+        port = _free(options.port, "take another with PORT=")
+        for needed in WELL_KNOWN:
+            _free(needed, "the storage emulator needs it")
         kept = keep(options.data)
         password = options.admin_password or kept.admin_password
         _hand_over(options.registry_name, password, kept.master_key, login_server(port))
         if options.front is None:  # behind it the limit is Azure's, since it takes bodies whole
             ENVIRONMENT.setdefault("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT", str(_BODY_LIMIT))
-        with Azurite(options.data / "azurite", WELL_KNOWN):
+        with Azurite(options.data / "azurite", WELL_KNOWN) as storage:
             is_right = is_password(options.registry_name, password)
             change = command_line(options.data, options.registry_name)
             if options.admin_password and not is_right:
@@ -43,13 +45,17 @@ def main() -> None:
                 )
             shown = password if is_right else None
             say = partial(_banner, user=options.registry_name, password=shown, change=change)
-            asyncio.run(serve(app, port, banner=say, front=options.front))
+            running = serve(app, port, banner=say, front=options.front, until=storage.watch)
+            asyncio.run(running)
 
 
-def _free(port: int) -> int:
+def _free(port: int, advice: str) -> int:
     """Give this port, which has to be free; for 0 any that is."""
-    with bind(port) as listening:
-        return int(listening.getsockname()[1])
+    try:
+        with bind(port) as listening:
+            return int(listening.getsockname()[1])
+    except StartError as error:
+        raise StartError(f"{error}; {advice}") from error
 
 
 def _hand_over(name: str, password: str, master_key: str, server: str) -> None:

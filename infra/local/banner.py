@@ -22,7 +22,8 @@ User name:     {user}
 Password:      {shown}
 
     docker login {server} --username {user}{option}
-    docker tag hello-world {image} && docker push {image}
+    docker pull hello-world && docker tag hello-world {image} && docker push {image}
 
-Ctrl-C stops the registry; what was pushed stays.
+Ctrl-C stops the registry; what was pushed stays. The storage emulator is for trying
+things out: if it is killed, it loses what it was told in its last seconds.
 """

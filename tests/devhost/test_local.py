@@ -313,7 +313,19 @@ def test_busy_port_is_one_line(launch: Launch, port: int) -> None:
         taken.listen()
         busy = taken.getsockname()[1]
         code, errors = launch(PORT="0" if port else str(busy)).end()
-    assert (code, errors) == (1, f"run: port {busy} cannot be used: Address already in use\n")
+    advice = "the storage emulator needs it" if port else "take another with PORT="
+    told = f"run: port {busy} cannot be used: Address already in use; {advice}\n"
+    assert (code, errors) == (1, told)
+
+
+def test_an_emulator_that_dies_ends_the_registry_with_one_line(launch: Launch) -> None:
+    local = launch()
+    local.until_ready()
+    listed = ["ps", "-o", "pid=", "--ppid", str(local.process.pid)]
+    (emulator,) = subprocess.run(listed, check=True, capture_output=True, text=True).stdout.split()
+    os.kill(int(emulator), signal.SIGKILL)
+    code, errors = local.end()
+    assert (code, errors) == (1, "run: the storage emulator ended by itself (-9)\n")
 
 
 def test_broken_app_stops_the_storage_again(launch: Launch, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from tests.support.layouts import stored
 
 pytestmark = [pytest.mark.protocol, pytest.mark.clients, pytest.mark.xdist_group("circle")]
 
-REFUSED = r"unauthorized|wrong user name or password"
+REFUSED = r"unauthorized|wants a login"
 
 
 @pytest.fixture
