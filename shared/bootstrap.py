@@ -10,7 +10,7 @@ import hmac
 import secrets
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
@@ -38,10 +38,9 @@ from shared.services.events.fan_out import FanOut
 from shared.services.upkeep.errands import Upkeep
 from shared.services.upkeep.purge import Purge
 from shared.settings import Settings
-from shared.storage import keys
 from shared.storage.azure.connections import open_ports
 from shared.storage.bodies import Bodies
-from shared.storage.ports import Messages, NotPrepared, Objects, Rows
+from shared.storage.preparing import Ports
 from shared.storage.rows.registries import RegistryRecord, RegistryRecords
 from shared.storage.sharing import SharedRows
 from shared.storage.stores import Stores
@@ -49,15 +48,6 @@ from shared.wire.request import host
 
 _KEPT_SECONDS = 60
 _BODIES_BYTES = 64 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """The three kinds of storage."""
-
-    rows: Rows
-    objects: Objects
-    messages: Messages
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,22 +131,13 @@ class Registries:
         return f"{name}.{settings.root_domain}" if settings.root_domain else ""
 
     async def _record(self, name: str) -> RegistryRecord:
-        try:
-            record = await self._records.find(name)
-        except NotPrepared:
-            await self._prepare()
-            record = None
+        record = await self._records.find(name)
         if record is None and name == self._settings.registry_name:
             await self._records.create(name, new_id())
             record = await self._records.find(name)
         if record is None:
             raise NameUnknown(f"there is no registry {name!r} here")
         return record
-
-    async def _prepare(self) -> None:
-        await self._ports.rows.prepare(keys.TABLES)
-        await self._ports.objects.prepare()
-        await self._ports.messages.prepare(keys.QUEUES)
 
     async def _open(self, record: RegistryRecord) -> Registry:
         settings = self._settings
@@ -221,7 +202,8 @@ def registries() -> Registries:
     """Build all that a worker needs, once; raises SettingsInvalid."""
     settings = Settings.from_env()
     rows, objects, messages = open_ports(settings.storage)
-    return Registries(settings, Ports(SharedRows(rows), objects, messages))
+    ports = Ports(rows, objects, messages).prepared()
+    return Registries(settings, replace(ports, rows=SharedRows(ports.rows)))
 
 
 def _derived(master_key: str, generation: str) -> bytes:
