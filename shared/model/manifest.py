@@ -14,6 +14,7 @@ from shared.errors import ManifestInvalid
 from shared.model import media_types
 from shared.model.descriptor import Descriptor
 from shared.model.digest import Digest
+from shared.model.spelling import ambiguous_key
 
 MANIFEST_BYTES = 4 * 1024 * 1024
 """The largest manifest accepted (ACR 1.4; the specification asks for at least 4 megabytes)."""
@@ -34,7 +35,10 @@ _MEDIA_TYPE_LENGTH = 255
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A manifest read once: its bytes, and what they refer to."""
+    """A manifest read once: its bytes, and what they refer to.
+
+    `is_typed` says that the media type follows from the bytes: else it is what the push said.
+    """
 
     body: bytes
     digest: Digest
@@ -44,6 +48,7 @@ class Manifest:
     subject: Descriptor | None = None
     artifact_type: str | None = None
     annotations: Mapping[str, str] | None = None
+    is_typed: bool = True
 
     def as_referrer(self) -> dict[str, object]:
         """Give the descriptor that a list of referrers shows (end-12)."""
@@ -65,7 +70,9 @@ def read_manifest(body: bytes, media_type: str, algorithm: str = "sha256") -> Ma
     Raises ManifestInvalid.
     """
     document = _document(body, media_type)
-    media_type = _media_type(document, media_type)
+    own = _own_type(document)
+    announced = media_type
+    media_type = _media_type(own, announced)
     _refuse_schema_1(document, media_type)
     manifest = Manifest(
         body=body,
@@ -76,6 +83,7 @@ def read_manifest(body: bytes, media_type: str, algorithm: str = "sha256") -> Ma
         subject=_subject(document),
         artifact_type=_artifact_type(document, media_type),
         annotations=_annotations(document),
+        is_typed=bool(own),
     )
     if len(manifest.blobs) + len(manifest.children) > REFERENCES:
         raise ManifestInvalid(f"a manifest may hold at most {REFERENCES} descriptors")
@@ -95,16 +103,33 @@ def _document(body: bytes, media_type: str) -> dict[str, object]:
         raise ManifestInvalid(f"the manifest is not JSON: {error}") from None
     if not isinstance(document, dict):
         raise ManifestInvalid("the manifest must be a JSON object")
+    if key := ambiguous_key(body):
+        raise ManifestInvalid(f"the key {key!r} stands twice, or is written in another case")
     return document
 
 
-def _media_type(document: dict[str, object], announced: str) -> str:
+def _own_type(document: dict[str, object]) -> str:
+    """Give the media type that the document says; else that of which it has the fields."""
     own = document.get("mediaType")
     if own is not None and not isinstance(own, str):
         raise ManifestInvalid("mediaType must be a string")
+    given = {key for key, value in document.items() if value is not None}
+    is_index, is_image = "manifests" in given, not given.isdisjoint({"config", "layers"})
+    if is_index and is_image:
+        raise ManifestInvalid("a manifest cannot be both an index and an image (CVE-2021-41190)")
+    if own:
+        return own
+    if is_index:
+        return media_types.OCI_INDEX
+    return media_types.OCI_MANIFEST if is_image else ""
+
+
+def _media_type(own: str, announced: str) -> str:
+    if not own and not announced:
+        raise ManifestInvalid("the request has no Content-Type and the manifest no mediaType")
     if own and announced and own.lower() != announced.lower():
-        raise ManifestInvalid(f"Content-Type is {announced!r}, but mediaType is {own!r}")
-    media_type = media_types.canonical(announced or own or _guess(document))
+        raise ManifestInvalid(f"Content-Type is {announced!r}, but the manifest is {own!r}")
+    media_type = media_types.canonical(own or announced)
     if len(media_type) > _MEDIA_TYPE_LENGTH or not _is_printable(media_type):
         raise ManifestInvalid("the media type is too long, or not ASCII, or not printable")
     return media_type
@@ -113,14 +138,6 @@ def _media_type(document: dict[str, object], announced: str) -> str:
 def _is_printable(text: str) -> bool:
     """Tell what may stand in a header: a line break there would begin another one."""
     return text.isascii() and text.isprintable()
-
-
-def _guess(document: dict[str, object]) -> str:
-    if document.get("manifests") is not None:
-        return media_types.OCI_INDEX
-    if document.get("config") is not None:
-        return media_types.OCI_MANIFEST
-    raise ManifestInvalid("the request has no Content-Type and the manifest no mediaType")
 
 
 def _refuse_schema_1(document: dict[str, object], media_type: str) -> None:

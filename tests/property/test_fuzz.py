@@ -293,7 +293,7 @@ STRANGE: list[tuple[str, bytes, int]] = [
     ("far too deep", b'{"x":' * 200_000, 400),
     ("huge numbers", b'{%s,"x":%s}' % (MEMBERS.encode(), b"9" * 100_000), 400),
     ("a huge size", json.dumps(IMAGE).replace(": 2}", ": 1e400}").encode(), 400),
-    ("duplicate keys", b'{"layers":1,"config":1,%s}' % MEMBERS.encode(), 201),
+    ("duplicate keys", b'{"layers":1,"config":1,%s}' % MEMBERS.encode(), 400),
     ("duplicate keys at last", b'{%s,"layers":1}' % MEMBERS.encode(), 400),
     ("many keys", json.dumps({**IMAGE, **{f"k{n}": n for n in range(50_000)}}).encode(), 201),
     (

@@ -231,8 +231,8 @@ class Plan:
         values: dict[str, Value] = {"seen": self.now, "deletion": ""}
         if self.is_completing:
             values["is_incomplete"] = False
-        # Of an index it matters which life it is: another one may lack what this one had.
-        is_exact = self.record and (self.is_completing or self.manifest.children)
+        # Here it matters which life it is: another may lack content, or be of another media type.
+        is_exact = self.is_completing or self.manifest.children or not self.manifest.is_typed
         return Update(key, values, self.record.etag if self.record and is_exact else ANY)
 
     def _values(self) -> Mapping[str, Value]:
@@ -257,11 +257,16 @@ class Plan:
         return TagRecord(
             name=tag,
             digest=self.digest,
-            media_type=self.manifest.media_type,
+            media_type=self._media_type,
             size=len(self.manifest.body),
             created=there.created if there else self.now,
             updated=tags.after(self.now, there),
         )
+
+    @property
+    def _media_type(self) -> str:
+        """Give the media type as it is written there, if it is: types compare without case."""
+        return self.record.media_type if self.record else self.manifest.media_type
 
     def _build_row(self) -> Change:
         steps = self.build.steps + 1 if self.build else 1

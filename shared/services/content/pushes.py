@@ -36,7 +36,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.errors import ManifestBlobUnknown, PreconditionFailed, Unavailable, Unsupported
+from shared.errors import (
+    ManifestBlobUnknown,
+    ManifestInvalid,
+    PreconditionFailed,
+    Unavailable,
+    Unsupported,
+)
 from shared.events import Cause
 from shared.model.digest import Digest
 from shared.model.manifest import Manifest
@@ -271,6 +277,10 @@ class Pushes:
         if plan.build:  # what it has placed is left to those who end builds
             plan.build, plan.life, plan.body_object = None, self._stores.new_id(), ""
         plan.is_live = plan.record is not None
+        if plan.record and plan.record.media_type.lower() != plan.manifest.media_type.lower():
+            raise ManifestInvalid(
+                f"{plan.digest} is there as {plan.record.media_type!r}: push it as that"
+            )
         if plan.is_completing:
             await self._look_at_targets(plan)
         await self._look_at_tags(plan, condition)
@@ -300,7 +310,7 @@ class Pushes:
             plan.tags[tag] = there.get(tag)
 
     def _remember(self, plan: Plan) -> None:
-        if not plan.manifest.children:
+        if not plan.manifest.children and plan.manifest.is_typed:
             self._hints.add((plan.repository, plan.digest))
         for tag in plan.tags:
             self._hints.add((plan.repository, tag))

@@ -3,7 +3,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 
-from shared.errors import ManifestBlobUnknown, Unavailable, Unsupported
+from shared.errors import ManifestBlobUnknown, ManifestInvalid, Unavailable, Unsupported
 from shared.model.digest import Digest
 from shared.model.manifest import read_manifest
 from shared.model.media_types import OCI_MANIFEST
@@ -261,7 +261,7 @@ async def test_one_digest_may_be_a_blob_and_a_child_at_once(
     body = child.body
     same = [described_as(child)]
     await hold(stores, blob(body, OCI_MANIFEST))
-    await pushes.put(REPOSITORY, index_of([child], layers=same), [LATEST], by=ME)
+    await pushes.put(REPOSITORY, index_of([child], blobs=same), [LATEST], by=ME)
     assert len([key for key in memory.keys("edge|") if str(child.digest) in key.split("|")[1]]) == 1
 
 
@@ -559,6 +559,19 @@ async def test_an_incomplete_index_gets_no_other_tag_until_it_is_complete(
     edge = keys.edge(child.digest, index.digest, record.life)
     (row,) = await stores.contents.rows(REPOSITORY, [edge])
     assert row.values["names"] == "child"
+
+
+@pytest.mark.parametrize("is_warm", [True, False], ids=["warm", "cold"])
+async def test_a_digest_has_the_media_type_that_the_first_push_said(
+    stores: Stores, pushes: Pushes, manifests: Manifests, is_warm: bool
+) -> None:
+    await pushes.put(REPOSITORY, read_manifest(b"{}", "a/b"), [LATEST], by=ME)
+    service = pushes if is_warm else Pushes(stores, is_sparse_allowed=False)
+    with pytest.raises(ManifestInvalid, match="is there as 'a/b'"):
+        await service.put(REPOSITORY, read_manifest(b"{}", "a/c"), [LATEST], by=ME)
+    await service.put(REPOSITORY, read_manifest(b"{}", "A/B"), [LATEST], by=ME)
+    found = await manifests.find(REPOSITORY, LATEST)
+    assert found.media_type == "a/b"
 
 
 async def test_latest_moves_from_an_image_to_the_index_that_names_it(

@@ -88,7 +88,7 @@ async def test_a_list_has_no_more_descriptors_than_a_manifest(
     [
         pytest.param(f'"x": {"[" * 300}{"]" * 300}', id="too deep to write"),
         pytest.param(f'"x": [{",".join(["1e15"] * 60)}]', id="larger when written"),
-        pytest.param(f'"config": {json.dumps(ONE[0].descriptor())}', id="with a blob"),
+        pytest.param(f'"blobs": [{json.dumps(ONE[0].descriptor())}]', id="with a blob"),
     ],
 )
 async def test_what_would_be_no_manifest_any_more_is_left_alone(
