@@ -63,9 +63,9 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def memory() -> Memory:
+def memory(clock: Clock) -> Memory:
     """Empty stores, which `site` uses."""
-    return Memory()
+    return Memory(clock)
 
 
 @pytest.fixture

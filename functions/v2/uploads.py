@@ -100,7 +100,7 @@ async def upload_cancel(req: Request) -> Response:
     who = await here.gate.admit(call.credentials, call.repository, Action.PUSH)
 
     upload = here.uploads.open(call.query("_state"), call.repository, who.name)
-    await here.uploads.cancel(upload)
+    await here.uploads.cancel(call.repository, upload)
 
     return response.empty(204)
 

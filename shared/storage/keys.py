@@ -14,7 +14,7 @@
                                         repo|REPO           a repository that holds the blob
                                         sound|OBJECT        there while content names OBJECT
                                         gone|OBJECT         bytes out of use, to be removed
-    container content  32 HEX           a blob, or a large manifest; a name is never used again
+    container content  GENERATION/HEX   a blob, or a large manifest; HEX is drawn anew for each
     queue events                        the keys of new outbox rows
 
 GENERATION is a registry's id, new on each creation: a registry that is created again sees nothing
@@ -106,12 +106,22 @@ def holder(repository: RepositoryName) -> str:
 
 def sound(name: str) -> str:
     """Key of the fact that a digest's content is this object, fit to be mounted."""
-    return f"sound|{name}"
+    return f"sound|{_drawn(name)}"
 
 
 def gone(name: str) -> str:
     """Key of an object out of use that is yet to be removed."""
-    return f"gone|{name}"
+    return f"gone|{_drawn(name)}"
+
+
+def object_name(generation: str, drawn: str) -> str:
+    """Name an object; `drawn` are 32 hexadecimal digits that are drawn for it alone."""
+    return f"{generation}/{drawn}"
+
+
+def _drawn(name: str) -> str:
+    """Give what was drawn for an object: keys take no slash, and their partition tells the rest."""
+    return name.rpartition("/")[2]
 
 
 def last_part(key: str) -> str:

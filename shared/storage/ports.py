@@ -7,7 +7,7 @@ out come the four errors below.
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 type Value = str | int | bool | bytes | datetime
@@ -50,11 +50,15 @@ class Unavailable(StorageError):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of a partition. `etag` is empty in a row that was not read from a store."""
+    """One row of a partition. `etag` is empty in a row that was not read from a store.
+
+    `age` is the time since it was last written, by the store's own clock; at most a second less.
+    """
 
     key: str
     values: Mapping[str, Value] = field(default_factory=dict)
     etag: str = ""
+    age: timedelta = field(default=timedelta(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,15 @@ MOST_CHANGES = 100
 
 VALUE_BYTES = 65_536
 """The size of the largest `bytes` value."""
+
+ROW_BYTES = 1024 * 1024
+"""The size of the largest row, its names and key with it."""
+
+COMMIT_BYTES = 4 * 1024 * 1024
+"""The size of the largest transaction, as it goes over the wire."""
+
+KEY_CHARACTERS = 512
+"""The length of the longest key, and of the longest name of a partition."""
 
 
 class Rows(Protocol):
@@ -159,14 +172,20 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of a whole object without reading it."""
+    """What is known of a whole object without reading it.
+
+    `etag` is another one for each object that ever has the name; `age` is the time since the
+    object was made, by the store's own clock; at most a second less.
+    """
 
     size: int
     metadata: Mapping[str, str]
+    etag: str = field(default="", compare=False)
+    age: timedelta = field(default=timedelta(), compare=False)
 
 
 class Objects(Protocol):
-    """Objects of bytes under names that are never used twice.
+    """Objects of bytes, each whole from the first; a name is free again once its object is removed.
 
     Every method raises NotPrepared without the container, Unavailable where the store fails.
     """
@@ -186,10 +205,8 @@ class Objects(Protocol):
         """List the staged pieces that are not part of an object yet, in no order; may be empty."""
         ...
 
-    async def commit(
-        self, name: str, block_ids: Sequence[str], metadata: Mapping[str, str]
-    ) -> None:
-        """Make the object out of staged pieces, in this order.
+    async def commit(self, name: str, block_ids: Sequence[str], metadata: Mapping[str, str]) -> str:
+        """Make the object out of staged pieces, in this order; give its ETag.
 
         Raises:
             Conflict: an object of this name is there already.
@@ -197,8 +214,8 @@ class Objects(Protocol):
         """
         ...
 
-    async def put(self, name: str, data: bytes, metadata: Mapping[str, str]) -> None:
-        """Make a small object at once; Conflict where the name is taken."""
+    async def put(self, name: str, data: bytes, metadata: Mapping[str, str]) -> str:
+        """Make a small object at once, and give its ETag; Conflict where the name is taken."""
         ...
 
     async def facts(self, name: str) -> Facts | None:
@@ -212,8 +229,8 @@ class Objects(Protocol):
         """
         ...
 
-    async def delete(self, name: str) -> bool:
-        """Remove an object; False where there was none."""
+    async def delete(self, name: str, etag: str) -> bool:
+        """Remove the object with this ETag; False where there is none (any more)."""
         ...
 
     async def url(self, name: str, seconds: int) -> str:

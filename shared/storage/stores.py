@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
+from shared.storage import keys
 from shared.storage.bodies import Bodies
 from shared.storage.ports import Messages, Objects, Rows
 from shared.storage.rows.contents import Contents
@@ -21,6 +22,7 @@ class Stores:
     `clock` gives the time in UTC; `new_id` gives 32 hexadecimal digits, never the same twice.
     """
 
+    generation: str
     contents: Contents
     holdings: Holdings
     index: Index
@@ -44,6 +46,7 @@ class Stores:
     ) -> Self:
         """Put together the stores of a registry's generation over the ports."""
         return cls(
+            generation=generation,
             contents=Contents(rows, generation),
             holdings=Holdings(rows, generation),
             index=Index(rows, generation),
@@ -53,6 +56,16 @@ class Stores:
             clock=clock,
             new_id=new_id,
         )
+
+    def new_object(self) -> str:
+        """Draw the name of an object to be."""
+        return keys.object_name(self.generation, self.new_id())
+
+    async def discard(self, name: str) -> None:
+        """Remove an object that nothing names any more, as it is now."""
+        facts = await self.objects.facts(name)
+        if facts:
+            await self.objects.delete(name, facts.etag)
 
     async def body(self, record: ManifestRecord) -> bytes:
         """Give a manifest's body: kept in the process, read with its row, or from its object."""

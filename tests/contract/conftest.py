@@ -17,6 +17,7 @@ from shared.storage.memory.messages import MemoryMessages
 from shared.storage.memory.objects import MemoryObjects
 from shared.storage.memory.rows import MemoryRows
 from shared.storage.ports import Messages, Objects, Rows
+from tests.support.clock import Clock
 
 
 @pytest.fixture(scope="session")
@@ -74,10 +75,10 @@ def name() -> str:
 
 
 @pytest.fixture
-async def empty_rows(place: str | None) -> AsyncIterator[Rows]:
+async def empty_rows(place: str | None, clock: Clock) -> AsyncIterator[Rows]:
     """Rows without a table yet."""
     if place is None:
-        yield MemoryRows()
+        yield MemoryRows(clock)
         return
     account = AzureAccount(place)
     yield AzureRows(account)

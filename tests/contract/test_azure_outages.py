@@ -64,7 +64,7 @@ class TestNobodyListens:
             objects.put("x", b"1", {}),
             objects.facts("x"),
             anext(objects.read("x")),
-            objects.delete("x"),
+            objects.delete("x", '"1"'),
             messages.prepare(["q"]),
             messages.send("q", "text"),
         ]

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
@@ -10,14 +11,15 @@ from shared.storage.azure.blobs import AzureObjects
 from shared.storage.memory.objects import MemoryObjects
 from shared.storage.ports import Block, Conflict, Facts, NotFound, NotPrepared, Objects
 from tests.contract.conftest import whole
+from tests.support.clock import Clock
 
 MIB = 1 << 20
 
 DIGITS = b"0123456789"
 
 
-async def make(objects: Objects, data: bytes, name: str = "x") -> None:
-    await objects.put(name, data, {})
+async def make(objects: Objects, data: bytes, name: str = "x") -> str:
+    return await objects.put(name, data, {})
 
 
 class TestStaging:
@@ -226,27 +228,76 @@ class TestObjects:
         assert middle == data[3 * MIB + 1 :][: 9 * MIB]
 
     async def test_reading_may_end_early(self, objects: Objects) -> None:
-        await make(objects, bytes(3 * MIB))
+        etag = await make(objects, bytes(3 * MIB))
 
         stream = objects.read("x")
         assert await anext(stream)
         await stream.aclose()
 
-        assert await objects.delete("x")
+        assert await objects.delete("x", etag)
 
     async def test_an_object_is_removed_once(self, objects: Objects) -> None:
-        await make(objects, DIGITS)
+        etag = await make(objects, DIGITS)
 
-        assert await objects.delete("x")
+        assert await objects.delete("x", etag)
 
         assert await objects.facts("x") is None
-        assert not await objects.delete("x")
+        assert not await objects.delete("x", etag)
+
+    @pytest.mark.parametrize("size", [1, 3 * MIB], ids=["one call", "two calls"])
+    async def test_the_etag_is_the_same_for_who_makes_and_who_looks(
+        self, objects: Objects, size: int
+    ) -> None:
+        made = await make(objects, bytes(size))
+
+        facts = await objects.facts("x")
+
+        assert facts
+        assert made
+        assert facts.etag == made
+
+    async def test_an_object_of_pieces_has_an_etag_too(self, objects: Objects) -> None:
+        await objects.stage("x", "a", b"1")
+        made = await objects.commit("x", ["a"], {})
+
+        facts = await objects.facts("x")
+
+        assert facts
+        assert facts.etag == made
+        assert await objects.delete("x", made)
+
+    async def test_what_has_the_name_now_is_another_object(self, objects: Objects) -> None:
+        first = await make(objects, DIGITS)
+        await objects.delete("x", first)
+        second = await make(objects, DIGITS)
+
+        assert first != second
+        assert not await objects.delete("x", first)
+        assert await whole(objects.read("x")) == DIGITS
+        assert await objects.delete("x", second)
+
+    async def test_a_name_may_have_a_slash(self, objects: Objects) -> None:
+        for name in ("g/x", "h/x"):
+            await objects.stage(name, "a", name.encode())
+            await objects.commit(name, ["a"], {})
+
+        assert await whole(objects.read("g/x")) == b"g/x"
+        assert await objects.facts("x") is None
+        assert "/g/x?" in await objects.url("g/x", 60)
+
+    async def test_an_object_that_was_just_made_is_young(self, objects: Objects) -> None:
+        await make(objects, DIGITS)
+
+        facts = await objects.facts("x")
+
+        assert facts
+        assert timedelta() <= facts.age < timedelta(seconds=30)
 
     async def test_removing_an_object_forgets_what_was_staged_since(self, objects: Objects) -> None:
-        await make(objects, DIGITS)
+        etag = await make(objects, DIGITS)
         await objects.stage("x", "a", b"1")
 
-        assert await objects.delete("x")
+        assert await objects.delete("x", etag)
 
         assert await objects.staged("x") == []
 
@@ -269,7 +320,7 @@ class TestObjects:
             empty_objects.facts("x"),
             anext(empty_objects.read("x")),
             anext(empty_objects.read("x", 0, 0)),
-            empty_objects.delete("x"),
+            empty_objects.delete("x", '"1"'),
         ):
             with pytest.raises(NotPrepared):
                 await call
@@ -289,23 +340,34 @@ class TestCalls:
         await objects.stage("x", "a", bytes(9 * MIB))
         await objects.staged("x")
         await objects.commit("x", ["a"], {"digest": "sha256:0"})
-        await objects.put("y", bytes(MIB), {})
+        etag = await objects.put("y", bytes(MIB), {})
         await objects.facts("x")
         await whole(objects.read("x"))
         await objects.url("x", 60)
-        await objects.delete("x")
+        await objects.delete("y", etag)
 
         assert len(calls) == 7
 
 
 class TestMemoryObjects:
-    """What Azure documents and its emulator does not do."""
+    """What Azure documents and its emulator does not do; and what takes the clock in hand."""
 
     @pytest.fixture
-    async def memory(self) -> Objects:
-        objects = MemoryObjects()
+    async def memory(self, clock: Clock) -> Objects:
+        objects = MemoryObjects(clock)
         await objects.prepare()
         return objects
+
+    async def test_an_object_is_as_old_as_the_clock_says(
+        self, memory: Objects, clock: Clock
+    ) -> None:
+        await make(memory, DIGITS)
+        clock.move(minutes=15)
+
+        facts = await memory.facts("x")
+
+        assert facts
+        assert facts.age == timedelta(minutes=15)
 
     async def test_making_an_object_at_once_forgets_what_was_staged(self, memory: Objects) -> None:
         await memory.stage("x", "a", b"1")
@@ -316,5 +378,5 @@ class TestMemoryObjects:
     async def test_staged_pieces_are_not_removed_as_an_object(self, memory: Objects) -> None:
         await memory.stage("x", "a", b"1")
 
-        assert not await memory.delete("x")
+        assert not await memory.delete("x", '"1"')
         assert await memory.staged("x") == [Block("a", 1)]

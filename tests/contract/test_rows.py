@@ -1,5 +1,6 @@
 """Rows: what is read, in which order, and as which type."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -7,6 +8,7 @@ import pytest
 
 from shared.storage.azure.accounts import AzureAccount
 from shared.storage.azure.tables import AzureRows
+from shared.storage.memory.rows import MemoryRows
 from shared.storage.ports import (
     VALUE_BYTES,
     Delete,
@@ -19,6 +21,7 @@ from shared.storage.ports import (
     Upsert,
     Value,
 )
+from tests.support.clock import Clock
 
 FIRST, LAST = "\x20", "\x7e"
 
@@ -110,6 +113,33 @@ class TestRows:
         assert row.key == "k"
         assert row.values == {"one": 1, "two": "2"}
         assert row.etag
+
+    async def test_a_row_that_was_just_written_is_young(self, rows: Rows, name: str) -> None:
+        await rows.commit(name, "p", [Insert("k", {"n": 1}), Insert("l", {"n": 1})])
+
+        one = await rows.get(name, "p", "k", only=["n"])
+        found = await rows.scan(name, "p", after="j", before="m", limit=9)
+
+        assert one
+        for row in (one, *found):
+            assert timedelta() <= row.age < timedelta(seconds=30)
+
+    @pytest.mark.parametrize("change", [Put, Upsert, Update])
+    async def test_a_row_is_as_old_as_its_last_change(
+        self, rows: Rows, name: str, change: type[Put | Upsert | Update], clock: Clock
+    ) -> None:
+        await rows.commit(name, "p", [Insert("k", {"n": 1}), Insert("old", {})])
+        await self.wait(rows, clock)
+        await rows.commit(name, "p", [change("k", {"n": 2})])
+
+        new, old = await rows.scan(name, "p", after="j", before="p", limit=9)
+
+        assert old.age - new.age >= timedelta(seconds=1)
+
+    async def wait(self, rows: Rows, clock: Clock) -> None:
+        clock.move(seconds=2.1)
+        if not isinstance(rows, MemoryRows):
+            await asyncio.sleep(2.1)
 
     async def test_a_scan_and_a_get_agree(self, rows: Rows, name: str) -> None:
         await rows.commit(name, "p", [Insert("k", {"one": 1, "two": "2"})])

@@ -7,7 +7,6 @@ import pytest
 
 from shared.storage.ports import (
     MOST_CHANGES,
-    VALUE_BYTES,
     Change,
     Conflict,
     Delete,
@@ -216,25 +215,6 @@ class TestTransactions:
 
     async def test_no_changes_are_no_call(self, empty_rows: Rows, name: str) -> None:
         await empty_rows.commit(name, "p", [])
-
-    @pytest.mark.parametrize(
-        "changes",
-        [
-            [Insert(f"{number}", {}) for number in range(MOST_CHANGES + 1)],
-            [Insert("a", {}), Upsert("k", {}), Upsert("k", {"n": 1})],
-            [Insert("k", {"v": b"x" * (VALUE_BYTES + 1)})],
-            [Insert("k", {"v": "x" * (VALUE_BYTES // 2 + 1)})],
-            [Insert("a", {}), Insert("k", {"v": b"x" * (VALUE_BYTES + 1)})],
-        ],
-        ids=["101 changes", "one row twice", "large bytes", "large text", "large among others"],
-    )
-    async def test_what_no_store_takes_is_the_callers_fault(
-        self, rows: Rows, name: str, changes: list[Change]
-    ) -> None:
-        with pytest.raises(ValueError, match=r"."):
-            await rows.commit(name, "p", changes)
-
-        assert await read(rows, name) == {}
 
 
 class TestRaces:

@@ -115,7 +115,8 @@ class UploadOrder(RuleBasedStateMachine):
 
     def begun(self, algorithm: str) -> Token:
         upload = self.uploads.start(algorithm)
-        return Token(self.uploads.token(upload, REPOSITORY, "me"), upload.id)
+        name = keys.object_name(self.stores.generation, upload.id)
+        return Token(self.uploads.token(upload, REPOSITORY, "me"), name)
 
     @rule(target=tokens, token=tokens, parts=st.lists(BODIES, max_size=4), is_placed=st.booleans())
     def append(self, token: Token, parts: list[bytes], is_placed: bool) -> Token:
@@ -190,7 +191,7 @@ class UploadOrder(RuleBasedStateMachine):
         upload = self.uploads.open(token.text, REPOSITORY, "me")
         is_open = token.name not in self.model.objects
         try:
-            self.run(self.uploads.cancel(upload))
+            self.run(self.uploads.cancel(REPOSITORY, upload))
         except BlobUploadUnknown:
             assert not is_open
         else:

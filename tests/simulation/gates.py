@@ -171,17 +171,15 @@ class GatedObjects:
         """List the staged pieces."""
         return await self._gate.go(f"staged {name}", lambda: self._objects.staged(name))
 
-    async def commit(
-        self, name: str, block_ids: Sequence[str], metadata: Mapping[str, str]
-    ) -> None:
+    async def commit(self, name: str, block_ids: Sequence[str], metadata: Mapping[str, str]) -> str:
         """Make an object out of pieces."""
-        await self._gate.go(
+        return await self._gate.go(
             f"make {name}", lambda: self._objects.commit(name, block_ids, metadata), is_write=True
         )
 
-    async def put(self, name: str, data: bytes, metadata: Mapping[str, str]) -> None:
+    async def put(self, name: str, data: bytes, metadata: Mapping[str, str]) -> str:
         """Make a small object."""
-        await self._gate.go(
+        return await self._gate.go(
             f"put {name}", lambda: self._objects.put(name, data, metadata), is_write=True
         )
 
@@ -200,10 +198,10 @@ class GatedObjects:
         for piece in await self._gate.go(f"read {name}", read):
             yield piece
 
-    async def delete(self, name: str) -> bool:
+    async def delete(self, name: str, etag: str) -> bool:
         """Remove an object."""
         return await self._gate.go(
-            f"remove {name}", lambda: self._objects.delete(name), is_write=True
+            f"remove {name}", lambda: self._objects.delete(name, etag), is_write=True
         )
 
     async def url(self, name: str, seconds: int) -> str:

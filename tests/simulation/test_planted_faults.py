@@ -86,7 +86,7 @@ def collector_removes_bytes_first(patch: Patch) -> None:
     async def hasty(self: Garbage, repository: RepositoryName, digest: Digest) -> bool:
         held = await self._holdings.held(digest, repository)
         if held.content and not held.is_elsewhere:
-            await self._objects.delete(str(held.content.values["object"]))
+            await self._stores.discard(str(held.content.values["object"]))
         return await step(self, repository, digest)
 
     patch.setattr(Garbage, "_step", hasty)

@@ -38,8 +38,8 @@ class NumberedRows(MemoryRows):
     So two writes to different partitions lead to the same state in either order.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
         self._writes: dict[tuple[str, str], int] = {}
         self.marks: dict[tuple[str, str], int] = {}
 
@@ -52,9 +52,9 @@ class NumberedRows(MemoryRows):
         group = self._tables[table][partition].values()
         self.marks[place] = hash(frozenset(map(repr, group)))
 
-    def copy(self) -> Self:
+    def copy(self, clock: Clock) -> Self:
         """Give another store with the same rows."""
-        other = type(self)()
+        other = type(self)(clock)
         other._tables = {
             table: {name: dict(rows) for name, rows in groups.items()}
             for table, groups in self._tables.items()
@@ -70,10 +70,10 @@ class World:
     """
 
     def __init__(self) -> None:
-        self.rows = NumberedRows()
-        self.objects = MemoryObjects()
-        self.messages = MemoryMessages()
         self.clock = Clock(START)
+        self.rows = NumberedRows(self.clock)
+        self.objects = MemoryObjects(self.clock)
+        self.messages = MemoryMessages()
         self.handed_on: frozenset[str] = frozenset()
         at_once(self.rows.prepare(keys.TABLES))
         at_once(self.objects.prepare())
@@ -82,10 +82,12 @@ class World:
     def copy(self) -> Self:
         """Give another world that looks the same."""
         other = type(self)()
-        other.rows = self.rows.copy()
+        other.rows = self.rows.copy(other.clock)
         kept = self.kept
         other.objects._container = _Container(
-            dict(kept.objects), {name: dict(blocks) for name, blocks in kept.staged.items()}
+            dict(kept.objects),
+            {name: dict(blocks) for name, blocks in kept.staged.items()},
+            kept.made.copy(),
         )
         other.clock.now = self.clock.now
         other.handed_on = self.handed_on
@@ -103,7 +105,7 @@ class World:
         staged = tuple((name, *blocks) for name, blocks in sorted(kept.staged.items()))
         return (
             tuple(sorted(self.rows.marks.items())),
-            tuple(sorted(kept.objects)),
+            tuple(sorted((name, it.etag) for name, it in kept.objects.items())),
             staged,
             self.clock.now,
             self.handed_on,

@@ -76,9 +76,14 @@ _load_key = functools.cache(load_pem_private_key)
 class Memory:
     """The three ports in memory, and what they hold."""
 
-    rows: MemoryRows = field(default_factory=MemoryRows)
-    objects: MemoryObjects = field(default_factory=MemoryObjects)
+    clock: Clock = field(default_factory=Clock)
+    rows: MemoryRows = field(init=False)
+    objects: MemoryObjects = field(init=False)
     messages: MemoryMessages = field(default_factory=MemoryMessages)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rows", MemoryRows(self.clock))
+        object.__setattr__(self, "objects", MemoryObjects(self.clock))
 
     async def prepare(self) -> Self:
         """Make tables, container and queues."""

@@ -72,7 +72,6 @@ class Manifests:
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
         self._contents = stores.contents
-        self._objects = stores.objects
         self._outbox = stores.outbox
         self._bodies = stores.bodies
         self._clock = stores.clock
@@ -113,7 +112,7 @@ class Manifests:
             event = ManifestDeleted(str(digest), record.media_type, by, self._clock(), subject)
             if await self._remove(repository, manifest, record, event):
                 if record.object:
-                    await self._objects.delete(record.object)
+                    await self._stores.discard(record.object)
                 return
         raise Unavailable(f"{repository} is being changed too often: repeat the deletion")
 

@@ -38,7 +38,7 @@ from shared.model.manifest import Manifest
 from shared.model.names import RepositoryName, Tag, is_referrers_tag
 from shared.storage import keys
 from shared.storage.hints import Hints
-from shared.storage.origins import origin
+from shared.storage.origins import MANIFEST, Origin
 from shared.storage.ports import (
     MOST_CHANGES,
     Change,
@@ -195,13 +195,12 @@ class Pushes:
     """Stores manifests. `is_sparse_allowed` lets a manifest refer to content that is not there."""
 
     def __init__(self, stores: Stores, *, is_sparse_allowed: bool) -> None:
+        self._stores = stores
         self._contents = stores.contents
         self._index = stores.index
-        self._objects = stores.objects
         self._outbox = stores.outbox
         self._bodies = stores.bodies
         self._clock = stores.clock
-        self._new_id = stores.new_id
         self._is_sparse_allowed = is_sparse_allowed
         self._hints = Hints()
 
@@ -273,12 +272,18 @@ class Pushes:
 
     async def _keep_body(self, attempt: _Attempt) -> None:
         if not attempt.body_object:
-            name = self._new_id()
-            digest, where = str(attempt.manifest.digest), attempt.repository
-            about = origin("manifest", attempt.now, digest=digest, repository=where)
+            name, manifest = self._stores.new_object(), attempt.manifest
+            about = Origin(
+                MANIFEST,
+                attempt.now,
+                self._stores.new_id(),
+                attempt.repository,
+                manifest.digest,
+                manifest.media_type,
+            )
             # The name is new: where it is taken, our own first try took it (its answer was lost).
             with suppress(Conflict):
-                await self._objects.put(name, attempt.manifest.body, about)
+                await self._stores.objects.put(name, manifest.body, about.metadata())
             attempt.body_object = name
 
     async def _learn(self, attempt: _Attempt, surprise: _Step) -> None:
@@ -308,7 +313,7 @@ class Pushes:
         if not attempt.is_repository_there:
             await self._index.add(repository)
         if attempt.body_object and attempt.is_manifest_there:
-            await self._objects.delete(attempt.body_object)
+            await self._stores.discard(attempt.body_object)
         self._hints.add(repository)
         self._hints.add((repository, manifest.digest))
         for tag in attempt.tags:

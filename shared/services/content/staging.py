@@ -27,9 +27,9 @@ _HASHED_IN_PLACE = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a piece goes: the upload, the piece's own nonce, and that of the piece before."""
+    """Where a piece goes: the object, the piece's own nonce, and that of the piece before."""
 
-    upload_id: str
+    object: str
     nonce: bytes
     previous: bytes
 
@@ -93,7 +93,7 @@ class Staging:
                 _drop_finished(tasks)
                 await self._in_flight.acquire()
                 name = block_id(place.nonce, place.previous, count)
-                task = asyncio.create_task(self._objects.stage(place.upload_id, name, block))
+                task = asyncio.create_task(self._objects.stage(place.object, name, block))
                 task.add_done_callback(lambda _: own.release())
                 task.add_done_callback(lambda _: self._in_flight.release())
                 tasks.add(task)

@@ -42,7 +42,7 @@ from shared.model.upload import (
 )
 from shared.services.content.staging import Place, Staging
 from shared.storage import keys
-from shared.storage.origins import made_at, origin
+from shared.storage.origins import BLOB, CANCELLED, Origin
 from shared.storage.ports import Conflict, NotFound, Put, Update
 from shared.storage.rows.holdings import Content
 from shared.storage.rows.records import Link
@@ -103,7 +103,7 @@ class Uploads:
         _check_place(upload, part)
         hasher, nonce = upload.hasher(), bytes.fromhex(self._stores.new_id())[:8]
         room = BLOCKS - upload.blocks
-        place = Place(upload.id, nonce, upload.last)
+        place = Place(self._object(upload), nonce, upload.last)
         staged = await self._staging.stage(place, part.body, hasher, room)
         _check_length(part, staged.size)
         if not staged.blocks:
@@ -113,14 +113,14 @@ class Uploads:
 
     async def status(self, upload: Upload) -> None:
         """Raise BlobUploadUnknown where the session is finished or cancelled (end-13)."""
-        if await self._stores.objects.facts(upload.id):
+        if await self._stores.objects.facts(self._object(upload)):
             raise BlobUploadUnknown
 
-    async def cancel(self, upload: Upload) -> None:
+    async def cancel(self, repository: RepositoryName, upload: Upload) -> None:
         """End a session (end-14); raises BlobUploadUnknown where it has ended."""
-        mark = origin("cancelled", self._stores.clock())
+        mark = self._origin(CANCELLED, repository)
         try:
-            await self._stores.objects.commit(upload.id, [], mark)
+            await self._stores.objects.commit(self._object(upload), [], mark.metadata())
         except Conflict:
             raise BlobUploadUnknown from None
 
@@ -145,7 +145,7 @@ class Uploads:
             return
         if not is_hashed:
             await self._check_object(upload, digest)
-        await self._show(repository, digest, Content(upload.id, upload.offset))
+        await self._show(repository, digest, Content(self._object(upload), upload.offset))
 
     async def sources(self, digest: Digest) -> list[RepositoryName]:
         """List some repositories that may hold a blob (content discovery)."""
@@ -168,16 +168,16 @@ class Uploads:
         self, repository: RepositoryName, upload: Upload, digest: Digest
     ) -> bool:
         """Make the object; False where an earlier try of this PUT has brought it to its end."""
-        objects = self._stores.objects
-        now = self._stores.clock()
+        objects, name = self._stores.objects, self._object(upload)
+        about = self._origin(BLOB, repository, digest)
         try:
             block_ids = await self._block_ids(upload)
-            await objects.commit(upload.id, block_ids, origin("blob", now, digest=str(digest)))
+            await objects.commit(name, block_ids, about.metadata())
         except (Conflict, NotFound):
-            facts = await objects.facts(upload.id)
-            if facts and facts.metadata.get("digest") != str(digest):
+            facts = await objects.facts(name)
+            if facts and Origin.read(facts).digest != digest:
                 raise BlobUploadUnknown from None
-            if facts and now - made_at(facts) < _AGAIN:
+            if facts and facts.age < _AGAIN:
                 return True
             await self._renew(repository, digest)
             return False
@@ -191,10 +191,18 @@ class Uploads:
         except NotFound:
             raise BlobUploadUnknown from None
 
+    def _origin(
+        self, kind: str, repository: RepositoryName, digest: Digest | None = None
+    ) -> Origin:
+        return Origin(kind, self._stores.clock(), self._stores.new_id(), repository, digest)
+
+    def _object(self, upload: Upload) -> str:
+        return keys.object_name(self._stores.generation, upload.id)
+
     async def _block_ids(self, upload: Upload) -> list[str]:
         if upload.pieces is not None:
             return listed_block_ids(upload.pieces)
-        staged = await self._stores.objects.staged(upload.id)
+        staged = await self._stores.objects.staged(self._object(upload))
         block_ids = chained_block_ids((block.id for block in staged), upload.last)
         if len(block_ids) != upload.blocks:
             raise NotFound(f"a block of the upload {upload.id}")
@@ -203,12 +211,12 @@ class Uploads:
     async def _check_object(self, upload: Upload, digest: Digest) -> None:
         """Hash what was staged before the digest's algorithm was known."""
         hasher = Hasher(digest.algorithm)
-        async for piece in self._stores.objects.read(upload.id):
+        async for piece in self._stores.objects.read(self._object(upload)):
             hasher.update(bytearray(piece))
         try:
             _check_digest(hasher, digest)
         except DigestInvalid:
-            await self._stores.objects.delete(upload.id)
+            await self._stores.discard(self._object(upload))
             raise
 
     async def _show(self, repository: RepositoryName, digest: Digest, content: Content) -> None:
@@ -216,7 +224,7 @@ class Uploads:
         used = await self._stores.holdings.add(digest, repository, content, now)
         await self._link(repository, digest, used)
         if used.object != content.object:
-            await self._stores.objects.delete(content.object)
+            await self._stores.discard(content.object)
 
     async def _link(self, repository: RepositoryName, digest: Digest, content: Content) -> None:
         link = Link(digest, content.size, content.object, self._stores.clock())

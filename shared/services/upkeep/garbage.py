@@ -42,7 +42,7 @@ from shared.errors import Unavailable
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
 from shared.storage import keys
-from shared.storage.origins import made_at
+from shared.storage.origins import BLOB, MANIFEST, Origin
 from shared.storage.ports import MOST_CHANGES, Conflict, Delete, Facts, NotFound, Row
 from shared.storage.stores import Stores
 
@@ -54,6 +54,7 @@ class Garbage:
     """Collects what is not used. `grace` is how long a blob is safe after it was last seen."""
 
     def __init__(self, stores: Stores, grace: timedelta) -> None:
+        self._stores = stores
         self._contents = stores.contents
         self._holdings = stores.holdings
         self._objects = stores.objects
@@ -76,10 +77,10 @@ class Garbage:
         For what a crash left: of an upload before its rows, of a large manifest, of a cancellation.
         """
         facts = await self._objects.facts(name)
-        if facts is None or self._is_lately(made_at(facts)):
+        if facts is None or facts.age <= self._lately:
             return
         if name != await self._named(facts):
-            await self._objects.delete(name)
+            await self._objects.delete(name, facts.etag)
 
     async def _step(self, repository: RepositoryName, digest: Digest) -> bool:
         """Go through the steps; False where something changed meanwhile."""
@@ -94,7 +95,7 @@ class Garbage:
         if gone is None:
             return False
         for name in gone:
-            await self._objects.delete(name)
+            await self._stores.discard(name)
             await self._holdings.forget(digest, name)
         return True
 
@@ -130,11 +131,10 @@ class Garbage:
 
     async def _named(self, facts: Facts) -> str:
         """Give the object that the rows name in the place of this one."""
-        about = facts.metadata
-        if about["kind"] == "blob":
-            return await self._holdings.object(Digest.parse(about["digest"]))
-        if about["kind"] == "manifest":
-            repository, digest = RepositoryName(about["repository"]), Digest.parse(about["digest"])
-            record = await self._contents.manifest(repository, digest, with_body=False)
+        about = Origin.read(facts)
+        if about.digest and about.kind == BLOB:
+            return await self._holdings.object(about.digest)
+        if about.digest and about.kind == MANIFEST:
+            record = await self._contents.manifest(about.repository, about.digest, with_body=False)
             return record.object if record else ""
         return ""

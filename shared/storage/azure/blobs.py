@@ -20,9 +20,10 @@ from azure.storage.blob import (
 from azure.storage.blob.aio import BlobClient
 
 from shared.storage.azure.accounts import AzureAccount
+from shared.storage.azure.answers import Answered
 from shared.storage.azure.downloads import stream
 from shared.storage.azure.errors import translated
-from shared.storage.ports import Block, Facts, NotFound
+from shared.storage.ports import Block, Conflict, Facts, NotFound
 
 CONTAINER = "content"
 
@@ -81,38 +82,38 @@ class AzureObjects:
             return []
         return [Block(block.id, block.size) for block in blocks]
 
-    async def commit(
-        self, name: str, block_ids: Sequence[str], metadata: Mapping[str, str]
-    ) -> None:
+    async def commit(self, name: str, block_ids: Sequence[str], metadata: Mapping[str, str]) -> str:
         """Make the object out of staged pieces, and forget the others."""
         blocks = [BlobBlock(block_id, BlockState.UNCOMMITTED) for block_id in block_ids]
         with translated(f"object {name}"):
-            await self._blob(name).commit_block_list(
+            made = await self._blob(name).commit_block_list(
                 blocks,
                 metadata=dict(metadata),
                 content_settings=_OCTETS,
                 match_condition=MatchConditions.IfMissing,
             )
+        return str(made["etag"])
 
-    async def put(self, name: str, data: bytes, metadata: Mapping[str, str]) -> None:
+    async def put(self, name: str, data: bytes, metadata: Mapping[str, str]) -> str:
         """Make a small object at once; one of more than 1 MiB in two calls."""
         if len(data) > _ONE_CALL_BYTES:
             await self.stage(name, _ONLY, data)
-            await self.commit(name, [_ONLY], metadata)
-            return
+            return await self.commit(name, [_ONLY], metadata)
         with translated(f"object {name}"):
-            await self._blob(name).upload_blob(
+            made = await self._blob(name).upload_blob(
                 data, metadata=dict(metadata), content_settings=_OCTETS, overwrite=False
             )
+        return str(made["etag"])
 
     async def facts(self, name: str) -> Facts | None:
         """Tell an object's size and metadata, or None."""
+        answered = Answered()
         try:
             with translated(f"object {name}"):
-                found = await self._blob(name).get_blob_properties()
+                found = await self._blob(name).get_blob_properties(raw_response_hook=answered)
         except NotFound:
             return None
-        return Facts(found.size, found.metadata)
+        return Facts(found.size, found.metadata, found.etag, answered.since(found.last_modified))
 
     async def read(
         self, name: str, start: int = 0, length: int | None = None
@@ -128,12 +129,14 @@ class AzureObjects:
             async for piece in pieces:
                 yield piece
 
-    async def delete(self, name: str) -> bool:
-        """Remove an object; False where there was none."""
+    async def delete(self, name: str, etag: str) -> bool:
+        """Remove the object with this ETag; False where there is none (any more)."""
         try:
             with translated(f"object {name}"):
-                await self._blob(name).delete_blob()
-        except NotFound:
+                await self._blob(name).delete_blob(
+                    etag=etag, match_condition=MatchConditions.IfNotModified
+                )
+        except (NotFound, Conflict):
             return False
         return True
 

@@ -7,13 +7,14 @@ code points, for all characters below U+10000.
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from azure.core import MatchConditions
 from azure.data.tables import EdmType, EntityProperty, TableEntity, UpdateMode
 from azure.data.tables.aio import TableClient
 
 from shared.storage.azure.accounts import AzureAccount
+from shared.storage.azure.answers import Answered
 from shared.storage.azure.errors import translated
 from shared.storage.ports import (
     ANY,
@@ -52,12 +53,15 @@ class AzureRows:
         self, table: str, partition: str, key: str, only: Sequence[str] | None = None
     ) -> Row | None:
         """Read one row, or None."""
+        answered = Answered()
         try:
             with translated(f"row {key} of {table}"):
-                entity = await self._table(table).get_entity(partition, key, select=_select(only))
+                entity = await self._table(table).get_entity(
+                    partition, key, select=_select(only), raw_response_hook=answered
+                )
         except NotFound:
             return None
-        return _row(key, entity)
+        return _row(key, entity, answered)
 
     async def scan(  # noqa: PLR0913 - as the port has it
         self,
@@ -77,13 +81,17 @@ class AzureRows:
             f"RowKey lt {_quoted(before)}",
             *(f"{name} eq {_quoted(value)}" for name, value in (where or {}).items()),
         ]
+        answered = Answered()
         entities = self._table(table).query_entities(
-            " and ".join(terms), results_per_page=min(limit, _PAGE), select=_select(only)
+            " and ".join(terms),
+            results_per_page=min(limit, _PAGE),
+            select=_select(only),
+            raw_response_hook=answered,
         )
         rows: list[Row] = []
         with translated(f"table {table}"):
             async for entity in entities:
-                rows.append(_row(entity["RowKey"], entity))
+                rows.append(_row(entity["RowKey"], entity, answered))
                 if len(rows) == limit:
                     break
         return rows
@@ -166,11 +174,12 @@ def _decoded(value: Any) -> Value:
     return decoded
 
 
-def _row(key: str, entity: TableEntity) -> Row:
+def _row(key: str, entity: TableEntity, answered: Answered) -> Row:
     # Azure answers null for a selected value that the row has not.
     values = {
         name: _decoded(value)
         for name, value in entity.items()
         if name not in _KEYS and value is not None
     }
-    return Row(key, values, entity.metadata["etag"] or "")
+    age = answered.since(cast("datetime", entity.metadata["timestamp"]))
+    return Row(key, values, entity.metadata["etag"] or "", age)

@@ -1,7 +1,9 @@
 """Objects in memory."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from shared.storage.ports import (
     Block,
@@ -18,18 +20,26 @@ PIECE_BYTES = 1 << 20
 class _Object:
     data: bytes
     metadata: Mapping[str, str]
+    etag: str
+    made: datetime
 
 
 @dataclass(slots=True)
 class _Container:
     objects: dict[str, _Object] = field(default_factory=dict)
     staged: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    made: Counter[str] = field(default_factory=Counter[str])
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 class MemoryObjects:
-    """Objects in one dictionary, staged pieces in another."""
+    """Objects in one dictionary, staged pieces in another; ETags count the objects of a name."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], datetime] = _now) -> None:
+        self._clock = clock
         self._container: _Container | None = None
 
     async def prepare(self) -> None:
@@ -48,29 +58,32 @@ class MemoryObjects:
         pieces = self._open().staged.get(name, {})
         return [Block(block_id, len(data)) for block_id, data in pieces.items()]
 
-    async def commit(
-        self, name: str, block_ids: Sequence[str], metadata: Mapping[str, str]
-    ) -> None:
+    async def commit(self, name: str, block_ids: Sequence[str], metadata: Mapping[str, str]) -> str:
         """Make the object out of staged pieces, and forget the others."""
         pieces = self._open().staged.get(name, {})
         if name in self._open().objects:
             raise Conflict(f"object {name}")
         if not pieces.keys() >= set(block_ids):
             raise NotFound(f"a piece of object {name}")
-        await self.put(name, b"".join(pieces[block_id] for block_id in block_ids), metadata)
+        return await self.put(name, b"".join(pieces[block_id] for block_id in block_ids), metadata)
 
-    async def put(self, name: str, data: bytes, metadata: Mapping[str, str]) -> None:
+    async def put(self, name: str, data: bytes, metadata: Mapping[str, str]) -> str:
         """Make a small object at once."""
         container = self._open()
         if name in container.objects:
             raise Conflict(f"object {name}")
-        container.objects[name] = _Object(data, dict(metadata))
+        container.made[name] += 1
+        etag = f'"{container.made[name]}"'
+        container.objects[name] = _Object(data, dict(metadata), etag, self._clock())
         container.staged.pop(name, None)
+        return etag
 
     async def facts(self, name: str) -> Facts | None:
         """Tell an object's size and metadata, or None."""
         found = self._open().objects.get(name)
-        return None if found is None else Facts(len(found.data), found.metadata)
+        if found is None:
+            return None
+        return Facts(len(found.data), found.metadata, found.etag, self._clock() - found.made)
 
     async def read(
         self, name: str, start: int = 0, length: int | None = None
@@ -83,11 +96,13 @@ class MemoryObjects:
         for at in range(start, end, PIECE_BYTES):
             yield found.data[at : min(at + PIECE_BYTES, end)]
 
-    async def delete(self, name: str) -> bool:
-        """Remove an object; False where there was none."""
+    async def delete(self, name: str, etag: str) -> bool:
+        """Remove the object with this ETag; False where there is none (any more)."""
         container = self._open()
-        if container.objects.pop(name, None) is None:
+        found = container.objects.get(name)
+        if found is None or found.etag != etag:
             return False
+        del container.objects[name]
         container.staged.pop(name, None)
         return True
 

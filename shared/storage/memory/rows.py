@@ -1,13 +1,13 @@
 """Rows in memory."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count, islice
 
+from shared.storage.memory.limits import check, check_row
 from shared.storage.ports import (
     ANY,
-    MOST_CHANGES,
-    VALUE_BYTES,
     Change,
     Conflict,
     Delete,
@@ -21,11 +21,23 @@ from shared.storage.ports import (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Written(Row):
+    """A row, and when it was last written."""
+
+    written: datetime = field(kw_only=True)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 class MemoryRows:
     """Rows in dictionaries; ETags count the writes."""
 
-    def __init__(self) -> None:
-        self._tables: dict[str, dict[str, dict[str, Row]]] = {}
+    def __init__(self, clock: Callable[[], datetime] = _now) -> None:
+        self._clock = clock
+        self._tables: dict[str, dict[str, dict[str, Written]]] = {}
         self._versions = count(1)
 
     async def prepare(self, tables: Sequence[str]) -> None:
@@ -38,7 +50,7 @@ class MemoryRows:
     ) -> Row | None:
         """Read one row, or None."""
         row = self._partition(table, partition).get(key)
-        return row and _narrow(row, only)
+        return row and self._read(row, only)
 
     async def scan(  # noqa: PLR0913 - as the port has it
         self,
@@ -55,7 +67,7 @@ class MemoryRows:
         rows = self._partition(table, partition)
         wanted = (where or {}).items()
         found = (
-            _narrow(rows[key], only)
+            self._read(rows[key], only)
             for key in sorted(key for key in rows if after < key < before)
             if all(rows[key].values.get(name) == value for name, value in wanted)
         )
@@ -66,32 +78,41 @@ class MemoryRows:
         if not changes:
             return
         rows = self._partition(table, partition)
-        _check(changes)
+        check(partition, changes)
         for index, change in enumerate(changes):
             _meet(rows.get(change.key), change, index)
-        for change in changes:
-            self._apply(rows, change)
+        results = [(change.key, _result(rows.get(change.key), change)) for change in changes]
+        for key, values in results:
+            check_row(partition, key, values or {})
+        for key, values in results:
+            self._keep(rows, key, values)
 
-    def _partition(self, table: str, partition: str) -> dict[str, Row]:
+    def _partition(self, table: str, partition: str) -> dict[str, Written]:
         try:
             return self._tables[table].setdefault(partition, {})
         except KeyError:
             raise NotPrepared(f"table {table} is not there") from None
 
-    def _apply(self, rows: dict[str, Row], change: Change) -> None:
-        if isinstance(change, Delete):
-            del rows[change.key]
-            return
-        old = rows.get(change.key)
-        replaces = old is None or isinstance(change, Insert | Put)
-        values = {} if replaces or old is None else dict(old.values)
-        values.update((name, _kept(value)) for name, value in change.values.items())
-        rows[change.key] = Row(change.key, values, f'W/"{next(self._versions)}"')
+    def _keep(self, rows: dict[str, Written], key: str, values: Mapping[str, Value] | None) -> None:
+        if values is None:
+            del rows[key]
+        else:
+            etag = f'W/"{next(self._versions)}"'
+            rows[key] = Written(key, values, etag, written=self._clock())
+
+    def _read(self, row: Written, only: Sequence[str] | None) -> Row:
+        names = row.values if only is None else only
+        values = {name: row.values[name] for name in names if name in row.values}
+        return Row(row.key, values, row.etag, self._clock() - row.written)
 
 
-def _narrow(row: Row, only: Sequence[str] | None) -> Row:
-    wanted = row.values if only is None else only
-    return Row(row.key, {name: row.values[name] for name in wanted if name in row.values}, row.etag)
+def _result(row: Row | None, change: Change) -> Mapping[str, Value] | None:
+    """Give a row's values after a change; None without a row."""
+    if isinstance(change, Delete):
+        return None
+    is_whole = row is None or isinstance(change, Insert | Put)
+    old = {} if is_whole or row is None else row.values
+    return {**old, **{name: _kept(value) for name, value in change.values.items()}}
 
 
 def _meet(row: Row | None, change: Change, index: int) -> None:
@@ -103,23 +124,6 @@ def _meet(row: Row | None, change: Change, index: int) -> None:
             raise NotFound(f"row {change.key}", index)
         if change.etag not in {ANY, row.etag}:
             raise Conflict(f"row {change.key}", index)
-
-
-def _check(changes: Sequence[Change]) -> None:
-    """Refuse what no store would take: such a call is a fault of the caller."""
-    if len(changes) > MOST_CHANGES:
-        raise ValueError(f"a transaction takes {MOST_CHANGES} changes, not {len(changes)}")
-    if len({change.key for change in changes}) < len(changes):
-        raise ValueError("a transaction takes one change of each row")
-    values = (each.values.values() for each in changes if not isinstance(each, Delete))
-    if any(_is_large(value) for group in values for value in group):
-        raise ValueError(f"a value takes {VALUE_BYTES} bytes")
-
-
-def _is_large(value: Value) -> bool:
-    if isinstance(value, str):
-        return len(value.encode("utf-16-le")) > VALUE_BYTES
-    return isinstance(value, bytes) and len(value) > VALUE_BYTES
 
 
 def _kept(value: Value) -> Value:

@@ -154,7 +154,11 @@ class Holdings:
         holder = found.pop(keys.holder(repository), None)
         if holder is None and len(rows) == _SOME:
             holder = await self._get(digest, keys.holder(repository))
-        gone = tuple(keys.last_part(key) for key in found if key.startswith(keys.gone("")))
+        gone = tuple(
+            keys.object_name(self._generation, keys.last_part(key))
+            for key in found
+            if key.startswith(keys.gone(""))
+        )
         return Held(content, holder, is_elsewhere=len(found) > len(gone), gone=gone)
 
     async def leave(self, digest: Digest, held: Held) -> Sequence[str] | None:

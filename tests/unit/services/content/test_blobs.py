@@ -123,9 +123,9 @@ async def test_a_blob_of_many_pieces_is_read_in_order(stores: Stores, blobs: Blo
     assert len(pieces) > 1
 
 
-async def test_a_blob_whose_bytes_are_gone_is_unknown(blobs: Blobs, memory: Memory) -> None:
+async def test_a_blob_whose_bytes_are_gone_is_unknown(stores: Stores, blobs: Blobs) -> None:
     link = await blobs.link(REPOSITORY, DIGEST)
-    await memory.objects.delete(link.object)
+    await stores.discard(link.object)
     with pytest.raises(BlobUnknown):
         await blobs.read(link, 0, 10)
 

@@ -76,7 +76,7 @@ async def test_a_referrer_deleted_while_it_is_listed_is_left_out(
     stores.bodies._bodies.clear()
     record = await stores.contents.manifest(REPOSITORY, large.digest, with_body=True)
     assert record
-    await memory.objects.delete(record.object)
+    await stores.discard(record.object)
     if is_row_gone:
         partition = keys.contents_partition(GENERATION, REPOSITORY)
         del memory.rows._tables[keys.CONTENTS][partition][keys.manifest(large.digest)]

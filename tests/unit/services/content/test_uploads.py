@@ -203,9 +203,9 @@ async def test_a_cancelled_session_is_unknown_and_so_is_its_blob(
     upload = await appended(uploads, uploads.start(), *([b"x"] * pieces))
     digest = Digest.of(b"x" * pieces)
     await uploads.status(upload)
-    await uploads.cancel(upload)
+    await uploads.cancel(REPOSITORY, upload)
     for refused in (
-        uploads.cancel(upload),
+        uploads.cancel(REPOSITORY, upload),
         uploads.status(upload),
         uploads.commit(REPOSITORY, upload, digest, part()),
     ):
@@ -219,7 +219,7 @@ async def test_a_finished_session_is_unknown_and_cannot_be_cancelled(
 ) -> None:
     upload = await appended(uploads, uploads.start(), b"one")
     await uploads.commit(REPOSITORY, upload, Digest.of(b"one"), part())
-    for refused in (uploads.status(upload), uploads.cancel(upload)):
+    for refused in (uploads.status(upload), uploads.cancel(REPOSITORY, upload)):
         with pytest.raises(BlobUploadUnknown):
             await refused
     assert await shown(stores, Digest.of(b"one")) == b"one"
@@ -229,7 +229,7 @@ async def test_a_session_cancelled_in_the_midst_of_its_end_is_one_or_the_other(
     stores: Stores, uploads: Uploads, memory: Memory, before: Before
 ) -> None:
     upload = await appended(uploads, uploads.start(), b"one")
-    before(memory.objects, "commit", lambda: uploads.cancel(upload))
+    before(memory.objects, "commit", lambda: uploads.cancel(REPOSITORY, upload))
     with pytest.raises(BlobUploadUnknown):
         await uploads.commit(REPOSITORY, upload, Digest.of(b"one"), part())
     assert await stores.contents.link(REPOSITORY, Digest.of(b"one")) is None
