@@ -117,15 +117,12 @@ async def _mount(
     Where none is named it is the caller who counts, not the token: that was asked for another name.
     """
     if source:
-        sources = [source]
-    else:
-        sources = await here.uploads.sources(digest)
-        who = await here.gate.owner(who)
-    for one in sources:
-        may_pull = who.may(one, Action.PULL)
-        if may_pull and await here.uploads.mount(call.repository, digest, one):
-            return True
-    return False
+        may_pull = who.may(source, Action.PULL)
+        return may_pull and await here.uploads.mount(call.repository, digest, source)
+    owner = await here.gate.owner(who)
+    return await here.uploads.discover(
+        call.repository, digest, lambda one: owner.may(one, Action.PULL)
+    )
 
 
 def _progress(status: int, here: Registry, call: Call, who: Identity, upload: Upload) -> Response:

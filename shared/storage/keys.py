@@ -10,10 +10,11 @@
                                         blob|DIGEST         link: size, object, last seen
                                         edge|TARGET|MANIFEST      MANIFEST uses TARGET
                                         outbox|TIME-ID      event not yet handed on
-    table blobs        GENERATION|DIGEST  content           object, size, state, last seen
+    table blobs        GENERATION|DIGEST  content           object and its ETag, size, state
+                                        gone|HEX            ETag of bytes out of use, to be removed
+                                        good|HEX            there while content names HEX, and is
+                                                            sound: joined blindly
                                         repo|REPO           a repository that holds the blob
-                                        sound|OBJECT        there while content names OBJECT
-                                        gone|OBJECT         bytes out of use, to be removed
     container content  GENERATION/HEX   a blob, or a large manifest; HEX is drawn anew for each
     queue events                        the keys of new outbox rows
 
@@ -38,6 +39,7 @@ QUEUES = (EVENTS,)
 REGISTRY_PARTITION = "registry"
 REPOSITORY = "repository"
 CONTENT = "content"
+HOLDERS = "repo|"
 
 _ENCODE = str.maketrans("-./", "!$-")
 _DECODE = str.maketrans("!$-", "-./")
@@ -84,6 +86,11 @@ def edge(target: Digest, user: Digest | str) -> str:
     return f"edge|{target}|{user}"
 
 
+def user_of(edge: str) -> Digest:
+    """Give the manifest whose edge has this key."""
+    return Digest.parse(edge.split("|")[2])
+
+
 def referrer(subject: Digest, digest: Digest | str) -> str:
     """Key of a manifest that names `subject`."""
     return f"referrer|{subject}|{digest}"
@@ -104,9 +111,13 @@ def holder(repository: RepositoryName) -> str:
     return f"repo|{encode_repository(repository)}"
 
 
-def sound(name: str) -> str:
-    """Key of the fact that a digest's content is this object, fit to be mounted."""
-    return f"sound|{_drawn(name)}"
+def good(name: str) -> str:
+    """Key of the fact that a digest's content is this object, and that its bytes are sound.
+
+    It sorts before the holders: who reads on from it to the last of them has missed none that came
+    meanwhile, or finds it changed.
+    """
+    return f"good|{_drawn(name)}"
 
 
 def gone(name: str) -> str:

@@ -1,5 +1,6 @@
 """The stores of one registry, as one handful for the services."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +20,8 @@ from shared.storage.rows.records import ManifestRecord
 class Stores:
     """What a registry keeps its state in, and where it takes time and chance from.
 
-    `clock` gives the time in UTC; `new_id` gives 32 hexadecimal digits, never the same twice.
+    `clock` gives the time in UTC; `ticks` counts seconds that never go back, for what is measured
+    within a process; `new_id` gives 32 hexadecimal digits, never the same twice.
     """
 
     generation: str
@@ -31,6 +33,7 @@ class Stores:
     bodies: Bodies
     clock: Callable[[], datetime]
     new_id: Callable[[], str]
+    ticks: Callable[[], float]
 
     @classmethod
     def over(  # noqa: PLR0913 - three ports, a cache, time and chance
@@ -43,6 +46,7 @@ class Stores:
         bodies: Bodies,
         clock: Callable[[], datetime],
         new_id: Callable[[], str],
+        ticks: Callable[[], float] = time.monotonic,
     ) -> Self:
         """Put together the stores of a registry's generation over the ports."""
         return cls(
@@ -55,6 +59,7 @@ class Stores:
             bodies=bodies,
             clock=clock,
             new_id=new_id,
+            ticks=ticks,
         )
 
     def new_object(self) -> str:

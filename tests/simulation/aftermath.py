@@ -50,7 +50,7 @@ def collect(world: World, loop: Loop) -> None:
     for repository, digest in _collectable(world):
         loop.complete(process.garbage.collect(repository, digest))
     for name in [*world.objects_now()]:
-        loop.complete(process.garbage.collect_object(name))
+        loop.complete(process.leftovers.look_at(name))
 
 
 def _collectable(world: World) -> list[tuple[RepositoryName, Digest]]:

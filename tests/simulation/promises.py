@@ -100,7 +100,7 @@ def _holdings(world: World, digest: Digest, rows: Mapping[str, Row]) -> Iterator
         yield f"{digest} has not its bytes"
     if not holders:
         yield f"{digest} has content and no holder"
-    if keys.sound(name) not in rows or keys.gone(name) in rows:
+    if keys.good(name) not in rows or keys.gone(name) in rows:
         yield f"{digest} has content that is not sound"
 
 

@@ -17,6 +17,7 @@ from shared.services.content.uploads import Uploads
 from shared.services.events.announcements import Events
 from shared.services.events.fallback_lists import FallbackLists
 from shared.services.upkeep.garbage import Garbage
+from shared.services.upkeep.leftovers import Leftovers
 from shared.storage import keys
 from shared.storage.bodies import Bodies
 from shared.storage.memory.messages import MemoryMessages
@@ -174,6 +175,7 @@ class Process:
             bodies=Bodies(100_000),
             clock=lambda: world.clock.now + timedelta(microseconds=number),
             new_id=lambda: f"{number:08x}{next(numbers):08x}{0:016x}",
+            ticks=world.clock.ticks,
         )
         self.pushes = Pushes(self.stores, is_sparse_allowed=False)
         self.sparse_pushes = Pushes(self.stores, is_sparse_allowed=True)
@@ -184,6 +186,7 @@ class Process:
         self.events = Events(self.stores)
         self.fallback_lists = FallbackLists(self.stores)
         self.garbage = Garbage(self.stores, GRACE)
+        self.leftovers = Leftovers(self.stores, timedelta(days=7))
 
 
 def at_once[T](work: Coroutine[object, object, T]) -> T:

@@ -1,7 +1,7 @@
 """What a repository holds, read from its partition, and the one way to change it."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName, Tag
@@ -10,6 +10,13 @@ from shared.storage.ports import Change, Row, Rows
 from shared.storage.rows.records import Link, ManifestRecord, TagRecord
 
 _AT_ONCE = 16
+
+LINK = "link"
+"""What an edge `names` that its manifest uses by the link to it."""
+
+
+def _names_link(edge: Row) -> bool:
+    return edge.values.get("names", LINK) == LINK
 
 
 class Contents:
@@ -118,15 +125,48 @@ class Contents:
         )
         return [ManifestRecord.read(row) for row in rows]
 
-    async def users(self, repository: RepositoryName, target: Digest, limit: int) -> list[str]:
-        """List up to `limit` digests of manifests that use a blob or a manifest."""
-        return [keys.last_part(row.key) for row in await self.edges(repository, target, limit)]
+    async def user(self, repository: RepositoryName, target: Digest) -> Digest | None:
+        """Name a manifest that uses a blob or a manifest, or None: one whose edge counts."""
+        edge = await self._first(repository, target, lambda _: True)
+        return keys.user_of(edge.key) if edge else None
 
-    async def edges(self, repository: RepositoryName, target: Digest, limit: int) -> list[Row]:
-        """List up to `limit` edges that lead to a blob or a manifest."""
+    async def is_linked(self, repository: RepositoryName, target: Digest) -> bool:
+        """Tell whether a manifest, whose edge counts, uses a blob by its link."""
+        return await self._first(repository, target, _names_link) is not None
+
+    async def counts(self, repository: RepositoryName, edge: Row) -> bool:
+        """Tell whether an edge is one of a manifest that is there."""
+        user = keys.user_of(edge.key)
+        return await self.manifest(repository, user, with_body=False) is not None
+
+    async def names_body(self, repository: RepositoryName, digest: Digest, name: str) -> bool:
+        """Tell whether an object has the body of a manifest that is there."""
+        record = await self.manifest(repository, digest, with_body=False)
+        return record is not None and record.object == name
+
+    async def edges(
+        self, repository: RepositoryName, target: Digest, limit: int, after: str = ""
+    ) -> list[Row]:
+        """List up to `limit` edges that lead to a blob or a manifest, whose keys follow `after`."""
         return await self._scan(
-            repository, keys.edge(target, ""), keys.end_of(f"edge|{target}"), limit
+            repository, after or keys.edge(target, ""), keys.end_of(f"edge|{target}"), limit
         )
+
+    async def _first(
+        self, repository: RepositoryName, target: Digest, is_wanted: Callable[[Row], bool]
+    ) -> Row | None:
+        """Find an edge that is wanted and counts."""
+        after = ""
+        while rows := await self.edges(repository, target, _AT_ONCE, after):
+            wanted = [row for row in rows if is_wanted(row)]
+            counts = await asyncio.gather(*(self.counts(repository, row) for row in wanted))
+            for row, does_count in zip(wanted, counts, strict=True):
+                if does_count:
+                    return row
+            if len(rows) < _AT_ONCE:
+                return None
+            after = rows[-1].key
+        return None
 
     async def missing(
         self,

@@ -1,8 +1,8 @@
 """Rows of a repository as records: what each holds, read from a row and written to one."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Self, cast
 
 import orjson
@@ -106,13 +106,17 @@ def row_body(row: Row) -> bytes | None:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """That a repository holds a blob: its size in bytes, the object with them, the last use."""
+    """That a repository holds a blob: its size in bytes, the object with them, the last use.
+
+    `age` is the time since the last use by storage's clock: every use changes the row.
+    """
 
     digest: Digest
     size: int
     object: str
     seen: datetime
     etag: str = ""
+    age: timedelta = field(default=timedelta(), compare=False)
 
     @classmethod
     def read(cls, row: Row) -> Self:
@@ -123,6 +127,7 @@ class Link:
             object=str(row.values["object"]),
             seen=cast("datetime", row.values["seen"]),
             etag=row.etag,
+            age=row.age,
         )
 
     def values(self) -> Mapping[str, Value]:

@@ -5,7 +5,7 @@ import pytest
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName, Tag
 from shared.storage import keys
-from shared.storage.ports import Change, NotFound, Put, Update
+from shared.storage.ports import Change, Insert, NotFound, Put, Update, Value
 from shared.storage.rows.records import TagRecord, body_values
 from shared.storage.stores import Stores
 from tests.support.clock import Clock
@@ -66,9 +66,15 @@ async def test_what_is_missing_is_told_in_the_order_asked(stores: Stores) -> Non
 
 async def test_users_of_a_blob_are_listed(stores: Stores) -> None:
     await stores.contents.commit(A, [Put(keys.edge(ONE, user), {}) for user in (TWO, THREE)])
-    assert await stores.contents.users(A, ONE, 10) == sorted([str(TWO), str(THREE)])
-    assert len(await stores.contents.users(A, ONE, 1)) == 1
-    assert await stores.contents.users(A, TWO, 10) == []
+    assert len(await stores.contents.edges(A, ONE, 10)) == 2
+    assert len(await stores.contents.edges(A, ONE, 1)) == 1
+    assert await stores.contents.user(A, ONE) is None
+    assert not await stores.contents.is_linked(A, ONE)
+    record: dict[str, Value] = {"media_type": "a/b", "size": 1, "seen": stores.clock()}
+    await stores.contents.commit(A, [Insert(keys.manifest(THREE), record)])
+    assert await stores.contents.user(A, ONE) == THREE
+    assert await stores.contents.is_linked(A, ONE)
+    assert await stores.contents.user(A, TWO) is None
 
 
 async def test_edges_of_a_manifest_are_read_as_far_as_they_are_there(stores: Stores) -> None:

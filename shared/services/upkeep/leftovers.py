@@ -1,0 +1,64 @@
+"""Leftovers: objects that no row names, because what was to name them died, or gave up.
+
+An object is asked about no sooner than 15 minutes after it was made: by then the call that made it
+has put it into service, or never will, and no other call may. So what is unused then stays so, and
+is removed by its name and ETag. Bytes that were found bad are left to `healing`.
+
+The mark of a cancelled upload is kept for as long as a token of that upload could come back.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from shared.storage.origins import BLOB, CANCELLED, Origin
+from shared.storage.ports import Facts
+from shared.storage.stores import Stores
+
+_SETTLED = timedelta(minutes=15)
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """Whether an object was removed, or would have been; `again` is when it is worth a look."""
+
+    is_removed: bool = False
+    again: timedelta | None = None
+
+
+class Leftovers:
+    """Removes objects that nothing uses. With `is_dry` it only says which.
+
+    `lifetime` is how long an upload may take.
+    """
+
+    def __init__(self, stores: Stores, lifetime: timedelta, *, is_dry: bool = False) -> None:
+        self._contents = stores.contents
+        self._holdings = stores.holdings
+        self._objects = stores.objects
+        self._lifetime = lifetime
+        self._is_dry = is_dry
+
+    async def look_at(self, name: str) -> Looked:
+        """Remove an object if it is unused, and old enough to stay so."""
+        facts = await self._objects.facts(name)
+        if facts is None:
+            return Looked()
+        about = Origin.read(facts)
+        settled = self._lifetime if about.kind == CANCELLED else _SETTLED
+        if facts.age < settled:
+            return Looked(again=settled - facts.age)
+        if await self._is_used(name, about):
+            return Looked()
+        await self._remove(name, facts)
+        return Looked(is_removed=True)
+
+    async def _is_used(self, name: str, about: Origin) -> bool:
+        if about.digest is None:
+            return False
+        if about.kind == BLOB:
+            return await self._holdings.names(about.digest, name)
+        return await self._contents.names_body(about.repository, about.digest, name)
+
+    async def _remove(self, name: str, facts: Facts) -> None:
+        if not self._is_dry:
+            await self._objects.delete(name, facts.etag)
