@@ -66,6 +66,15 @@ class Joining:
 
         return await self._show(repository, digest, join)
 
+    async def restore(self, repository: RepositoryName, digest: Digest, content: Content) -> bool:
+        """Show a blob again with the bytes that it has by now; False where it has others."""
+
+        async def join() -> Content | None:
+            is_joined = await self._holdings.join(digest, repository, content.object)
+            return content if is_joined else None
+
+        return await self._show(repository, digest, join)
+
     async def _show(self, repository: RepositoryName, digest: Digest, join: Join) -> bool:
         for _ in range(_TRIES):
             sent = Span(self._ticks)

@@ -8,7 +8,7 @@ One step of the collector is for one blob in one repository, in this order:
     G3 delete the link, as it was read
     G4 transaction: delete the holder, as it was read, if it is older than twice L. If no other is
        left the content and `good|` as well, and note the object as gone; else change the content
-    G5 remove the object, as it was noted
+    G5 remove the object, as it was noted; bad ones are left to `healing`
     G6 delete the note
 
 It takes no lock. What decides against each of those who use a blob:
@@ -77,7 +77,7 @@ class _Plan:
             taken.append(self.held.holder.key)
             if self.held.content and not self.held.is_elsewhere:
                 taken += [keys.CONTENT, str(self.held.content.values["object"])]
-        taken += [gone.object for gone in self.held.gone]
+        taken += [gone.object for gone in self.held.gone if not gone.is_bad]
         again = min(self.again, LONGEST_WAIT) if self.again else None
         return Collected(tuple(taken), again)
 
@@ -129,7 +129,8 @@ class Garbage:
         if noted is None:
             return False
         for gone in (*plan.held.gone, *noted):
-            await self.remove(digest, gone)
+            if not gone.is_bad:
+                await self.remove(digest, gone)
         return True
 
     async def remove(self, digest: Digest, gone: Gone) -> None:

@@ -10,6 +10,7 @@ The mark of a cancelled upload is kept for as long as a token of that upload cou
 from dataclasses import dataclass
 from datetime import timedelta
 
+from shared.storage import keys
 from shared.storage.origins import BLOB, CANCELLED, Origin
 from shared.storage.ports import Facts
 from shared.storage.stores import Stores
@@ -32,6 +33,7 @@ class Leftovers:
     """
 
     def __init__(self, stores: Stores, lifetime: timedelta, *, is_dry: bool = False) -> None:
+        self._generation = stores.generation
         self._contents = stores.contents
         self._holdings = stores.holdings
         self._objects = stores.objects
@@ -40,6 +42,8 @@ class Leftovers:
 
     async def look_at(self, name: str) -> Looked:
         """Remove an object if it is unused, and old enough to stay so."""
+        if not name.startswith(keys.object_name(self._generation, "")):
+            raise ValueError(f"object {name} is of another registry")
         facts = await self._objects.facts(name)
         if facts is None:
             return Looked()

@@ -1,7 +1,8 @@
 """Where each blob's bytes are, and which repositories hold it: the partition of a digest.
 
     content    the object with the bytes, its ETag, its size, and whether it is sound
-    gone|HEX   an object out of use that is to be removed: its ETag
+    gone|HEX   an object out of use that is to be removed: its ETag; if its bytes are bad also how
+               far its healing is, which it is held for
     good|HEX   there while `content` names the object HEX and is sound
     repo|REPO  a repository that holds the blob
 
@@ -14,12 +15,14 @@ when anyone has joined since.
 
 An object is put into `content` by the call that made it, and by no other. One that is not needed,
 since the digest has a sound object already, is noted as `gone|` in the transaction that joins
-that one; nothing is removed here.
+that one; nothing is removed here. Bad bytes are condemned, whoever relies on them: then nobody
+joins them any more, and the next sound ones take their place.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import cast
 
 from shared.model.digest import Digest
@@ -61,10 +64,18 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """An object out of use, and its ETag."""
+    """An object out of use, and its ETag.
+
+    `is_bad` says that its bytes were: then it is removed, and forgotten once `is_removed` and
+    `is_healed` both hold. `row` is the row as it was read.
+    """
 
     object: str
     etag: str
+    is_bad: bool = False
+    is_removed: bool = False
+    is_healed: bool = False
+    row: Row = field(default=Row(""), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +121,7 @@ class Holdings:
                 if await self._replace(digest, repository, row, own):
                     return own
                 continue
-            there = _content(row)
+            there = content_of(row)
             if await self.join(digest, repository, there.object, instead_of=own):
                 return there
         raise Unavailable(f"the rows of {digest} keep changing")
@@ -191,11 +202,11 @@ class Holdings:
                 holder = row if row.key == own else holder
                 is_elsewhere = is_elsewhere or (kind == "repo" and row.key != own)
                 if kind == "gone":
-                    gone.append(self._gone(row.key, row.values))
+                    gone.append(self._gone(row))
             if len(rows) < _PAGE:
                 break
             after = rows[-1].key
-        else:
+        if is_elsewhere:
             holder = holder or await self._get(digest, own)
         return Held(content, good, holder, is_elsewhere, tuple(gone))
 
@@ -214,7 +225,7 @@ class Holdings:
         except (Conflict, NotFound):
             return None
         return tuple(
-            self._gone(change.key, change.values)
+            self._gone(Row(change.key, change.values))
             for change in changes
             if isinstance(change, Insert)
         )
@@ -222,31 +233,92 @@ class Holdings:
     def _leaving(self, held: Held, content: Row) -> list[Change]:
         if held.is_elsewhere:
             return [Update(keys.CONTENT, {}, content.etag)]
-        there = _content(content)
+        there = content_of(content)
         taken: list[Change] = [Delete(keys.CONTENT, content.etag)]
+        taken += [Delete(each.row.key, each.row.etag) for each in held.gone if each.is_removed]
         if held.good:
             taken.append(Delete(held.good.key, held.good.etag))
             taken.append(Insert(keys.gone(there.object), {"etag": there.etag}))
         return taken
+
+    async def verified(self, digest: Digest, content: Row, now: datetime) -> bool:
+        """Record that the bytes are what they should be; False where the content has changed."""
+        try:
+            await self._commit(digest, [Update(content.key, {"verified": now}, content.etag)])
+        except (Conflict, NotFound):
+            return False
+        return True
+
+    async def condemn(self, digest: Digest, bad: Content) -> bool:
+        """Take bad bytes out of service; False where the content is not them, or is known as bad.
+
+        It wins whoever joins at the same time: where `good|` is there, the content is that object.
+        """
+        changes: list[Change] = [
+            Delete(keys.good(bad.object)),
+            Update(keys.CONTENT, {"state": BAD}),
+            Insert(keys.gone(bad.object), {"etag": bad.etag, "bad": True}),
+        ]
+        try:
+            await self._commit(digest, changes)
+        except (Conflict, NotFound):
+            return False
+        return True
+
+    async def gone(self, digest: Digest) -> list[Gone]:
+        """List the objects that are out of use and not forgotten."""
+        found: list[Gone] = []
+        after = keys.gone("")
+        while True:
+            rows = await self._scan(digest, after, _PAGE, before=keys.end_of("gone"))
+            found += [self._gone(row) for row in rows]
+            if len(rows) < _PAGE:
+                return found
+            after = rows[-1].key
+
+    async def let_go(self, digest: Digest, gone: Gone) -> bool:
+        """Record how far the healing of bad bytes is, and forget them at its end.
+
+        At its end are those removed and healed, and those removed that nobody holds any more.
+        False where the note has changed since it was read.
+        """
+        is_held = await self._get(digest, keys.CONTENT) is not None
+        done = {"removed": gone.is_removed, "healed": gone.is_healed}
+        marks: dict[str, Value] = {name: True for name, is_done in done.items() if is_done}
+        is_over = gone.is_removed and (gone.is_healed or not is_held)
+        key, etag = gone.row.key, gone.row.etag
+        try:
+            change = Delete(key, etag) if is_over else Update(key, marks, etag)
+            await self._commit(digest, [change])
+        except (Conflict, NotFound):
+            return False
+        return True
 
     async def forget(self, digest: Digest, name: str) -> None:
         """Record that an object out of use is removed."""
         with suppress(NotFound):
             await self._commit(digest, [Delete(keys.gone(name))])
 
-    def _gone(self, key: str, values: Mapping[str, Value]) -> Gone:
-        name = keys.object_name(self._generation, keys.last_part(key))
-        return Gone(name, str(values["etag"]))
+    def _gone(self, row: Row) -> Gone:
+        values = row.values
+        return Gone(
+            object=keys.object_name(self._generation, keys.last_part(row.key)),
+            etag=str(values["etag"]),
+            is_bad="bad" in values,
+            is_removed="removed" in values,
+            is_healed="healed" in values,
+            row=row,
+        )
 
     async def _get(self, digest: Digest, key: str) -> Row | None:
         return await self._rows.get(keys.BLOBS, self._partition(digest), key)
 
-    async def _scan(self, digest: Digest, after: str, limit: int) -> list[Row]:
+    async def _scan(self, digest: Digest, after: str, limit: int, before: str = "") -> list[Row]:
         return await self._rows.scan(
             keys.BLOBS,
             self._partition(digest),
             after=after,
-            before=keys.end_of("repo"),
+            before=before or keys.end_of("repo"),
             limit=limit,
         )
 
@@ -257,6 +329,7 @@ class Holdings:
         return keys.blob_partition(self._generation, digest)
 
 
-def _content(row: Row) -> Content:
+def content_of(row: Row) -> Content:
+    """Read the row `content`."""
     values = row.values
     return Content(str(values["object"]), str(values["etag"]), cast("int", values["size"]))
