@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from datetime import timedelta
 
-from shared.storage.ports import Unavailable
-
 L = timedelta(seconds=100)
 """How late a call to storage can take effect, its repetitions with it (they end within this).
 
@@ -26,8 +24,3 @@ class Span:
     def is_over(self) -> bool:
         """Tell whether it is too late to rely on it."""
         return self._ticks() > self._end
-
-    def check(self, what: str) -> None:
-        """Raise Unavailable where it is over."""
-        if self.is_over:
-            raise Unavailable(f"{what} took too long to be relied on: repeat the request")

@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import NoReturn
 
@@ -44,9 +45,14 @@ class Call:
 
 
 class Gate:
-    """The calls of one process that wait, and what it has learned from those that went."""
+    """The calls of one process that wait, and what it has learned from those that went.
 
-    def __init__(self) -> None:
+    With a `limit`, calls that wait for longer are given up, and have no effect.
+    """
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+        self.limit: timedelta | None = None
         self.waiting: deque[Call] = deque()
         self.learned = 0
         self.is_dead = False
@@ -58,14 +64,19 @@ class Gate:
         *,
         is_write: bool = False,
         is_noticed: bool = True,
+        is_timed: bool = True,
     ) -> T:
         """Wait for the turn, then call as the way says."""
+        sent = self._clock()
         way = await self._turn(name, is_write=is_write, is_noticed=is_noticed)
+        if is_timed:
+            self._check_time(name, sent)
         if way is Way.DIES_BEFORE:
             await self._die()
         if way is Way.TWICE:
             await _try(call)
             await self._turn(f"{name} again", is_write=is_write, is_noticed=is_noticed)
+            self._check_time(name, sent)
         try:
             answer = await call()
         except StorageError as error:
@@ -77,6 +88,10 @@ class Gate:
             raise Unavailable(f"{name} took effect, and nobody heard of it")
         self._learn(name, answer)
         return answer
+
+    def _check_time(self, name: str, sent: datetime) -> None:
+        if self.limit and self._clock() - sent > self.limit:
+            raise Unavailable(f"{name} was given up")
 
     async def _turn(self, name: str, *, is_write: bool, is_noticed: bool) -> Way:
         if self.is_dead:

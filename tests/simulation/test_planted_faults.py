@@ -155,6 +155,11 @@ FAULTS = [
 )
 def test_a_planted_fault_is_found(fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
     with small() if "large" in fault.scenario else monkeypatch.context():
-        fault.plant(monkeypatch)
-        with pytest.raises(Broken, match=fault.says):
-            explore(SCENARIOS[fault.scenario], faults=fault.faults)
+        find(fault, SCENARIOS[fault.scenario], monkeypatch)
+
+
+def find(fault: Fault, scenario: Scenario, patch: Patch) -> None:
+    """Plant a fault, and see it found."""
+    fault.plant(patch)
+    with pytest.raises(Broken, match=fault.says):
+        explore(scenario, faults=fault.faults)

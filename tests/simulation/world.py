@@ -17,7 +17,9 @@ from shared.services.content.uploads import Uploads
 from shared.services.events.announcements import Events
 from shared.services.events.fallback_lists import FallbackLists
 from shared.services.upkeep.garbage import Garbage
+from shared.services.upkeep.healing import Healing
 from shared.services.upkeep.leftovers import Leftovers
+from shared.services.upkeep.verification import Verification
 from shared.storage import keys
 from shared.storage.bodies import Bodies
 from shared.storage.memory.messages import MemoryMessages
@@ -68,6 +70,8 @@ class World:
     """All there is. `now` moves only when told to.
 
     Events that were handed on stay in the outbox, so that it tells what has ever happened.
+    `rotten` are objects whose bytes have changed, `strange` those of another generation with their
+    bytes, and `promised` the objects that the clients of uploads and mounts were given.
     """
 
     def __init__(self) -> None:
@@ -76,6 +80,10 @@ class World:
         self.objects = MemoryObjects(self.clock)
         self.messages = MemoryMessages()
         self.handed_on: frozenset[str] = frozenset()
+        self.rotten: frozenset[str] = frozenset()
+        self.spoiled: frozenset[Digest] = frozenset()
+        self.strange: Mapping[str, bytes] = {}
+        self.promised: dict[tuple[RepositoryName, Digest], str] = {}
         at_once(self.rows.prepare(keys.TABLES))
         at_once(self.objects.prepare())
         at_once(self.messages.prepare(keys.QUEUES))
@@ -92,6 +100,9 @@ class World:
         )
         other.clock.now = self.clock.now
         other.handed_on = self.handed_on
+        other.rotten, other.spoiled = self.rotten, self.spoiled
+        other.strange = self.strange
+        other.promised = dict(self.promised)
         return other
 
     @property
@@ -110,12 +121,15 @@ class World:
             staged,
             self.clock.now,
             self.handed_on,
+            tuple(sorted(self.promised.items())),
         )
 
-    def process(self, number: int, gate: Gate | None = None) -> "Process":
+    def process(
+        self, number: int, gate: Gate | None = None, generation: str = GENERATION
+    ) -> "Process":
         """Start a process, behind a gate or not."""
         if gate is None:
-            return Process(self, number, self.rows, self.objects, self.messages)
+            return Process(self, number, self.rows, self.objects, self.messages, generation)
         rows, objects = GatedRows(self.rows, gate), GatedObjects(self.objects, gate)
         process = Process(self, number, rows, objects, GatedMessages(self.messages, gate))
         process.gate = gate
@@ -127,13 +141,28 @@ class World:
 
     def repositories(self) -> Iterator[tuple[RepositoryName, Mapping[str, Row]]]:
         """Give each repository's rows."""
-        for partition, rows in self.rows._tables[keys.CONTENTS].items():
+        for partition, rows in self._own(keys.CONTENTS):
             yield keys.decode_repository(partition.partition("|")[2]), rows
 
     def digests(self) -> Iterator[tuple[Digest, Mapping[str, Row]]]:
         """Give the rows of each blob's digest."""
-        for partition, rows in self.rows._tables[keys.BLOBS].items():
+        for partition, rows in self._own(keys.BLOBS):
             yield Digest.parse(partition.partition("|")[2]), rows
+
+    def _own(self, table: str) -> Iterator[tuple[str, Mapping[str, Row]]]:
+        for partition, rows in self.rows._tables[table].items():
+            if partition.startswith(f"{GENERATION}|"):
+                yield partition, rows
+
+    def promise(self, repository: RepositoryName, digest: Digest) -> None:
+        """Remember which object a client has been given."""
+        link = self.contents(repository).get(keys.blob(digest))
+        if link:
+            self.promised[repository, digest] = str(link.values["object"])
+
+    def is_withdrawn(self, repository: RepositoryName, digest: Digest) -> bool:
+        """Tell whether what a client was given has turned out to be bad."""
+        return self.promised.get((repository, digest)) in self.rotten
 
     def contents(self, repository: RepositoryName) -> Mapping[str, Row]:
         """Give a repository's rows."""
@@ -162,7 +191,13 @@ class Process:
     """
 
     def __init__(
-        self, world: World, number: int, rows: Rows, objects: Objects, messages: Messages
+        self,
+        world: World,
+        number: int,
+        rows: Rows,
+        objects: Objects,
+        messages: Messages,
+        generation: str = GENERATION,
     ) -> None:
         numbers = count(1)
         self.gate: Gate | None = None
@@ -171,7 +206,7 @@ class Process:
             rows,
             objects,
             messages,
-            GENERATION,
+            generation,
             bodies=Bodies(100_000),
             clock=lambda: world.clock.now + timedelta(microseconds=number),
             new_id=lambda: f"{number:08x}{next(numbers):08x}{0:016x}",
@@ -187,6 +222,8 @@ class Process:
         self.fallback_lists = FallbackLists(self.stores)
         self.garbage = Garbage(self.stores, GRACE)
         self.leftovers = Leftovers(self.stores, timedelta(days=7))
+        self.verification = Verification(self.stores, self.leftovers)
+        self.healing = Healing(self.stores)
 
 
 def at_once[T](work: Coroutine[object, object, T]) -> T:

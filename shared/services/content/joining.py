@@ -15,11 +15,12 @@ object that it joined, is done: pushes that touch a popular link all the time st
 
 from collections.abc import Awaitable, Callable
 
+from shared.errors import Unavailable
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
 from shared.storage import keys
 from shared.storage.ages import Span
-from shared.storage.ports import Conflict, Insert, NotFound, Unavailable, Update
+from shared.storage.ports import Conflict, Insert, NotFound, Update
 from shared.storage.rows.holdings import Content
 from shared.storage.rows.records import Link
 from shared.storage.stores import Stores
@@ -44,7 +45,8 @@ class Joining:
         """Show a blob whose bytes this very call has made, `made` ago; raises Unavailable."""
 
         async def join() -> Content:
-            made.check(f"the upload of {digest}")
+            if made.is_over:
+                raise Unavailable(f"the upload of {digest} took too long to rely on: repeat it")
             return await self._holdings.offer(digest, repository, own)
 
         await self._show(repository, digest, join)

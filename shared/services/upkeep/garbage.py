@@ -4,7 +4,8 @@ One step of the collector is for one blob in one repository, in this order:
 
     G0 read the digest's partition: the content, `good|`, then the holders
     G1 read the link; stop where it was used lately
-    G2 read its edges; stop where there is any, whether its manifest is there or can be restored
+    G2 read its edges; stop where there is any, whether its manifest is there or can be restored,
+       and whether there is a link: one that named bad bytes comes back with good ones
     G3 delete the link, as it was read
     G4 transaction: delete the holder, as it was read, if it is older than twice L. If no other is
        left the content and `good|` as well, and note the object as gone; else change the content
@@ -111,7 +112,7 @@ class Garbage:
         link = await self._contents.link(repository, digest)
         if link and link.age <= self._lately:
             return _Plan(None, held, is_leaving=False, again=self._lately - link.age)
-        if link and await self._contents.edges(repository, digest, 1):
+        if await self._contents.edges(repository, digest, 1):
             return _Plan(None, held, is_leaving=False, again=None)
         if held.holder and held.holder.age <= 2 * L:
             return _Plan(link, held, is_leaving=False, again=2 * L - held.holder.age)

@@ -14,9 +14,11 @@ by the ETags that were read before it looked for others (`good|` sorts before th
 when anyone has joined since.
 
 An object is put into `content` by the call that made it, and by no other. One that is not needed,
-since the digest has a sound object already, is noted as `gone|` in the transaction that joins
-that one; nothing is removed here. Bad bytes are condemned, whoever relies on them: then nobody
-joins them any more, and the next sound ones take their place.
+since the digest has a sound object already, is named by nothing, and left to `upkeep.leftovers`.
+Noting it here as gone would be wrong: a transaction that joins and notes may go through and be
+repeated by the storage client, with an answer that says that the content has gone since; then who
+offers the object again puts into service what is on its way out. Bad bytes are condemned, whoever
+relies on them: then nobody joins them any more, and the next sound ones take their place.
 """
 
 from collections.abc import Sequence
@@ -104,27 +106,34 @@ class Holdings:
 
         Those are the ones already there, if they are sound: a digest has one object.
         """
-        holder = Put(keys.holder(repository), {})
-        new: list[Change] = [
-            Insert(keys.CONTENT, own.values()),
-            Insert(keys.good(own.object), {}),
-            holder,
-        ]
         for _ in range(_TRIES):
-            with suppress(Conflict):
-                await self._commit(digest, new)
+            if await self._insert(digest, repository, own):
                 return own
             row = await self._get(digest, keys.CONTENT)
             if row is None:
                 continue
-            if row.values["state"] != GOOD:
-                if await self._replace(digest, repository, row, own):
-                    return own
-                continue
             there = content_of(row)
-            if await self.join(digest, repository, there.object, instead_of=own):
-                return there
+            if row.values["state"] == GOOD:
+                if await self.join(digest, repository, there.object):
+                    return there
+            elif there.object == own.object:
+                break
+            elif await self._replace(digest, repository, row, own):
+                return own
         raise Unavailable(f"the rows of {digest} keep changing")
+
+    async def _insert(self, digest: Digest, repository: RepositoryName, own: Content) -> bool:
+        """Bring the first bytes; False where there are some."""
+        changes: list[Change] = [
+            Insert(keys.CONTENT, own.values()),
+            Insert(keys.good(own.object), {}),
+            Put(keys.holder(repository), {}),
+        ]
+        try:
+            await self._commit(digest, changes)
+        except Conflict:
+            return False
+        return True
 
     async def _replace(
         self, digest: Digest, repository: RepositoryName, row: Row, own: Content
@@ -141,24 +150,9 @@ class Holdings:
             return False
         return True
 
-    async def join(
-        self,
-        digest: Digest,
-        repository: RepositoryName,
-        name: str,
-        *,
-        instead_of: Content | None = None,
-    ) -> bool:
-        """Record that one more repository holds a blob; False where its bytes are not this object.
-
-        `instead_of` is an object that is of no use then.
-        """
-        changes: list[Change] = [
-            Update(keys.good(name), {}, ANY),
-            Put(keys.holder(repository), {}),
-        ]
-        if instead_of and instead_of.object != name:
-            changes.append(Put(keys.gone(instead_of.object), {"etag": instead_of.etag}))
+    async def join(self, digest: Digest, repository: RepositoryName, name: str) -> bool:
+        """Record that one more repository holds a blob; False where it is not this object."""
+        changes: list[Change] = [Update(keys.good(name), {}, ANY), Put(keys.holder(repository), {})]
         try:
             await self._commit(digest, changes)
         except NotFound:
@@ -235,7 +229,7 @@ class Holdings:
             return [Update(keys.CONTENT, {}, content.etag)]
         there = content_of(content)
         taken: list[Change] = [Delete(keys.CONTENT, content.etag)]
-        taken += [Delete(each.row.key, each.row.etag) for each in held.gone if each.is_removed]
+        taken += [_left_behind(gone) for gone in held.gone if gone.is_bad]
         if held.good:
             taken.append(Delete(held.good.key, held.good.etag))
             taken.append(Insert(keys.gone(there.object), {"etag": there.etag}))
@@ -327,6 +321,12 @@ class Holdings:
 
     def _partition(self, digest: Digest) -> str:
         return keys.blob_partition(self._generation, digest)
+
+
+def _left_behind(gone: Gone) -> Change:
+    """Forget bad bytes that are removed; else see that who removes them reads again."""
+    key, etag = gone.row.key, gone.row.etag
+    return Delete(key, etag) if gone.is_removed else Update(key, {}, etag)
 
 
 def content_of(row: Row) -> Content:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.errors import BlobUploadUnknown, DigestInvalid
+from shared.errors import BlobUploadUnknown, DigestInvalid, Unavailable
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
 from shared.model.upload import Upload
@@ -17,7 +17,7 @@ from shared.storage import keys
 from shared.storage.ages import L
 from shared.storage.memory.objects import MemoryObjects
 from shared.storage.memory.rows import MemoryRows
-from shared.storage.ports import Change, Delete, Unavailable, Update
+from shared.storage.ports import Change, Delete, Update
 from shared.storage.rows.holdings import BAD
 from shared.storage.stores import Stores
 from tests.support.app import Memory
@@ -163,7 +163,7 @@ class TestWhoMadeTheObject:
     async def test_a_repeated_put_of_known_content_is_created_while_that_is_shown(
         self, stores: Stores, uploads: Uploads, memory: Memory, blobs: Blobs
     ) -> None:
-        """Its own object was noted, and has been removed; its blocks are gone with it."""
+        """Its own object was of no use, and has been removed; its blocks went with it."""
         await hold(stores, blob(b"one"))
         upload = await appended(uploads, uploads.start(), b"one")
         await uploads.commit(REPOSITORY, upload, ONE, part())

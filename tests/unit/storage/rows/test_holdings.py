@@ -42,24 +42,28 @@ async def test_the_first_to_store_a_blob_brings_its_bytes(stores: Stores, memory
     assert [*rows(memory)] == [keys.CONTENT, keys.good(FIRST.object), keys.holder(A)]
 
 
-async def test_the_second_uses_those_that_are_there_and_notes_its_own(
-    stores: Stores, memory: Memory
-) -> None:
+async def test_the_second_uses_those_that_are_there(stores: Stores) -> None:
     await stores.holdings.offer(DIGEST, A, FIRST)
     assert await stores.holdings.offer(DIGEST, B, SECOND) == FIRST
     assert await stores.holdings.holders(DIGEST, "", 10) == [A, B]
     assert await stores.holdings.holders(DIGEST, "", 1) == [A]
     assert await stores.holdings.holders(DIGEST, keys.holder(A), 10) == [B]
-    held = await stores.holdings.held(DIGEST, A)
-    assert held.gone == (Gone(SECOND.object, SECOND.etag),)
+    assert await stores.holdings.gone(DIGEST) == []
 
 
-async def test_an_offer_that_is_sent_again_is_the_content_that_it_made(
-    stores: Stores, memory: Memory
-) -> None:
+async def test_an_offer_that_is_sent_again_is_the_content_that_it_made(stores: Stores) -> None:
     for _ in range(2):
         assert await stores.holdings.offer(DIGEST, A, FIRST) == FIRST
-    assert keys.gone(FIRST.object) not in rows(memory)
+
+
+async def test_own_bytes_that_were_found_bad_meanwhile_are_not_offered_again(
+    stores: Stores, memory: Memory
+) -> None:
+    await stores.holdings.offer(DIGEST, A, FIRST)
+    assert await stores.holdings.condemn(DIGEST, FIRST)
+    with pytest.raises(Unavailable):
+        await stores.holdings.offer(DIGEST, A, FIRST)
+    assert keys.good(FIRST.object) not in rows(memory)
 
 
 async def test_bad_bytes_are_replaced_by_the_next_good_ones(stores: Stores, memory: Memory) -> None:
