@@ -20,7 +20,7 @@ from azure.storage.blob import (
 from azure.storage.blob.aio import BlobClient
 
 from shared.storage.azure.accounts import AzureAccount
-from shared.storage.azure.answers import Answered
+from shared.storage.azure.answers import Answered, in_time
 from shared.storage.azure.downloads import stream
 from shared.storage.azure.errors import translated
 from shared.storage.ports import Block, Conflict, Facts, NotFound
@@ -73,6 +73,7 @@ class AzureObjects:
         with translated(f"object {name}"):
             await self._blob(name).stage_block(block_id, sent, length=len(body))
 
+    @in_time
     async def staged(self, name: str) -> list[Block]:
         """List the staged pieces that are not part of an object yet."""
         try:
@@ -82,6 +83,7 @@ class AzureObjects:
             return []
         return [Block(block.id, block.size) for block in blocks]
 
+    @in_time
     async def commit(self, name: str, block_ids: Sequence[str], metadata: Mapping[str, str]) -> str:
         """Make the object out of staged pieces, and forget the others."""
         blocks = [BlobBlock(block_id, BlockState.UNCOMMITTED) for block_id in block_ids]
@@ -94,6 +96,7 @@ class AzureObjects:
             )
         return str(made["etag"])
 
+    @in_time
     async def put(self, name: str, data: bytes, metadata: Mapping[str, str]) -> str:
         """Make a small object at once; one of more than 1 MiB in two calls."""
         if len(data) > _ONE_CALL_BYTES:
@@ -105,6 +108,7 @@ class AzureObjects:
             )
         return str(made["etag"])
 
+    @in_time
     async def facts(self, name: str) -> Facts | None:
         """Tell an object's size and metadata, or None."""
         answered = Answered()
@@ -129,6 +133,7 @@ class AzureObjects:
             async for piece in pieces:
                 yield piece
 
+    @in_time
     async def delete(self, name: str, etag: str) -> bool:
         """Remove the object with this ETag; False where there is none (any more)."""
         try:

@@ -12,6 +12,7 @@ from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient
 
 from shared.storage.azure.accounts import AzureAccount
+from shared.storage.azure.answers import in_time
 from shared.storage.azure.errors import translated
 
 _FOR_EVER = -1
@@ -30,6 +31,7 @@ class AzureMessages:
             with translated(f"queue {queue}"), suppress(ResourceExistsError):
                 await self._queue(queue).create_queue()
 
+    @in_time
     async def send(self, queue: str, body: str, delay_seconds: int = 0) -> None:
         """Put a text on a queue; it is seen after the delay (at most seven days)."""
         with translated(f"queue {queue}"):
