@@ -202,6 +202,12 @@ class GatedObjects:
         """Tell an object's size and metadata."""
         return await self._gate.go(f"facts {name}", lambda: self._objects.facts(name))
 
+    async def page(self, prefix: str, position: str, limit: int) -> tuple[list[str], str]:
+        """List some names."""
+        return await self._gate.go(
+            f"page of {prefix}", lambda: self._objects.page(prefix, position, limit)
+        )
+
     async def read(
         self, name: str, start: int = 0, length: int | None = None
     ) -> AsyncGenerator[bytes]:

@@ -16,6 +16,7 @@ from shared.storage.ports import Facts
 from shared.storage.stores import Stores
 
 _SETTLED = timedelta(minutes=15)
+_PAGE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,14 @@ class Looked:
 
     is_removed: bool = False
     again: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """The objects that a page of the sweep removed, and the position of the next page, if any."""
+
+    removed: tuple[str, ...]
+    position: str
 
 
 class Leftovers:
@@ -55,6 +64,13 @@ class Leftovers:
             return Looked()
         await self._remove(name, facts)
         return Looked(is_removed=True)
+
+    async def sweep(self, position: str = "") -> Swept:
+        """Look at a page of all objects; nothing else finds what no message was sent of."""
+        prefix = keys.object_name(self._generation, "")
+        names, after = await self._objects.page(prefix, position, _PAGE)
+        looked = [(name, await self.look_at(name)) for name in names]
+        return Swept(tuple(name for name, look in looked if look.is_removed), after)
 
     async def _is_used(self, name: str, about: Origin) -> bool:
         if about.digest is None:

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequenc
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 from azure.core import MatchConditions
 from azure.core.exceptions import ResourceExistsError
@@ -118,6 +118,16 @@ class AzureObjects:
         except NotFound:
             return None
         return Facts(found.size, found.metadata, found.etag, answered.since(found.last_modified))
+
+    @in_time
+    async def page(self, prefix: str, position: str, limit: int) -> tuple[list[str], str]:
+        """List some names; a position is what Azure gives to go on from."""
+        container = self._account.blobs.get_container_client(self._container)
+        listed = container.list_blob_names(name_starts_with=prefix, results_per_page=limit)
+        pages: Any = listed.by_page(position or None)  # the SDK's type has no token
+        with translated(f"container {self._container}"):
+            names = [name async for name in await anext(pages)]
+        return names, str(pages.continuation_token or "")
 
     async def read(
         self, name: str, start: int = 0, length: int | None = None

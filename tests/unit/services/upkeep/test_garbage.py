@@ -7,6 +7,7 @@ from shared.model.names import RepositoryName
 from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Pushes
 from shared.services.content.uploads import Uploads
+from shared.services.upkeep import leftovers as leftovers_module
 from shared.services.upkeep.garbage import LONGEST_WAIT, Collected, Garbage
 from shared.services.upkeep.leftovers import Leftovers, Looked
 from shared.storage import keys
@@ -176,6 +177,33 @@ class TestLeftovers:
         assert (await leftovers.look_at(name)).again == LIFETIME
         clock.now += LIFETIME
         assert await leftovers.look_at(name) == Looked(True)
+
+    async def test_the_sweep_goes_through_all_objects_in_pages(
+        self,
+        stores: Stores,
+        memory: Memory,
+        clock: Clock,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(leftovers_module, "_PAGE", 2)
+        about = Origin(MANIFEST, clock(), "call", REPOSITORY, DIGEST, "a/b")
+        unused = [stores.new_object() for _ in range(3)]
+        for name in unused:
+            await stores.objects.put(name, b"{}", about.metadata())
+        await hold(stores, BLOB)
+        await stores.objects.put("other/x", b"{}", about.metadata())
+        clock.now += MINUTES
+
+        for is_dry in (True, False):
+            sweep = Leftovers(stores, LIFETIME, is_dry=is_dry).sweep
+            swept = await sweep()
+            removed = [*swept.removed]
+            while swept.position:
+                swept = await sweep(swept.position)
+                removed += swept.removed
+            assert removed == unused
+
+        assert len(objects(memory)) == 2
 
     async def test_an_object_of_another_registry_is_none_of_ours(
         self, stores: Stores, memory: Memory, clock: Clock
