@@ -23,9 +23,6 @@ bp = func.Blueprint()
 CHUNK_BYTES = 1024 * 1024
 """What parts should have at the least, so that a large blob fits the blocks of an object."""
 
-SOURCES = 3
-"""How many repositories are tried where the client names none."""
-
 
 @bp.route(route=routes.UPLOADS.template, methods=routes.UPLOADS.functions["upload_start"])
 @operation
@@ -132,15 +129,15 @@ async def _mount(
 
     What is named and is no name of ours holds nothing.
     """
-    if source or "from" in call.request.query_params:
-        sources = [source] if source else []
-    else:
-        sources = await here.uploads.sources(digest)
-        who = await here.gate.discoverer(who)
-    for one in [one for one in sources if who.may(one, Action.PULL)][:SOURCES]:
-        if await here.uploads.mount(call.repository, digest, one):
-            return True
-    return False
+    if source:
+        may_pull = who.may(source, Action.PULL)
+        return may_pull and await here.uploads.mount(call.repository, digest, source)
+    if "from" in call.request.query_params:
+        return False
+    discoverer = await here.gate.discoverer(who)
+    return await here.uploads.discover(
+        call.repository, digest, lambda one: discoverer.may(one, Action.PULL)
+    )
 
 
 def _progress(status: int, here: Registry, call: Call, who: Identity, upload: Upload) -> Response:

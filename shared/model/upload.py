@@ -2,7 +2,8 @@
 
 The registry keeps no session. The token holds the name of the object to be, the offset, the state
 of the hash and the pieces so far, under a MAC that also covers the repository and the caller, so
-that it is of no use to another, or elsewhere. Any instance continues any session.
+that it is of no use to another, or elsewhere. Any instance continues any session. The object's name
+is drawn by the first request that brings bytes: two that begin at the same time make two objects.
 
 A piece is what one request staged: `count` blocks whose ids hold the piece's random nonce, that of
 the piece before it, and their place in it. Two requests that continue one session at the same time
@@ -23,7 +24,7 @@ from typing import Self
 from shared.errors import BlobUploadUnknown
 from shared.model.hashing import STATE_BYTES, Hasher
 
-LISTED_PIECES = 48
+LISTED_PIECES = 46
 """Pieces that a token lists, 12 bytes each; the query of a URL ends at 4,096 characters."""
 
 BLOCKS = 50_000
@@ -31,7 +32,8 @@ BLOCKS = 50_000
 
 _NONCE_BYTES = 8
 _FIRST = bytes(_NONCE_BYTES)
-_HEAD = struct.Struct(">B16sQQI8s??")
+_NO_OBJECT = bytes(16)
+_HEAD = struct.Struct(">B16s16sQQI8s??")
 _PIECE = struct.Struct(">8sI")
 _MAC_BYTES = 32
 _VERSION = 1
@@ -47,9 +49,10 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A session: `id` names the object to be, `started` is in seconds since 1970.
+    """A session: `id` is its own, `started` is in seconds since 1970.
 
-    `last` is the nonce of the last piece; `pieces` is None once there are too many to list.
+    `object` is what was drawn for the object to be, empty without any bytes yet; `last` is the
+    nonce of the last piece; `pieces` is None once there are too many to list.
     """
 
     id: str
@@ -60,6 +63,7 @@ class Upload:
     blocks: int = 0
     last: bytes = _FIRST
     pieces: tuple[Piece, ...] | None = ()
+    object: str = ""
 
     @classmethod
     def start(cls, upload_id: str, started: int, algorithm: str = "sha256") -> Self:
@@ -149,6 +153,7 @@ def _pack(upload: Upload) -> bytes:
     head = _HEAD.pack(
         _VERSION,
         bytes.fromhex(upload.id),
+        bytes.fromhex(upload.object) or _NO_OBJECT,
         upload.started,
         upload.offset,
         upload.blocks,
@@ -161,7 +166,8 @@ def _pack(upload: Upload) -> bytes:
 
 
 def _unpack(packed: bytes) -> Upload:
-    version, name, started, offset, blocks, last, is_sha512, is_long = _HEAD.unpack_from(packed)
+    head = _HEAD.unpack_from(packed)
+    version, name, drawn, started, offset, blocks, last, is_sha512, is_long = head
     if version != _VERSION:
         raise BlobUploadUnknown
     algorithm = "sha512" if is_sha512 else "sha256"
@@ -176,4 +182,5 @@ def _unpack(packed: bytes) -> Upload:
         blocks=blocks,
         last=last,
         pieces=None if is_long else pieces,
+        object="" if drawn == _NO_OBJECT else drawn.hex(),
     )

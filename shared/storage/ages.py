@@ -1,10 +1,26 @@
 """Ages: the one span of time that invariants over several calls to storage may rely on."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 L = timedelta(seconds=100)
 """How late a call to storage can take effect, its repetitions with it (they end within this).
 
-Who relies on two calls of one request together makes them within this. A row older than twice this
-was not written by a request that is still under way. Ages are the store's own (`Row.age`).
+Who relies on two calls of one request together makes them within half of it (`Span`). A row older
+than twice this was not written by a request that is still under way. Ages are the store's own
+(`Row.age`), never a host's.
 """
+
+
+class Span:
+    """The half of L that what a request relies on stays good for, from now on."""
+
+    def __init__(self, ticks: Callable[[], float]) -> None:
+        """Begin it; `ticks` counts the seconds of this process, and never goes back."""
+        self._ticks = ticks
+        self._end = ticks() + L.total_seconds() / 2
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether it is too late to rely on it."""
+        return self._ticks() > self._end

@@ -18,10 +18,11 @@
                                         blob|DIGEST         link: size, object, last seen
                                         edge|TARGET|DIGEST|LIFE   that life of DIGEST uses TARGET
                                         outbox|TIME-ID      event: waiting, then handed on
-    table blobs        GENERATION|DIGEST  content           object, size, state, last seen
+    table blobs        GENERATION|DIGEST  content           object and its ETag, size, state
+                                        gone|HEX            ETag of bytes out of use, to be removed
+                                        good|HEX            there while content names HEX, and is
+                                                            sound: joined blindly
                                         repo|REPO           a repository that holds the blob
-                                        sound|OBJECT        there while content names OBJECT
-                                        gone|OBJECT         bytes out of use, to be removed
     container content  GENERATION/HEX   a blob, or (HEX = LIFE) a manifest's body; HEX is drawn anew
     queue events                        the keys of outbox rows, sent before these are written
     queue upkeep                        errands: an event to follow, a sequence to bring to its end
@@ -52,6 +53,7 @@ REGISTRY_PARTITION = "registry"
 REPOSITORY = "repository"
 WRITABLE = "writable"
 CONTENT = "content"
+HOLDERS = "repo|"
 
 _ENCODE = str.maketrans("-./", "!$-")
 _DECODE = str.maketrans("!$-", "-./")
@@ -167,9 +169,13 @@ def holder(repository: RepositoryName) -> str:
     return f"repo|{encode_repository(repository)}"
 
 
-def sound(name: str) -> str:
-    """Key of the fact that a digest's content is this object, fit to be mounted."""
-    return f"sound|{_drawn(name)}"
+def good(name: str) -> str:
+    """Key of the fact that a digest's content is this object, and that its bytes are sound.
+
+    It sorts before the holders: who reads on from it to the last of them has missed none that came
+    meanwhile, or finds it changed.
+    """
+    return f"good|{_drawn(name)}"
 
 
 def gone(name: str) -> str:

@@ -224,6 +224,13 @@ class Objects(Protocol):
         """Tell an object's size and metadata, or None (staged pieces are not an object)."""
         ...
 
+    async def page(self, prefix: str, position: str, limit: int) -> tuple[list[str], str]:
+        """List up to `limit` names that begin so, in order, and the position that goes on.
+
+        The first page is at the empty position, and so is what follows the last one.
+        """
+        ...
+
     def read(self, name: str, start: int = 0, length: int | None = None) -> AsyncGenerator[bytes]:
         """Stream `length` bytes from `start` on, in pieces of a few MiB at the most.
 

@@ -1,5 +1,6 @@
 """The stores of one registry, as one handful for the services."""
 
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,8 +21,9 @@ from shared.storage.rows.records import ManifestRecord
 class Stores:
     """What a registry keeps its state in, and where it takes time and chance from.
 
-    `clock` gives the time in UTC; `new_id` gives 32 hexadecimal digits, never the same twice;
-    `pause` waits for a random part of so many seconds.
+    `clock` gives the time in UTC; `ticks` counts seconds that never go back, for what is measured
+    within a process; `new_id` gives 32 hexadecimal digits, never the same twice; `pause` waits for
+    a random part of so many seconds.
     """
 
     generation: str
@@ -35,6 +37,7 @@ class Stores:
     clock: Callable[[], datetime]
     new_id: Callable[[], str]
     pause: Callable[[float], Awaitable[None]]
+    ticks: Callable[[], float]
 
     @classmethod
     def over(  # noqa: PLR0913 - three ports, a cache, time and chance
@@ -48,6 +51,7 @@ class Stores:
         clock: Callable[[], datetime],
         new_id: Callable[[], str],
         pause: Callable[[float], Awaitable[None]],
+        ticks: Callable[[], float] = time.monotonic,
     ) -> Self:
         """Put together the stores of a registry's generation over the ports."""
         return cls(
@@ -62,6 +66,7 @@ class Stores:
             clock=clock,
             new_id=new_id,
             pause=pause,
+            ticks=ticks,
         )
 
     def new_object(self) -> str:

@@ -5,11 +5,13 @@ import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import pytest
 from aiohttp import web
 
 from infra.devhost.storage import ACCOUNT, KEY
+from shared.storage import ages
 from shared.storage.azure import accounts as azure_accounts
 from shared.storage.azure.accounts import RETRIES, AzureAccount
 from shared.storage.azure.blobs import AzureObjects
@@ -323,3 +325,41 @@ class TestAnswers:
         with pytest.raises(StorageError):
             await anext(objects.read("x"))
         assert len(store.calls) == 1
+
+
+class TestNoAnswer:
+    """Whatever others rely on ends in time, its tries with it."""
+
+    @pytest.fixture
+    async def account(self) -> AsyncIterator[AzureAccount]:
+        async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read()
+            writer.close()
+
+        server = await asyncio.start_server(silent, "127.0.0.1", 0)
+        account = AzureAccount(place(server.sockets[0].getsockname()[1]))
+        yield account
+        await account.close()
+        server.close()
+
+    async def test_a_call_ends_before_it_is_too_late(
+        self, account: AzureAccount, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(ages, "L", timedelta(seconds=0.5))
+        rows, objects, messages = AzureRows(account), AzureObjects(account), AzureMessages(account)
+        calls: list[Awaitable[object]] = [
+            rows.get("t", "p", "k"),
+            rows.scan("t", "p", after="a", before="b", limit=1),
+            rows.commit("t", "p", [Insert("k", {})]),
+            rows.commit("t", "p", [Insert("k", {}), Delete("l")]),
+            objects.commit("x", ["a"], {}),
+            objects.put("x", b"1", {}),
+            objects.facts("x"),
+            objects.delete("x", '"1"'),
+            messages.send("q", "text"),
+        ]
+
+        for call in calls:
+            async with asyncio.timeout(5):
+                with pytest.raises(Unavailable, match=r"within 0\.35 s"):
+                    await call

@@ -301,6 +301,23 @@ class TestObjects:
 
         assert await objects.staged("x") == []
 
+    @pytest.mark.parametrize("limit", [1, 2, 3, 4, 10])
+    async def test_names_are_listed_in_pages(self, objects: Objects, limit: int) -> None:
+        for name in ("g/3", "g/1", "h/1", "g/2", "f/9"):
+            await make(objects, DIGITS, name)
+        await objects.stage("g/staged", "a", b"1")
+
+        listed, position = await objects.page("g/", "", limit)
+        while position:
+            names, position = await objects.page("g/", position, limit)
+            assert len(names) <= limit
+            listed += names
+
+        assert listed == ["g/1", "g/2", "g/3"]
+
+    async def test_nothing_is_listed_of_what_is_not_there(self, objects: Objects) -> None:
+        assert await objects.page("g/", "", 10) == ([], "")
+
     async def test_an_address_names_the_object(self, objects: Objects) -> None:
         assert "/x?" in await objects.url("x", 60)
 
@@ -318,6 +335,7 @@ class TestObjects:
             empty_objects.commit("x", ["a"], {}),
             empty_objects.put("x", b"1", {}),
             empty_objects.facts("x"),
+            empty_objects.page("x", "", 1),
             anext(empty_objects.read("x")),
             anext(empty_objects.read("x", 0, 0)),
             empty_objects.delete("x", '"1"'),

@@ -34,7 +34,9 @@ BUDGETS = {
     "upload POST": (0, 0),
     "PATCH of 100 MiB": (13, 13),
     "PUT that finishes an upload": (3, 3),
+    "the same, of content that another repository has": (5, 5),
     "mount": (3, 3),
+    "mount without a source": (5, 5),
     "manifest PUT by tag, 3 references": (5, 2),
     "manifest PUT again, by a tag that is there": (5, 3),
     "push of config + 1 MiB + 100 MiB layer + manifest": (29, 26),
@@ -161,6 +163,28 @@ def test_a_mount(bench: Bench) -> None:
     )
     assert answer.status_code == 201
     counted(bench, "mount", 0, bench.meter.lap())
+
+    header = {"Authorization": flows.authorization(bench.registry, f"repository:{target}3:push")}
+    bench.meter.lap()
+    answer = httpx.post(
+        f"{bench.registry.url}/v2/{target}3/blobs/uploads/",
+        params={"mount": content.digest},
+        headers=header,
+    )
+    assert answer.status_code == 201
+    counted(bench, "mount without a source", 0, bench.meter.lap())
+
+
+def test_an_upload_of_known_content(bench: Bench) -> None:
+    content = images.blob(b"known to another repository")
+    with flows.connect(bench.registry, "budgets/first") as client:
+        flows.push_blob(client, "budgets/first", content)
+    name = "budgets/second"
+    with flows.connect(bench.registry, name) as client:
+        location = flows.send_piece(client, flows.start_upload(client, name), content.content, 0)
+        bench.meter.lap()
+        assert flows.finish_upload(client, location, content.digest).status_code == 201
+        counted(bench, "the same, of content that another repository has", 0, bench.meter.lap())
 
 
 @pytest.mark.parametrize("place", [0, 1], ids=["cold", "warm"])

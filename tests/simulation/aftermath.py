@@ -8,11 +8,14 @@ from shared.model.digest import Digest
 from shared.model.names import RepositoryName
 from shared.services.events.fan_out import Announcement
 from shared.storage import keys
+from shared.storage.ages import L
 from shared.storage.errands import Errand
+from tests.simulation.operations import Heal
 from tests.simulation.world import World
 
 _COLLECTOR = 0x200
 _FOLLOWER = 0x300
+_HEALER = 0x400
 _MESSAGES = 300
 
 
@@ -49,10 +52,23 @@ class Loop:
 def collect(world: World, loop: Loop) -> None:
     """Take the collector's step for all there is."""
     process = world.process(_COLLECTOR)
+    if world.rotten:
+        _heal(world, loop)
     for repository, digest in _collectable(world):
         loop.complete(process.garbage.collect(repository, digest))
-    for name in [*world.objects_now()]:
-        loop.complete(process.garbage.collect_object(name))
+    for name in world.objects_now().keys() - world.strange.keys():
+        loop.complete(process.leftovers.look_at(name))
+
+
+def _heal(world: World, loop: Loop) -> None:
+    """Verify all objects, and heal what is bad."""
+    process = world.process(_HEALER)
+    for name in world.objects_now().keys() - world.strange.keys():
+        loop.complete(process.verification.verify(name))
+    for _ in range(2):
+        for digest, _ in [*world.digests()]:
+            loop.complete(Heal(RepositoryName(""), digest).run(process))
+        world.clock.now += 3 * L
 
 
 def _collectable(world: World) -> list[tuple[RepositoryName, Digest]]:

@@ -14,6 +14,7 @@ from datetime import datetime
 from itertools import count
 
 from shared.errors import RegistryError
+from shared.storage.ages import L
 from shared.storage.ports import Unavailable
 from tests.simulation import aftermath, promises
 from tests.simulation.aftermath import Loop
@@ -110,7 +111,9 @@ class Run:
     def _actor(self, number: int, operations: Sequence[Operation]) -> Actor:
         deeds = [Deed(operation) for operation in operations]
         self.deeds += deeds
-        gate = Gate()
+        gate = Gate(self.world.clock)
+        if any(operation.is_slow for operation in operations):
+            gate.limit = L
         return Actor(number, deeds, self.world.process(number, gate), gate)
 
     async def _live(self, actor: Actor) -> None:
@@ -127,7 +130,7 @@ class Run:
                 deed.is_refused = True
                 return
             except Unavailable:
-                if not actor.is_hurt:
+                if not actor.is_hurt and not actor.gate.limit:
                     raise
                 return
             self._end(deed)

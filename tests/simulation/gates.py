@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import NoReturn
 
@@ -46,9 +47,14 @@ class Call:
 
 
 class Gate:
-    """The calls of one process that wait, and what it has learned from those that went."""
+    """The calls of one process that wait, and what it has learned from those that went.
 
-    def __init__(self) -> None:
+    With a `limit`, calls that wait for longer are given up, and have no effect.
+    """
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+        self.limit: timedelta | None = None
         self.waiting: deque[Call] = deque()
         self.learned = 0
         self.is_dead = False
@@ -61,14 +67,19 @@ class Gate:
         is_write: bool = False,
         is_noticed: bool = True,
         is_learned: bool = True,
+        is_timed: bool = True,
     ) -> T:
         """Wait for the turn, then call as the way says."""
+        sent = self._clock()
         way = await self._turn(name, is_write=is_write, is_noticed=is_noticed)
+        if is_timed:
+            self._check_time(name, sent)
         if way is Way.DIES_BEFORE:
             await self._die()
         if way is Way.TWICE:
             await _try(call)
             await self._turn(f"{name} again", is_write=is_write, is_noticed=is_noticed)
+            self._check_time(name, sent)
         try:
             answer = await call()
         except StorageError as error:
@@ -80,6 +91,10 @@ class Gate:
             raise Unavailable(f"{name} took effect, and nobody heard of it")
         self._learn(name, answer if is_learned else "")
         return answer
+
+    def _check_time(self, name: str, sent: datetime) -> None:
+        if self.limit and self._clock() - sent > self.limit:
+            raise Unavailable(f"{name} was given up")
 
     async def _turn(self, name: str, *, is_write: bool, is_noticed: bool) -> Way:
         if self.is_dead:
@@ -199,6 +214,12 @@ class GatedObjects:
     async def facts(self, name: str) -> Facts | None:
         """Tell an object's size and metadata."""
         return await self._gate.go(f"facts {name}", lambda: self._objects.facts(name))
+
+    async def page(self, prefix: str, position: str, limit: int) -> tuple[list[str], str]:
+        """List some names."""
+        return await self._gate.go(
+            f"page of {prefix}", lambda: self._objects.page(prefix, position, limit)
+        )
 
     async def read(
         self, name: str, start: int = 0, length: int | None = None

@@ -4,8 +4,9 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from shared import errors
 from shared.errors import (
     BlobUnknown,
     BlobUploadUnknown,
@@ -23,6 +24,7 @@ from shared.model.names import RepositoryName, Tag, is_referrers_tag
 from shared.model.upload import Upload
 from shared.services.content.pushes import Condition
 from shared.services.content.uploads import Part
+from shared.services.upkeep.healing import Task
 from shared.storage import keys
 from tests.simulation.world import GRACE, Process, World, at_once
 from tests.support.causes import ME
@@ -35,9 +37,13 @@ LATEST = Tag("latest")
 
 @dataclass(frozen=True)
 class Operation(ABC):
-    """Something done to a repository. `refusals` are the answers that are fair."""
+    """Something done to a repository. `refusals` are the answers that are fair.
+
+    What `is_slow` may take so long that calls are given up.
+    """
 
     repository: RepositoryName
+    is_slow: ClassVar[bool] = False
     refusals: ClassVar[tuple[type[RegistryError], ...]] = ()
 
     @abstractmethod
@@ -243,6 +249,7 @@ class _Shown(Operation):
             world.clock.now < since + GRACE
             and keys.blob(self.digest) not in world.contents(self.repository)
             and not _any(others, DeleteBlob, self.repository, digest=self.digest)
+            and not world.is_withdrawn(self.repository, self.digest)
         ):
             yield f"{type(self).__name__} promised {self.digest}, and it is gone"
 
@@ -252,15 +259,50 @@ class PutBlob(_Shown):
     """Finish an upload, all of whose parts are staged."""
 
     upload: Upload
-    refusals = (BlobUploadUnknown, DigestInvalid)
+    refusals: ClassVar[tuple[type[RegistryError], ...]] = (
+        BlobUploadUnknown,
+        DigestInvalid,
+    )
 
     async def run(self, process: Process) -> None:
         """Finish it."""
         await process.uploads.commit(self.repository, self.upload, self.digest, Part(_nothing()))
+        process.world.promise(self.repository, self.digest)
 
     def shows(self, repository: RepositoryName, digest: Digest) -> bool:
         """Tell whether it may bring a blob's link."""
         return (repository, digest) == (self.repository, self.digest)
+
+
+@dataclass(frozen=True)
+class PutSlowly(PutBlob):
+    """Finish an upload while much time may pass, so that the registry may give up.
+
+    The process may stall before it writes the link, for however long.
+    """
+
+    is_slow = True
+    refusals: ClassVar[tuple[type[RegistryError], ...]] = (
+        *PutBlob.refusals,
+        errors.Unavailable,
+    )
+
+    async def run(self, process: Process) -> None:
+        """Finish it, and stall."""
+        joining, gate = process.uploads._joining, process.gate
+        link = joining._link
+
+        async def stalled(*arguments: Any) -> bool:
+            if gate:
+                await gate.go("stall", _nothing_at_all, is_timed=False)
+            return await link(*arguments)
+
+        joining._link = stalled  # type: ignore[method-assign,assignment]
+        await super().run(process)
+
+
+async def _nothing_at_all() -> None:
+    return
 
 
 @dataclass(frozen=True)
@@ -274,6 +316,7 @@ class Mount(_Shown):
         """Mount it."""
         if not await process.uploads.mount(self.repository, self.digest, self.source):
             raise BlobUnknown
+        process.world.promise(self.repository, self.digest)
 
     def shows(self, repository: RepositoryName, digest: Digest) -> bool:
         """Tell whether it may bring a blob's link."""
@@ -289,6 +332,7 @@ class Head(_Shown):
     async def run(self, process: Process) -> None:
         """Ask."""
         await process.blobs.find(self.repository, self.digest)
+        process.world.promise(self.repository, self.digest)
 
 
 @dataclass(frozen=True)
@@ -299,6 +343,7 @@ class Ensure(PutBlob):
         """Ask, and upload."""
         try:
             await process.blobs.find(self.repository, self.digest)
+            process.world.promise(self.repository, self.digest)
         except BlobUnknown:
             await super().run(process)
 
@@ -331,6 +376,55 @@ class Collect(Operation):
     async def run(self, process: Process) -> None:
         """Take it."""
         await process.garbage.collect(self.repository, self.digest)
+
+
+@dataclass(frozen=True)
+class Verify(Operation):
+    """Hash an object once more."""
+
+    name: str
+
+    async def run(self, process: Process) -> None:
+        """Verify it."""
+        await process.verification.verify(self.name)
+
+
+@dataclass(frozen=True)
+class Look(Operation):
+    """Look whether an object is of no use."""
+
+    name: str
+
+    async def run(self, process: Process) -> None:
+        """Look at it."""
+        await process.leftovers.look_at(self.name)
+
+
+@dataclass(frozen=True)
+class Heal(Operation):
+    """Do what is to be done for bad bytes by now."""
+
+    digest: Digest
+
+    async def run(self, process: Process) -> None:
+        """Do all tasks that need not wait."""
+        tasks = await process.healing.unfinished(self.digest)
+        while tasks:
+            task = tasks.pop(0)
+            later = await process.healing.do(task)
+            if later and (later.stage is not task.stage or not later.wait):
+                tasks.insert(0, later)
+
+
+@dataclass(frozen=True)
+class Withdraw(Operation):
+    """Do a task of the first pass, late or once more."""
+
+    task: Task
+
+    async def run(self, process: Process) -> None:
+        """Do it."""
+        await process.healing.do(self.task)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from shared.model.manifest import Manifest, read_manifest
 from shared.model.names import RepositoryName, Tag, is_referrers_tag
 from shared.storage import keys
 from shared.storage.ports import Row
+from shared.storage.rows.holdings import BAD
 from shared.storage.rows.records import TagRecord, row_body
 from tests.simulation.world import World
 
@@ -23,6 +24,7 @@ def _is(data: bytes, digest: Digest) -> bool:
 
 def broken(world: World, *, is_sparse: bool) -> Iterator[str]:
     """Tell what does not hold."""
+    yield from strangers(world)
     for repository, rows in world.repositories():
         for row in rows.values():
             yield from _row(world, repository, rows, row, is_sparse=is_sparse)
@@ -97,7 +99,11 @@ def _manifest(
     needed = [keys.REPOSITORY]
     needed += [keys.edge(each.digest, manifest.digest, life) for each in _targets(manifest)]
     if not is_sparse and not row.values["is_incomplete"]:
-        needed += [keys.blob(blob.digest) for blob in manifest.blobs if not blob.is_foreign]
+        needed += [
+            keys.blob(blob.digest)
+            for blob in manifest.blobs
+            if not blob.is_foreign and not _was_bad(world, blob.digest)
+        ]
     if keys.WRITABLE not in rows and not rows[keys.REPOSITORY].values.get("deletion"):
         needed.append(keys.WRITABLE)
     if manifest.subject:
@@ -105,6 +111,11 @@ def _manifest(
     for key in needed:
         if key not in rows:
             yield f"{repository}: {row.key} is there without {key}"
+
+
+def _was_bad(world: World, digest: Digest) -> bool:
+    """Tell whether bytes of a blob are, or have been, bad: then links come back with good ones."""
+    return digest in world.spoiled
 
 
 def _targets(manifest: Manifest) -> tuple[Descriptor, ...]:
@@ -125,7 +136,10 @@ def _link(world: World, repository: RepositoryName, row: Row) -> Iterator[str]:
     digest = Digest.parse(keys.last_part(row.key))
     rows = world.holders(digest)
     content = rows.get(keys.CONTENT)
-    if content is None or content.values["object"] != row.values["object"]:
+    if row.values["object"] in world.rotten:
+        if row.values["object"] not in world.objects_now():
+            yield f"{repository}: the link to {digest} names bad bytes that are gone"
+    elif content is None or content.values["object"] != row.values["object"]:
         yield f"{repository}: the link to {digest} names an object that is not its content"
     if keys.holder(repository) not in rows:
         yield f"{repository} shows {digest} and is not among its holders"
@@ -140,12 +154,23 @@ def _holdings(world: World, digest: Digest, rows: Mapping[str, Row]) -> Iterator
         return
     name = str(content.values["object"])
     kept = world.objects_now().get(name)
-    if kept is None or not _is(kept.data, digest):
+    if name not in world.rotten and (kept is None or not _is(kept.data, digest)):
         yield f"{digest} has not its bytes"
     if not holders:
         yield f"{digest} has content and no holder"
-    if keys.sound(name) not in rows or keys.gone(name) in rows:
+    if content.values["state"] == BAD:
+        if keys.good(name) in rows or keys.gone(name) not in rows:
+            yield f"{digest} has bad content that is joined, or forgotten"
+    elif keys.good(name) not in rows or keys.gone(name) in rows:
         yield f"{digest} has content that is not sound"
+
+
+def strangers(world: World) -> Iterator[str]:
+    """Tell which objects of another generation are not what they were."""
+    for name, data in world.strange.items():
+        kept = world.objects_now().get(name)
+        if kept is None or kept.data != data:
+            yield f"object {name} of another registry is gone"
 
 
 def out_of_step(world: World) -> Iterator[str]:
@@ -176,16 +201,36 @@ def left(world: World) -> Iterator[str]:
     for repository, rows in world.repositories():
         wanted |= {str(row.values["object"]) for row in rows.values() if "object" in row.values}
         yield from _left_in(repository, rows)
+        wanted -= world.rotten
+        yield from _bad_links(world, repository, rows)
     for digest, rows in world.digests():
+        content = rows.get(keys.CONTENT)
+        is_bad = content is not None and content.values["state"] == BAD
         for key in rows:
-            if key.startswith("gone|"):
+            if key.startswith("gone|") and not is_bad:
                 yield f"{digest}: {key} is not forgotten"
-            if key.startswith("repo|"):
+            if key.startswith("repo|") and not is_bad:
                 repository = keys.decode_repository(keys.last_part(key))
                 if keys.blob(digest) not in world.contents(repository):
                     yield f"{repository} is among the holders of {digest} without a link"
-    for name in world.objects_now().keys() - wanted:
+    for name in world.objects_now().keys() - wanted - world.strange.keys():
         yield f"object {name} is not used and is not removed"
+
+
+def _bad_links(world: World, repository: RepositoryName, rows: Mapping[str, Row]) -> Iterator[str]:
+    """Tell which digests lie, or are not shown again, when all is healed that can be."""
+    for key, row in rows.items():
+        if key.startswith("blob|") and row.values["object"] in world.rotten:
+            yield f"{repository}: {key} names bad bytes"
+    for key in rows:
+        if not key.startswith("edge|"):
+            continue
+        _, target, user = key.split("|")
+        content = world.holders(Digest.parse(target)).get(keys.CONTENT)
+        is_sound = content is not None and content.values["state"] != BAD
+        is_shown = f"blob|{target}" in rows or f"manifest|{target}" in rows
+        if is_sound and world.rotten and f"manifest|{user}" in rows and not is_shown:
+            yield f"{repository}: {target} is not shown again"
 
 
 def _left_in(repository: RepositoryName, rows: Mapping[str, Row]) -> Iterator[str]:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Self
 
@@ -15,6 +16,7 @@ from shared.model.names import RepositoryName, Tag, referrers_tag
 from shared.model.upload import Upload
 from shared.services.content import manifests, plans, pushes, restores
 from shared.services.content.uploads import Part
+from shared.storage import keys
 from tests.simulation.aftermath import Loop, hand_on
 from tests.simulation.explorer import Scenario
 from tests.simulation.operations import (
@@ -31,6 +33,7 @@ from tests.simulation.operations import (
     Push,
     PushNew,
     PutBlob,
+    PutSlowly,
     Retire,
     Untag,
 )
@@ -81,6 +84,10 @@ def small() -> Iterator[None]:
         yield
 
 
+async def _once(content: bytes) -> AsyncIterator[bytes]:
+    yield content
+
+
 class Past:
     """What happened before: a world, and the process that made it so."""
 
@@ -106,6 +113,10 @@ class Past:
         """Give the last step of an upload."""
         return PutBlob(repository, digest(content), self.upload(content))
 
+    def put_slowly(self, repository: RepositoryName, content: bytes) -> PutSlowly:
+        """Give the last step of an upload, which may take long."""
+        return PutSlowly(repository, digest(content), self.upload(content))
+
     def ensure(self, repository: RepositoryName, content: bytes) -> Ensure:
         """Give the last step of an upload that may not be needed."""
         return Ensure(repository, digest(content), self.upload(content))
@@ -113,13 +124,10 @@ class Past:
     def upload(self, content: bytes) -> Upload:
         """Stage all of an upload."""
 
-        async def body() -> AsyncIterator[bytes]:
-            yield content
-
         uploads = self._process.uploads
         loop = Loop()
         try:
-            return loop.complete(uploads.append(uploads.start(), Part(body())))
+            return loop.complete(uploads.append(uploads.start(), Part(_once(content))))
         finally:
             loop.close()
 
@@ -130,6 +138,46 @@ class Past:
             hand_on(self.world, loop)
         finally:
             loop.close()
+        return self
+
+    def forked(self, start: bytes, *ends: bytes) -> list[PutBlob]:
+        """Give the last steps of a session that was continued in several ways at once."""
+        uploads, loop = self._process.uploads, Loop()
+        try:
+            first = loop.complete(uploads.append(uploads.start(), Part(_once(start))))
+            later = [loop.complete(uploads.append(first, Part(_once(end)))) for end in ends]
+        finally:
+            loop.close()
+        return [
+            PutBlob(A, digest(start + end), upload) for end, upload in zip(ends, later, strict=True)
+        ]
+
+    def object_of(self, content: bytes) -> str:
+        """Name the object that has a blob's bytes."""
+        return str(self.world.holders(digest(content))[keys.CONTENT].values["object"])
+
+    def spoiled(self, content: bytes) -> Self:
+        """Let a blob's bytes have rotted; nobody knows yet."""
+        name = self.object_of(content)
+        there = self.world.kept.objects[name]
+        self.world.kept.objects[name] = replace(there, data=b"rotten")
+        self.world.rotten |= {name}
+        self.world.spoiled |= {digest(content)}
+        return self
+
+    def elsewhere(self, content: bytes) -> Self:
+        """Let a registry that was there before, or is beside this one, hold a blob too."""
+        process, loop = self.world.process(0xBBBB, generation="h" * 32), Loop()
+        try:
+            upload = loop.complete(
+                process.uploads.append(process.uploads.start(), Part(_once(content)))
+            )
+            put = PutBlob(A, digest(content), upload)
+            loop.complete(put.run(process))
+        finally:
+            loop.close()
+        kept = self.world.kept.objects
+        self.world.strange = {name: it.data for name, it in kept.items() if name[0] == "h"}
         return self
 
     def ago(self, span: timedelta = 2 * GRACE) -> Self:

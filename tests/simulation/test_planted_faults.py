@@ -1,29 +1,20 @@
 """Faults planted on purpose: the simulation finds each of them, or it is good for nothing."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import pytest
 
 from shared.model.digest import Digest
-from shared.model.hashing import Hasher
 from shared.model.names import RepositoryName
-from shared.services.content import manifests, uploads
-from shared.services.content.blobs import Blobs
+from shared.services.content import manifests
 from shared.services.content.plans import Plan
 from shared.services.content.pushes import Condition, Pushes
-from shared.services.content.uploads import Uploads
 from shared.services.events import fallback_lists, fan_out
-from shared.services.upkeep import garbage
-from shared.services.upkeep.garbage import Garbage
 from shared.storage import keys
-from shared.storage.ports import ANY, Change, Delete, NotFound, Put, Row, Update
-from shared.storage.rows import holdings
-from shared.storage.rows.contents import Contents
-from shared.storage.rows.holdings import Content, Held, Holdings
+from shared.storage.ports import ANY, Change, Delete, NotFound, Update
 from shared.storage.rows.index import Index
 from shared.storage.rows.outbox import Outbox
 from shared.storage.transactions import Transaction
@@ -36,128 +27,6 @@ SCENARIOS: Mapping[str, Scenario] = {**PAIRS, **CROWDS, **LISTS, **LARGE, **BIG_
 
 def _delete_anything(key: str, etag: str = ANY) -> Delete:
     return Delete(key)
-
-
-def collector_deletes_any_link(patch: Patch) -> None:
-    patch.setattr(garbage, "Delete", _delete_anything)
-
-
-def collector_strikes_off_any_holder(patch: Patch) -> None:
-    patch.setattr(holdings, "Delete", _delete_anything)
-
-
-def collector_forgets_who_else_leaves(patch: Patch) -> None:
-    leave = Holdings.leave
-
-    async def silent(self: Holdings, digest: Digest, held: Held) -> Sequence[str] | None:
-        if not held.is_elsewhere:
-            return await leave(self, digest, held)
-        assert held.holder
-        with suppress(NotFound):
-            await self._commit(digest, [Delete(held.holder.key)])
-        return held.gone
-
-    patch.setattr(Holdings, "leave", silent)
-
-
-def collector_takes_what_came_lately(patch: Patch) -> None:
-    patch.setattr(Garbage, "_is_young", lambda *_: False)
-
-
-def collector_waits_one_grace_period(patch: Patch) -> None:
-    init = Garbage.__init__
-
-    def hasty(self: Garbage, *arguments: object) -> None:
-        init(self, *arguments)  # type: ignore[arg-type]
-        self._lately = self._lately / 3 * 2
-
-    patch.setattr(Garbage, "__init__", hasty)
-
-
-def collector_looks_for_no_edges(patch: Patch) -> None:
-    async def nothing(*_: object) -> list[Row]:
-        return []
-
-    patch.setattr(Contents, "edges", nothing)
-
-
-def collector_removes_bytes_first(patch: Patch) -> None:
-    step = Garbage._step
-
-    async def hasty(self: Garbage, repository: RepositoryName, digest: Digest) -> bool:
-        held = await self._holdings.held(digest, repository)
-        if held.content and not held.is_elsewhere:
-            await self._stores.discard(str(held.content.values["object"]))
-        return await step(self, repository, digest)
-
-    patch.setattr(Garbage, "_step", hasty)
-
-
-def collector_stops_without_a_link(patch: Patch) -> None:
-    unlink = Garbage._unlink
-
-    async def content(self: Garbage, repository: RepositoryName, digest: Digest) -> bool:
-        link = await self._contents.link(repository, digest)
-        return link is not None and await unlink(self, repository, digest)
-
-    patch.setattr(Garbage, "_unlink", content)
-
-
-def mount_takes_another_object(patch: Patch) -> None:
-    async def share(
-        self: Holdings, digest: Digest, repository: RepositoryName, name: str, now: datetime
-    ) -> bool:
-        try:
-            changes = (
-                Update(keys.CONTENT, {"seen": now}),
-                Put(keys.holder(repository), {"seen": now}),
-            )
-            await self._commit(digest, changes)
-        except NotFound:
-            return False
-        return True
-
-    patch.setattr(Holdings, "share", share)
-
-
-def head_renews_nothing(patch: Patch) -> None:
-    patch.setattr(Blobs, "find", Blobs.link)
-
-
-def upload_shows_before_it_holds(patch: Patch) -> None:
-    show = Uploads._show
-
-    async def hasty(
-        self: Uploads, repository: RepositoryName, digest: Digest, content: Content
-    ) -> None:
-        await self._link(repository, digest, content)
-        await show(self, repository, digest, content)
-
-    patch.setattr(Uploads, "_show", hasty)
-
-
-def upload_believes_the_client(patch: Patch) -> None:
-    def believe(hasher: Hasher, digest: Digest) -> None:
-        return
-
-    patch.setattr(uploads, "_check_digest", believe)
-
-
-def upload_finished_twice_brings_other_bytes(patch: Patch) -> None:
-    async def add(
-        self: Holdings, digest: Digest, repository: RepositoryName, content: Content, now: datetime
-    ) -> Content:
-        await self._commit(
-            digest,
-            [
-                Put(keys.CONTENT, {"object": content.object, "size": 1, "state": "good"}),
-                Put(keys.sound(content.object), {}),
-                Put(keys.holder(repository), {"seen": now}),
-            ],
-        )
-        return content
-
-    patch.setattr(Holdings, "add", add)
 
 
 def push_touches_no_links(patch: Patch) -> None:
@@ -243,25 +112,6 @@ class Fault:
 
 
 FAULTS = [
-    Fault(collector_deletes_any_link, "a push after HEAD", "promised|uses|without blob"),
-    Fault(collector_strikes_off_any_holder, "an upload", "without|not among|not its content"),
-    Fault(collector_forgets_who_else_leaves, "two holders", "content and no holder"),
-    Fault(collector_takes_what_came_lately, "an upload", "not its content"),
-    Fault(
-        collector_waits_one_grace_period, "a push long after HEAD of a blob seen lately", "promised"
-    ),
-    Fault(collector_looks_for_no_edges, "a deletion", "without blob"),
-    Fault(collector_removes_bytes_first, "an upload elsewhere", "not its bytes"),
-    Fault(collector_stops_without_a_link, "an upload", "without a link", faults=True),
-    Fault(
-        mount_takes_another_object,
-        "a mount of what is deleted and uploaded again",
-        "not its content",
-    ),
-    Fault(head_renews_nothing, "a push after HEAD", "promised"),
-    Fault(upload_shows_before_it_holds, "an upload elsewhere", "not its content"),
-    Fault(upload_believes_the_client, "an upload of something else", "not its bytes"),
-    Fault(upload_finished_twice_brings_other_bytes, "an upload elsewhere", "not its content"),
     Fault(push_touches_no_links, "a push of an old blob", "without blob"),
     Fault(push_is_not_listed, "two pushes of a tag", "not in the catalog"),
     Fault(
@@ -289,6 +139,11 @@ FAULTS = [
 )
 def test_a_planted_fault_is_found(fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
     with small() if "large" in fault.scenario else monkeypatch.context():
-        fault.plant(monkeypatch)
-        with pytest.raises(Broken, match=fault.says):
-            explore(SCENARIOS[fault.scenario], faults=fault.faults)
+        find(fault, SCENARIOS[fault.scenario], monkeypatch)
+
+
+def find(fault: Fault, scenario: Scenario, patch: Patch) -> None:
+    """Plant a fault, and see it found."""
+    fault.plant(patch)
+    with pytest.raises(Broken, match=fault.says):
+        explore(scenario, faults=fault.faults)

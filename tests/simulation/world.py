@@ -19,8 +19,11 @@ from shared.services.events.fallback_lists import FallbackLists
 from shared.services.events.fan_out import FanOut
 from shared.services.upkeep.errands import Upkeep
 from shared.services.upkeep.garbage import Garbage
+from shared.services.upkeep.healing import Healing
+from shared.services.upkeep.leftovers import Leftovers
 from shared.services.upkeep.purge import Purge
 from shared.services.upkeep.retirement import Retirement
+from shared.services.upkeep.verification import Verification
 from shared.storage import keys
 from shared.storage.bodies import Bodies
 from shared.storage.memory.messages import MemoryMessages
@@ -85,7 +88,11 @@ class NumberedRows(MemoryRows):
 
 
 class World:
-    """All there is. `now` moves only when told to. `read` counts the messages that were read."""
+    """All there is. `now` moves only when told to. `read` counts the messages that were read.
+
+    `rotten` are objects whose bytes have changed, `strange` those of another generation with their
+    bytes, and `promised` the objects that the clients of uploads and mounts were given.
+    """
 
     def __init__(self) -> None:
         self.clock = Clock(START)
@@ -93,6 +100,10 @@ class World:
         self.objects = MemoryObjects(self.clock)
         self.messages = MemoryMessages()
         self.read = 0
+        self.rotten: frozenset[str] = frozenset()
+        self.spoiled: frozenset[Digest] = frozenset()
+        self.strange: Mapping[str, bytes] = {}
+        self.promised: dict[tuple[RepositoryName, Digest], str] = {}
         at_once(self.rows.prepare(keys.TABLES))
         at_once(self.objects.prepare())
         at_once(self.messages.prepare(keys.QUEUES))
@@ -110,6 +121,9 @@ class World:
         other.clock.now = self.clock.now
         other.read = self.read
         other.messages.sent[:] = self.messages.sent
+        other.rotten, other.spoiled = self.rotten, self.spoiled
+        other.strange = self.strange
+        other.promised = dict(self.promised)
         return other
 
     @property
@@ -128,12 +142,15 @@ class World:
             staged,
             self.clock.now,
             hash(frozenset(self.messages.sent[self.read :])),
+            tuple(sorted(self.promised.items())),
         )
 
-    def process(self, number: int, gate: Gate | None = None) -> "Process":
+    def process(
+        self, number: int, gate: Gate | None = None, generation: str = GENERATION
+    ) -> "Process":
         """Start a process, behind a gate or not."""
         if gate is None:
-            return Process(self, number, self.rows, self.objects, self.messages)
+            return Process(self, number, self.rows, self.objects, self.messages, generation)
         rows, objects = GatedRows(self.rows, gate), GatedObjects(self.objects, gate)
         process = Process(self, number, rows, objects, GatedMessages(self.messages, gate))
         process.gate = gate
@@ -145,13 +162,28 @@ class World:
 
     def repositories(self) -> Iterator[tuple[RepositoryName, Mapping[str, Row]]]:
         """Give each repository's rows."""
-        for partition, rows in self.rows._tables[keys.CONTENTS].items():
+        for partition, rows in self._own(keys.CONTENTS):
             yield keys.decode_repository(partition.partition("|")[2]), rows
 
     def digests(self) -> Iterator[tuple[Digest, Mapping[str, Row]]]:
         """Give the rows of each blob's digest."""
-        for partition, rows in self.rows._tables[keys.BLOBS].items():
+        for partition, rows in self._own(keys.BLOBS):
             yield Digest.parse(partition.partition("|")[2]), rows
+
+    def _own(self, table: str) -> Iterator[tuple[str, Mapping[str, Row]]]:
+        for partition, rows in self.rows._tables[table].items():
+            if partition.startswith(f"{GENERATION}|"):
+                yield partition, rows
+
+    def promise(self, repository: RepositoryName, digest: Digest) -> None:
+        """Remember which object a client has been given."""
+        link = self.contents(repository).get(keys.blob(digest))
+        if link:
+            self.promised[repository, digest] = str(link.values["object"])
+
+    def is_withdrawn(self, repository: RepositoryName, digest: Digest) -> bool:
+        """Tell whether what a client was given has turned out to be bad."""
+        return self.promised.get((repository, digest)) in self.rotten
 
     def contents(self, repository: RepositoryName) -> Mapping[str, Row]:
         """Give a repository's rows."""
@@ -186,7 +218,13 @@ class Process:
     """
 
     def __init__(
-        self, world: World, number: int, rows: Rows, objects: Objects, messages: Messages
+        self,
+        world: World,
+        number: int,
+        rows: Rows,
+        objects: Objects,
+        messages: Messages,
+        generation: str = GENERATION,
     ) -> None:
         numbers = count(1)
         self.gate: Gate | None = None
@@ -195,11 +233,12 @@ class Process:
             rows,
             objects,
             messages,
-            GENERATION,
+            generation,
             bodies=Bodies(100_000),
             clock=lambda: world.clock.now + timedelta(microseconds=number),
             new_id=lambda: f"{number:08x}{next(numbers):08x}{0:016x}",
             pause=no_pause,
+            ticks=world.clock.ticks,
         )
         self.pushes = Pushes(self.stores, is_sparse_allowed=False)
         self.sparse_pushes = Pushes(self.stores, is_sparse_allowed=True)
@@ -221,6 +260,9 @@ class Process:
             self.fallback_lists,
         )
         self.garbage = Garbage(self.stores, GRACE)
+        self.leftovers = Leftovers(self.stores, timedelta(days=7))
+        self.verification = Verification(self.stores, self.leftovers)
+        self.healing = Healing(self.stores)
 
 
 def at_once[T](work: Coroutine[object, object, T]) -> T:

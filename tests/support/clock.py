@@ -14,6 +14,10 @@ class Clock:
         """Tell the time."""
         return self.now
 
+    def ticks(self) -> float:
+        """Count the seconds."""
+        return self.now.timestamp()
+
     def move(self, **span: float) -> None:
         """Move on, or back: `hours=-2`."""
         self.now += timedelta(**span)

@@ -3,6 +3,16 @@
 A HEAD that finds a blob is a promise that a push may rely on it for the grace period. So a hit
 renews a link that was last seen over half of that ago, with the ETag it read: if the collector
 removed the link meanwhile the renewal fails, and the answer is that there is no such blob.
+
+A deletion, and a push that uses the blob:
+
+    D1 read the link      P transaction: change the link, add an edge
+    D2 read the edges
+    D3 delete the link, as it was read
+
+P before D1 or between D1 and D2: D2 finds the edge. P between D2 and D3: D3 fails, and D begins
+again. P after D3: P fails. An edge of a manifest that is deleted does not count: it stays for as
+long as that manifest can be restored.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -37,11 +47,10 @@ class Blobs:
         """
         for _ in range(_TRIES):
             link = await self.link(repository, digest)
-            now = self._clock()
-            if now - link.seen < self._grace / 2:
+            if link.age < self._grace / 2:
                 return link
             try:
-                renewal = Update(keys.blob(digest), {"seen": now}, link.etag)
+                renewal = Update(keys.blob(digest), {"seen": self._clock()}, link.etag)
                 await self._contents.commit(repository, [renewal])
             except (Conflict, NotFound):
                 continue
@@ -81,9 +90,9 @@ class Blobs:
         """
         for _ in range(_TRIES):
             link = await self.link(repository, digest)
-            if users := await self._contents.users(repository, digest, 1):
+            if user := await self._contents.user(repository, digest):
                 raise Unsupported(
-                    f"{digest} is in use by the manifest {users[0]}: delete that first",
+                    f"{digest} is in use by the manifest {user}: delete that first",
                     allow=("GET", "HEAD"),
                 )
             try:

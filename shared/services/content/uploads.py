@@ -4,26 +4,37 @@ The session is in the client's hands (`model.upload`); storage sees only staged 
 last step:
 
     U1 make the object out of the staged blocks, if there is none of this name
-    U2 transaction in the digest's partition: the content, and that this repository holds it
-    U3 write the link, which makes the blob visible
+    U2 and U3: `joining`, which makes the blob visible
 
-A crash after U1 leaves an object that nothing refers to; after U2 a repository that is said to
-hold what it does not show. Both are left to the collector, and the client's repeated PUT goes
-through all the steps again: at U1 it finds its own object under its own digest, and goes on. The
-collector meets us as described in `storage.holdings`: it removes nothing whose rows were written
-within the grace period, so not between our U2 and U3 either. So that it may remove an object whose
-rows are gone for good, a PUT that comes again takes up an object for ten minutes only (`_AGAIN`,
-below any grace period); later it succeeds if the blob is there, or the upload is unknown.
+A crash after U1 leaves an object that nothing refers to; later, a repository that is said to hold
+what it does not show. Both are left to the collector.
 
-Cancelling makes an empty object of the session's name: then U1 of a PUT that comes late or at the
-same time fails, and the session's status is that it is unknown. The sweep removes it.
+An object may come into service by the very call that made it, and soon after (half of L): nobody
+else knows that its bytes are the ones that were hashed, or that it is not on its way to be removed
+by now. So a PUT that finds the object there already, or blocks of it missing, goes on only if the
+object says that this call has made it (its answer was lost, and the storage client has repeated
+it). Otherwise it is a client that repeats what has succeeded, and the repository shows the blob,
+or the upload is unknown, and the client begins again.
+
+    PUT 1 makes X, dies       PUT 2 finds X, and nothing shown: unknown
+    PUT 1 makes X, shows it   PUT 2 finds X and the blob shown: created
+    PUT A(token a), PUT B(token b) of one object: whose U1 is second finds X, made by another call
+
+What was hashed on the way is known. A digest of another algorithm, named at the end only, is
+checked by reading the object back before anything refers to it.
+
+Cancelling makes an empty object of the name: then U1 of a PUT that comes late or at the same time
+fails, and the session's status is that it is unknown. A session without bytes has its own id for
+that name; bytes that are sent for it all the same begin it anew.
 """
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from shared.errors import (
+    BlobUploadInvalid,
     BlobUploadUnknown,
     DigestInvalid,
     RangeInvalid,
@@ -40,16 +51,22 @@ from shared.model.upload import (
     chained_block_ids,
     listed_block_ids,
 )
+from shared.services.content.joining import Joining
 from shared.services.content.staging import Place, Staging
 from shared.storage import keys
+from shared.storage.ages import Span
 from shared.storage.origins import BLOB, CANCELLED, Origin
-from shared.storage.ports import Conflict, NotFound, Put, Update
+from shared.storage.ports import Conflict, NotFound
 from shared.storage.rows.holdings import Content
-from shared.storage.rows.records import Link
 from shared.storage.stores import Stores
 
-_SOURCES = 1_000
-_AGAIN = timedelta(minutes=10)
+_SOURCES = 16
+"""Repositories that are tried where a blob is to be mounted from any."""
+
+_READ_BACK_SECONDS = 25
+"""How long bytes are hashed anew at the end; clients wait for the answer for about 30 seconds."""
+
+type May = Callable[[RepositoryName], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +91,7 @@ class Uploads:
         self._staging = staging
         self._seal = seal
         self._lifetime = lifetime
+        self._joining = Joining(stores)
 
     def start(self, algorithm: str = "sha256") -> Upload:
         """Begin an upload (end-4a, end-4c); asks nothing of storage."""
@@ -101,26 +119,28 @@ class Uploads:
             BlobUploadInvalid: the blob has too many parts.
         """
         _check_place(upload, part)
+        drawn = upload.object or self._stores.new_id()
         hasher, nonce = upload.hasher(), bytes.fromhex(self._stores.new_id())[:8]
         room = BLOCKS - upload.blocks
-        place = Place(self._object(upload), nonce, upload.last)
+        place = Place(self._named(drawn), nonce, upload.last)
         staged = await self._staging.stage(place, part.body, hasher, room)
         _check_length(part, staged.size)
         if not staged.blocks:
             return upload
-        offset = upload.offset + staged.size
-        return upload.extended(offset, hasher.state(), Piece(nonce, staged.blocks))
+        offset, piece = upload.offset + staged.size, Piece(nonce, staged.blocks)
+        return replace(upload, object=drawn).extended(offset, hasher.state(), piece)
 
     async def status(self, upload: Upload) -> None:
         """Raise BlobUploadUnknown where the session is finished or cancelled (end-13)."""
-        if await self._stores.objects.facts(self._object(upload)):
+        if await self._stores.objects.facts(self._named(upload.object or upload.id)):
             raise BlobUploadUnknown
 
     async def cancel(self, repository: RepositoryName, upload: Upload) -> None:
         """End a session (end-14); raises BlobUploadUnknown where it has ended."""
-        mark = self._origin(CANCELLED, repository)
+        mark = Origin(CANCELLED, self._stores.clock(), self._stores.new_id(), repository)
+        name = self._named(upload.object or upload.id)
         try:
-            await self._stores.objects.commit(self._object(upload), [], mark.metadata())
+            await self._stores.objects.commit(name, [], mark.metadata())
         except Conflict:
             raise BlobUploadUnknown from None
 
@@ -136,99 +156,78 @@ class Uploads:
         """
         if upload.offset == 0 and upload.algorithm != digest.algorithm:
             state = Hasher(digest.algorithm).state()
-            upload = Upload(upload.id, upload.started, digest.algorithm, state)
+            upload = replace(upload, algorithm=digest.algorithm, state=state)
         upload = await self.append(upload, part)
         is_hashed = upload.algorithm == digest.algorithm
         if is_hashed:
             _check_digest(upload.hasher(), digest)
-        if not await self._make_object(repository, upload, digest):
-            return
-        if not is_hashed:
-            await self._check_object(upload, digest)
-        await self._show(repository, digest, Content(self._object(upload), upload.offset))
-
-    async def sources(self, digest: Digest) -> list[RepositoryName]:
-        """List some repositories that may hold a blob (content discovery)."""
-        return await self._stores.holdings.holders(digest, _SOURCES)
+        content = await self._make_object(repository, upload, digest)
+        made = Span(self._stores.ticks)
+        if content and not is_hashed:
+            await self._read_back(content, digest)
+        if content:
+            await self._joining.bring(repository, digest, content, made)
+        elif not await self._joining.share(repository, digest, repository):
+            raise BlobUploadUnknown
 
     async def mount(
         self, repository: RepositoryName, digest: Digest, source: RepositoryName
     ) -> bool:
         """Show a blob of another repository in this one (end-11); False where that has none."""
-        link = await self._stores.contents.link(source, digest)
-        if link is None:
-            return False
-        now = self._stores.clock()
-        if not await self._stores.holdings.share(digest, repository, link.object, now):
-            return False
-        await self._link(repository, digest, Content(link.object, link.size))
-        return True
+        return await self._joining.share(repository, digest, source)
+
+    async def discover(self, repository: RepositoryName, digest: Digest, may_pull: May) -> bool:
+        """Show a blob of any repository that the caller may pull from (content discovery).
+
+        The holders are proposals, a few of which are tried; the link of each decides.
+        """
+        for source in await self._stores.holdings.holders(digest, "", _SOURCES):
+            if may_pull(source) and await self.mount(repository, digest, source):
+                return True
+        return False
 
     async def _make_object(
         self, repository: RepositoryName, upload: Upload, digest: Digest
-    ) -> bool:
-        """Make the object; False where an earlier try of this PUT has brought it to its end."""
-        objects, name = self._stores.objects, self._object(upload)
-        about = self._origin(BLOB, repository, digest)
+    ) -> Content | None:
+        """Make the object; None where this call has not made the one that is there."""
+        objects, call = self._stores.objects, self._stores.new_id()
+        name = self._named(upload.object or self._stores.new_id())
+        about = Origin(BLOB, self._stores.clock(), call, repository, digest)
         try:
             block_ids = await self._block_ids(upload)
-            await objects.commit(name, block_ids, about.metadata())
+            etag = await objects.commit(name, block_ids, about.metadata())
         except (Conflict, NotFound):
             facts = await objects.facts(name)
-            if facts and Origin.read(facts).digest != digest:
-                raise BlobUploadUnknown from None
-            if facts and facts.age < _AGAIN:
-                return True
-            await self._renew(repository, digest)
-            return False
-        return True
-
-    async def _renew(self, repository: RepositoryName, digest: Digest) -> None:
-        """Make a blob safe for the grace period, as the try that showed it did."""
-        renewal = Update(keys.blob(digest), {"seen": self._stores.clock()})
-        try:
-            await self._stores.contents.commit(repository, [renewal])
-        except NotFound:
-            raise BlobUploadUnknown from None
-
-    def _origin(
-        self, kind: str, repository: RepositoryName, digest: Digest | None = None
-    ) -> Origin:
-        return Origin(kind, self._stores.clock(), self._stores.new_id(), repository, digest)
-
-    def _object(self, upload: Upload) -> str:
-        return keys.object_name(self._stores.generation, upload.id)
+            if facts is None or Origin.read(facts).by != call:
+                return None
+            etag = facts.etag
+        return Content(name, etag, upload.offset)
 
     async def _block_ids(self, upload: Upload) -> list[str]:
         if upload.pieces is not None:
             return listed_block_ids(upload.pieces)
-        staged = await self._stores.objects.staged(self._object(upload))
+        staged = await self._stores.objects.staged(self._named(upload.object))
         block_ids = chained_block_ids((block.id for block in staged), upload.last)
         if len(block_ids) != upload.blocks:
             raise NotFound(f"a block of the upload {upload.id}")
         return block_ids
 
-    async def _check_object(self, upload: Upload, digest: Digest) -> None:
+    async def _read_back(self, content: Content, digest: Digest) -> None:
         """Hash what was staged before the digest's algorithm was known."""
         hasher = Hasher(digest.algorithm)
-        async for piece in self._stores.objects.read(self._object(upload)):
-            hasher.update(bytearray(piece))
         try:
-            _check_digest(hasher, digest)
-        except DigestInvalid:
-            await self._stores.discard(self._object(upload))
-            raise
+            async with asyncio.timeout(_READ_BACK_SECONDS):
+                async for piece in self._stores.objects.read(content.object):
+                    hasher.update(bytearray(piece))
+        except TimeoutError:
+            raise BlobUploadInvalid(
+                f"{content.size} bytes are too many to be hashed anew: begin the upload with"
+                f" digest-algorithm={digest.algorithm}"
+            ) from None
+        _check_digest(hasher, digest)
 
-    async def _show(self, repository: RepositoryName, digest: Digest, content: Content) -> None:
-        now = self._stores.clock()
-        used = await self._stores.holdings.add(digest, repository, content, now)
-        await self._link(repository, digest, used)
-        if used.object != content.object:
-            await self._stores.discard(content.object)
-
-    async def _link(self, repository: RepositoryName, digest: Digest, content: Content) -> None:
-        link = Link(digest, content.size, content.object, self._stores.clock())
-        await self._stores.contents.commit(repository, [Put(keys.blob(digest), link.values())])
+    def _named(self, drawn: str) -> str:
+        return keys.object_name(self._stores.generation, drawn)
 
 
 def _check_place(upload: Upload, part: Part) -> None:

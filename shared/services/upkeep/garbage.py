@@ -1,131 +1,140 @@
 """Garbage: a blob leaves a repository that no longer uses it, and with the last one its bytes go.
 
-One step of the collector is for one link, in this order:
+One step of the collector is for one blob in one repository, in this order:
 
-    G0 read the digest's partition: the content, this repository's row among the holders
-    G1 read the link, then its edges; stop where it was seen lately, or there is an edge
-    G2 transaction: delete the link, with the ETag read
-    G3 transaction: delete the holder's row, with its ETag; if no other is left the content as well,
-       and note the object as gone; else change the content, with its ETag
-    G4 remove the object
-    G5 delete the note
+    G0 read the digest's partition: the content, `good|`, then the holders
+    G1 read the link; stop where it was used lately
+    G2 read its edges; stop where there is any, whether its manifest is there or can be restored,
+       and whether there is a link: one that named bad bytes comes back with good ones
+    G3 delete the link, as it was read
+    G4 transaction: delete the holder, as it was read, if it is older than twice L. If no other is
+       left the content and `good|` as well, and note the object as gone; else change the content
+    G5 remove the object, as it was noted; bad ones are left to `healing`
+    G6 delete the note
 
 It takes no lock. What decides against each of those who use a blob:
 
     manifest PUT   changes the link and adds its edge in one transaction: before G1 we see both,
-                   before G2 we fail and begin again at G0, after G2 the PUT fails, and says so
-    HEAD           changes the link, or has found it seen within half the grace period
-    upload, mount  U2 changes holder and content, U3 writes the link: U2 before G0 makes the holder
-                   one seen lately; U2 between G0 and G3 makes G3 fail; U2 after G3 finds no
-                   content, so an upload brings its own bytes, and a mount fails
-    mount from R   M1 reads R's link, M2 is a U2 that wants the content to be that very object:
-                   G3 before M2 makes M2 fail, after it G3
-    another G3     of another repository has changed the content: ours fails, and begins again at
+                   between G1 and G3 G3 fails and we begin again at G0; after it the PUT fails
+    HEAD           changes the link, or has found it used within half the grace period
+    upload, mount  J1 changes `good|` and the holder, J2 writes the link within half of L. J1 before
+                   G0 makes the holder a young one; J1 between G0 and G4 makes G4 fail; J1 after G4
+                   finds no content, so an upload brings its own bytes, and a mount fails
+    join elsewhere J1 between the pages of G0 is a holder that we may not see, but has changed
+                   `good|`, which was read before: G4 fails if we took ourselves for the last
+    another G4     of another repository has changed the content: ours fails, and begins again at
                    G0, where it sees that nobody is left. So no content stays without a holder
-    manifest DELETE  takes no edges away; the purge does, when nobody can bring it back
-    blob DELETE    deletes the link with its ETag; with a link missing at G1 we go on at G3
+    blob DELETE    deletes the link as it was read; with a link missing at G1 we go on at G4
+    a late insert  of a link, after a DELETE: it is a link that nothing uses, as any other
 
-Lately is one and a half grace periods: HEAD promises a whole one for a link that was seen half a
-one ago. Only where U2 precedes G0, or a large push has written an edge and not yet its manifest,
-does a clock decide: there clocks and the time that a request takes may differ by that much.
-
-After a crash another call goes on: G0 finds a holder without a link, or the note of an object to
-remove. What no row tells of (an upload that ended after U1, the body of a large manifest) is found
-by its name alone: `collect_object`.
+Lately is one and a half grace periods: HEAD promises a whole one for a link that was used half a
+one ago. All ages are storage's own. What is too early now says when to come again. A crash leaves a
+holder without a link, or the note of an object: another step goes on from there.
 """
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
-from typing import cast
+from dataclasses import dataclass
+from datetime import timedelta
 
 from shared.errors import Unavailable
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
 from shared.storage import keys
-from shared.storage.origins import BLOB, MANIFEST, Origin
-from shared.storage.ports import Conflict, Delete, Facts, NotFound, Row
+from shared.storage.ages import L
+from shared.storage.ports import Conflict, Delete, NotFound
+from shared.storage.rows.holdings import Gone, Held
+from shared.storage.rows.records import Link
 from shared.storage.stores import Stores
 
 _TRIES = 8
 
+LONGEST_WAIT = timedelta(days=7)
+"""How long a message can be delayed; who is to wait for longer comes again, and waits again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What a step took, or would have: the keys of rows, and the names of objects.
+
+    `again` is when it is worth coming again; None where nothing is to be waited for.
+    """
+
+    taken: tuple[str, ...] = ()
+    again: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What there is to do: a link to delete, a repository that leaves, objects to remove."""
+
+    link: Link | None
+    held: Held
+    is_leaving: bool
+    again: timedelta | None
+
+    def outcome(self) -> Collected:
+        """Say what is taken by it."""
+        taken = [keys.blob(self.link.digest)] if self.link else []
+        if self.is_leaving and self.held.holder:
+            taken.append(self.held.holder.key)
+            if self.held.content and not self.held.is_elsewhere:
+                taken += [keys.CONTENT, str(self.held.content.values["object"])]
+        taken += [gone.object for gone in self.held.gone if not gone.is_bad]
+        again = min(self.again, LONGEST_WAIT) if self.again else None
+        return Collected(tuple(taken), again)
+
 
 class Garbage:
-    """Collects what is not used. `grace` is how long a blob is safe after it was last seen."""
+    """Collects what is not used. `grace` is how long a blob is safe after it was last used.
 
-    def __init__(self, stores: Stores, grace: timedelta) -> None:
-        self._stores = stores
+    With `is_dry` it changes nothing, and says what it would take.
+    """
+
+    def __init__(self, stores: Stores, grace: timedelta, *, is_dry: bool = False) -> None:
         self._contents = stores.contents
         self._holdings = stores.holdings
         self._objects = stores.objects
-        self._clock = stores.clock
         self._lately = grace * 3 / 2
+        self._is_dry = is_dry
 
-    async def collect(self, repository: RepositoryName, digest: Digest) -> None:
+    async def collect(self, repository: RepositoryName, digest: Digest) -> Collected:
         """Take a blob out of a repository that has not used it lately, and its bytes if nobody has.
 
         May be repeated at any time, and be called for a blob that is in use or was never there.
         """
         for _ in range(_TRIES):
-            if await self._step(repository, digest):
-                return
+            plan = await self._plan(repository, digest)
+            if self._is_dry or await self._carry_out(repository, digest, plan):
+                return plan.outcome()
         raise Unavailable(f"{digest} is being changed too often: collect it later")
 
-    async def collect_object(self, name: str) -> None:
-        """Remove an object that was not made lately, and that no row names.
-
-        For what a crash left: of an upload before its rows, of a large manifest, of a cancellation.
-        """
-        facts = await self._objects.facts(name)
-        if facts is None or facts.age <= self._lately:
-            return
-        if name != await self._named(name, facts):
-            await self._objects.delete(name, facts.etag)
-
-    async def _step(self, repository: RepositoryName, digest: Digest) -> bool:
-        """Go through the steps; False where something changed meanwhile."""
+    async def _plan(self, repository: RepositoryName, digest: Digest) -> _Plan:
         held = await self._holdings.held(digest, repository)
-        gone: Sequence[str] | None = held.gone
-        try:
-            is_free = not self._is_young(held.holder) and await self._unlink(repository, digest)
-        except (Conflict, NotFound):
-            return False
-        if is_free and held.holder:
-            gone = await self._holdings.leave(digest, held)
-        if gone is None:
-            return False
-        for name in gone:
-            await self._stores.discard(name)
-            await self._holdings.forget(digest, name)
-        return True
-
-    async def _unlink(self, repository: RepositoryName, digest: Digest) -> bool:
-        """Delete the link unless it is in use; True where there is none (any more).
-
-        An edge keeps it whatever it comes from: a manifest that was deleted can come back.
-        """
         link = await self._contents.link(repository, digest)
-        if link is None:
-            return True
-        if self._is_lately(link.seen):
-            return False
+        if link and link.age <= self._lately:
+            return _Plan(None, held, is_leaving=False, again=self._lately - link.age)
         if await self._contents.edges(repository, digest, 1):
+            return _Plan(None, held, is_leaving=False, again=None)
+        if held.holder and held.holder.age <= 2 * L:
+            return _Plan(link, held, is_leaving=False, again=2 * L - held.holder.age)
+        return _Plan(link, held, is_leaving=True, again=None)
+
+    async def _carry_out(self, repository: RepositoryName, digest: Digest, plan: _Plan) -> bool:
+        """Do it; False where something changed meanwhile."""
+        if plan.link:
+            deletion = Delete(keys.blob(digest), plan.link.etag)
+            try:
+                await self._contents.commit(repository, [deletion])
+            except (Conflict, NotFound):
+                return False
+        noted = await self._holdings.leave(digest, plan.held) if plan.is_leaving else ()
+        if noted is None:
             return False
-        await self._contents.commit(repository, [Delete(keys.blob(digest), link.etag)])
+        for gone in (*plan.held.gone, *noted):
+            if not gone.is_bad:
+                await self.remove(digest, gone)
         return True
 
-    def _is_young(self, row: Row | None) -> bool:
-        return row is not None and self._is_lately(cast("datetime", row.values["seen"]))
-
-    def _is_lately(self, moment: datetime) -> bool:
-        return self._clock() - moment <= self._lately
-
-    async def _named(self, name: str, facts: Facts) -> str:
-        """Give the object that the rows name in the place of this one."""
-        about = Origin.read(facts)
-        if about.digest and about.kind == BLOB:
-            return await self._holdings.object(about.digest)
-        if about.digest and about.kind == MANIFEST:
-            life = keys.last_part(name.replace("/", "|"))
-            is_kept = await self._contents.has_life(about.repository, about.digest, life)
-            return name if is_kept else ""
-        return ""
+    async def remove(self, digest: Digest, gone: Gone) -> None:
+        """Remove an object out of use, and the note of it."""
+        await self._objects.delete(gone.object, gone.etag)
+        await self._holdings.forget(digest, gone.object)

@@ -1,12 +1,38 @@
-"""Answers of Azure Storage: when its own clock says that one was given.
+"""Answers of Azure Storage: when its own clock says that one was given, and how long we wait.
+
+What others rely on ends in time, its repetitions with it: Azure carries out a call for at most 30
+seconds after it came, so one that is cut off after seven tenths of L takes effect within L.
 
 Hosts' clocks differ, by minutes if something is wrong; so how old a row or an object is, is the
 answer's `Date` less the time that Azure noted at the last write. `Date` counts whole seconds.
 """
 
+import asyncio
+import functools
+from collections.abc import Callable, Coroutine
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
+
+from shared.storage import ages
+from shared.storage.ports import Unavailable
+
+
+def in_time[**P, T](
+    call: Callable[P, Coroutine[Any, Any, T]],
+) -> Callable[P, Coroutine[Any, Any, T]]:
+    """End a call, with all its tries, so that it takes effect within L; raises Unavailable."""
+
+    @functools.wraps(call)
+    async def ended(*args: P.args, **kwargs: P.kwargs) -> T:
+        span = ages.L * 7 / 10
+        try:
+            async with asyncio.timeout(span.total_seconds()):
+                return await call(*args, **kwargs)
+        except TimeoutError:
+            raise Unavailable(f"storage did not answer within {span.total_seconds():g} s") from None
+
+    return ended
 
 
 class Answered:

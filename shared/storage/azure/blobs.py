@@ -5,14 +5,14 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequenc
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from azure.core import MatchConditions
 from azure.core.exceptions import ResourceExistsError
 
 from shared.storage.addresses import Addresses
 from shared.storage.azure.accounts import AzureAccount, Key
-from shared.storage.azure.answers import Answered
+from shared.storage.azure.answers import Answered, in_time
 from shared.storage.azure.downloads import stream
 from shared.storage.azure.errors import translated
 from shared.storage.ports import Block, Conflict, Facts, NotFound
@@ -69,6 +69,7 @@ class AzureObjects:
         with translated(f"object {name}"):
             await self._blob(name).stage_block(block_id, sent, length=len(body))
 
+    @in_time
     async def staged(self, name: str) -> list[Block]:
         """List the staged pieces that are not part of an object yet."""
         try:
@@ -78,6 +79,7 @@ class AzureObjects:
             return []
         return [Block(block.id, block.size) for block in blocks]
 
+    @in_time
     async def commit(self, name: str, block_ids: Sequence[str], metadata: Mapping[str, str]) -> str:
         """Make the object out of staged pieces, and forget the others."""
         from azure.storage.blob import BlobBlock, BlockState  # noqa: PLC0415 - see `accounts`
@@ -92,6 +94,7 @@ class AzureObjects:
             )
         return str(made["etag"])
 
+    @in_time
     async def put(self, name: str, data: bytes, metadata: Mapping[str, str]) -> str:
         """Make a small object at once; one of more than 1 MiB in two calls."""
         if len(data) > _ONE_CALL_BYTES:
@@ -103,6 +106,7 @@ class AzureObjects:
             )
         return str(made["etag"])
 
+    @in_time
     async def facts(self, name: str) -> Facts | None:
         """Tell an object's size and metadata, or None."""
         answered = Answered()
@@ -112,6 +116,16 @@ class AzureObjects:
         except NotFound:
             return None
         return Facts(found.size, found.metadata, found.etag, answered.since(found.last_modified))
+
+    @in_time
+    async def page(self, prefix: str, position: str, limit: int) -> tuple[list[str], str]:
+        """List some names; a position is what Azure gives to go on from."""
+        container = self._account.blobs.get_container_client(self._container)
+        listed = container.list_blob_names(name_starts_with=prefix, results_per_page=limit)
+        pages: Any = listed.by_page(position or None)  # the SDK's type has no token
+        with translated(f"container {self._container}"):
+            names = [name async for name in await anext(pages)]
+        return names, str(pages.continuation_token or "")
 
     async def read(
         self, name: str, start: int = 0, length: int | None = None
@@ -127,6 +141,7 @@ class AzureObjects:
             async for piece in pieces:
                 yield piece
 
+    @in_time
     async def delete(self, name: str, etag: str) -> bool:
         """Remove the object with this ETag; False where there is none (any more)."""
         try:

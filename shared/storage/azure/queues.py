@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from azure.core.exceptions import ResourceExistsError
 
 from shared.storage.azure.accounts import AzureAccount
+from shared.storage.azure.answers import in_time
 from shared.storage.azure.errors import translated
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class AzureMessages:
             with translated(f"queue {queue}"), suppress(ResourceExistsError):
                 await self._queue(queue).create_queue()
 
+    @in_time
     async def send(self, queue: str, body: str, delay_seconds: int = 0) -> None:
         """Put a text on a queue; it is seen after the delay (at most seven days)."""
         with translated(f"queue {queue}"):

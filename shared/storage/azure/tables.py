@@ -15,7 +15,7 @@ from azure.data.tables import EdmType, EntityProperty, TableEntity, UpdateMode
 from azure.data.tables.aio import TableClient
 
 from shared.storage.azure.accounts import AzureAccount
-from shared.storage.azure.answers import Answered
+from shared.storage.azure.answers import Answered, in_time
 from shared.storage.azure.errors import translated
 from shared.storage.azure.reads import PointReads, Unclear
 from shared.storage.ports import (
@@ -52,6 +52,7 @@ class AzureRows:
             with translated(f"table {table}"):
                 await self._account.tables.create_table_if_not_exists(table)
 
+    @in_time
     async def get(
         self, table: str, partition: str, key: str, only: Sequence[str] | None = None
     ) -> Row | None:
@@ -68,6 +69,7 @@ class AzureRows:
             return None
         return _row(key, entity, answered)
 
+    @in_time
     async def scan(  # noqa: PLR0913 - as the port has it
         self,
         table: str,
@@ -101,6 +103,7 @@ class AzureRows:
                     break
         return rows
 
+    @in_time
     async def commit(self, table: str, partition: str, changes: Sequence[Change]) -> list[str]:
         """Make all changes, or none."""
         if not changes:

@@ -85,6 +85,12 @@ class MemoryObjects:
             return None
         return Facts(len(found.data), found.metadata, found.etag, self._clock() - found.made)
 
+    async def page(self, prefix: str, position: str, limit: int) -> tuple[list[str], str]:
+        """List some names; a position is the last name before it."""
+        names = sorted(name for name in self._open().objects if name.startswith(prefix))
+        found = [name for name in names if name > position][:limit]
+        return found, found[-1] if found and found[-1] != names[-1] else ""
+
     async def read(
         self, name: str, start: int = 0, length: int | None = None
     ) -> AsyncGenerator[bytes]:

@@ -1,7 +1,7 @@
 """What a repository holds, read from its partition, and the one way to change it."""
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from shared.model.digest import Digest
@@ -12,6 +12,13 @@ from shared.storage.rows.records import DeletedRecord, Link, ManifestRecord, Tag
 
 _AT_ONCE = 16
 _EDGES = 100
+
+LINK = "link"
+"""What an edge `names` that its manifest uses by the link to it."""
+
+
+def _names_link(edge: Row) -> bool:
+    return edge.values.get("names", LINK) == LINK
 
 
 class Contents:
@@ -166,21 +173,14 @@ class Contents:
         )
         return [ManifestRecord.read(row) for row in rows]
 
-    async def users(self, repository: RepositoryName, target: Digest, limit: int) -> list[str]:
-        """List up to `limit` digests of manifests that use a blob or a manifest now."""
-        users: list[str] = []
-        after = ""
-        while len(users) < limit:
-            edges = await self.edges(repository, target, _EDGES, after)
-            users += [
-                str(keys.user_of(edge.key)[0])
-                for edge in edges
-                if await self.counts(repository, edge)
-            ]
-            if len(edges) < _EDGES:
-                break
-            after = edges[-1].key
-        return users[:limit]
+    async def user(self, repository: RepositoryName, target: Digest) -> Digest | None:
+        """Name a manifest that uses a blob or a manifest, or None: one whose edge counts."""
+        edge = await self._first(repository, target, lambda _: True)
+        return keys.user_of(edge.key)[0] if edge else None
+
+    async def is_linked(self, repository: RepositoryName, target: Digest) -> bool:
+        """Tell whether a manifest, whose edge counts, uses a blob by its link."""
+        return await self._first(repository, target, _names_link) is not None
 
     async def edges(
         self, repository: RepositoryName, target: Digest, limit: int, after: str = ""
@@ -212,18 +212,6 @@ class Contents:
             return True
         return await self._get(repository, keys.deleted(digest, life), ("life",)) is not None
 
-    async def is_linked(self, repository: RepositoryName, digest: Digest) -> bool:
-        """Tell whether something that is there uses a blob as a blob."""
-        after = ""
-        while True:
-            edges = await self.edges(repository, digest, _EDGES, after)
-            for edge in edges:
-                if edge.values["names"] == "link" and await self.counts(repository, edge):
-                    return True
-            if len(edges) < _EDGES:
-                return False
-            after = edges[-1].key
-
     async def found(
         self, repository: RepositoryName, wanted: Mapping[Digest, bool]
     ) -> Mapping[Digest, Collection[str]]:
@@ -239,6 +227,22 @@ class Contents:
             if row is not None:
                 there[digest].append(name)
         return there
+
+    async def _first(
+        self, repository: RepositoryName, target: Digest, is_wanted: Callable[[Row], bool]
+    ) -> Row | None:
+        """Find an edge that is wanted and counts."""
+        after = ""
+        while rows := await self.edges(repository, target, _AT_ONCE, after):
+            wanted = [row for row in rows if is_wanted(row)]
+            counts = await asyncio.gather(*(self.counts(repository, row) for row in wanted))
+            for row, does_count in zip(wanted, counts, strict=True):
+                if does_count:
+                    return row
+            if len(rows) < _AT_ONCE:
+                return None
+            after = rows[-1].key
+        return None
 
     async def missing(
         self, repository: RepositoryName, manifests: Iterable[Digest]

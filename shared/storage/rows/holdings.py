@@ -1,17 +1,29 @@
 """Where each blob's bytes are, and which repositories hold it: the partition of a digest.
 
-The collector removes `content` only with the ETag it read, and only where no `repo|` row is left;
-whoever stores or mounts a blob changes both rows in one transaction first, and writes the link
-after. So either the collector's delete fails, or the writer finds no content and brings its own.
+    content    the object with the bytes, its ETag, its size, and whether it is sound
+    gone|HEX   an object out of use that is to be removed: its ETag; if its bytes are bad also how
+               far its healing is, which it is held for
+    good|HEX   there while `content` names the object HEX and is sound
+    repo|REPO  a repository that holds the blob
 
-Who mounts has read the object's name from the source's link. In between the blob may have been
-collected and uploaded again, as another object: then the row `sound|OBJECT`, which comes and goes
-with the content that names the object, is not there, and the mount fails.
+Who comes to hold the blob (`offer`, `join`) changes `good|` and `repo|` blindly: so a crowd that
+shares a layer never collides with itself, and where there is no `good|` the object is not to be
+relied on. Who leaves it changes `content` under the ETag that was read: so of two that leave at
+once one fails, reads again, and finds itself the last. The last one out takes `content` and `good|`
+by the ETags that were read before it looked for others (`good|` sorts before them): so it fails
+when anyone has joined since.
+
+An object is put into `content` by the call that made it, and by no other. One that is not needed,
+since the digest has a sound object already, is named by nothing, and left to `upkeep.leftovers`.
+Noting it here as gone would be wrong: a transaction that joins and notes may go through and be
+repeated by the storage client, with an answer that says that the content has gone since; then who
+offers the object again puts into service what is on its way out. Bad bytes are condemned, whoever
+relies on them: then nobody joins them any more, and the next sound ones take their place.
 """
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import cast
 
@@ -19,6 +31,7 @@ from shared.model.digest import Digest
 from shared.model.names import RepositoryName
 from shared.storage import keys
 from shared.storage.ports import (
+    ANY,
     Change,
     Conflict,
     Delete,
@@ -32,33 +45,53 @@ from shared.storage.ports import (
     Value,
 )
 
-GOOD = "good"
-QUARANTINED = "quarantined"
+GOOD, BAD = "good", "bad"
 
 _TRIES = 8
-_SOME = 50  # rows before and among the holders: enough to see whether others are left
+_PAGE = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A physical blob: the object, its size in bytes, and whether its bytes are sound."""
+    """A physical blob: the object, its ETag, and its size in bytes."""
 
     object: str
+    etag: str
     size: int
-    state: str = GOOD
+
+    def values(self) -> dict[str, Value]:
+        """Give the values of the row `content` of a sound one that is yet to be verified."""
+        return {"object": self.object, "etag": self.etag, "size": self.size, "state": GOOD}
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """An object out of use, and its ETag.
+
+    `is_bad` says that its bytes were: then it is removed, and forgotten once `is_removed` and
+    `is_healed` both hold. `row` is the row as it was read.
+    """
+
+    object: str
+    etag: str
+    is_bad: bool = False
+    is_removed: bool = False
+    is_healed: bool = False
+    row: Row = field(default=Row(""), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What the collector sees of a digest: its content, and one repository among the holders.
+    """What the collector sees of a digest, and of one repository among the holders.
 
     `is_elsewhere` says that others hold the blob too; `gone` are objects yet to be removed.
     """
 
     content: Row | None
+    good: Row | None
     holder: Row | None
     is_elsewhere: bool
-    gone: tuple[str, ...]
+    gone: tuple[Gone, ...]
 
 
 class Holdings:
@@ -68,137 +101,235 @@ class Holdings:
         self._rows = rows
         self._generation = generation
 
-    async def add(
-        self, digest: Digest, repository: RepositoryName, content: Content, now: datetime
-    ) -> Content:
-        """Record that a repository holds a blob with these bytes; give the bytes to use.
+    async def offer(self, digest: Digest, repository: RepositoryName, own: Content) -> Content:
+        """Record that a repository holds a blob, and bring its bytes; give the bytes to use.
 
-        Those are the ones already there, if they are good: a digest has one object.
+        Those are the ones already there, if they are sound: a digest has one object.
         """
-        holder = Put(keys.holder(repository), {"seen": now})
-        values: dict[str, Value] = {
-            "object": content.object,
-            "size": content.size,
-            "state": GOOD,
-            "seen": now,
-        }
         for _ in range(_TRIES):
-            try:
-                fact = Put(keys.sound(content.object), {})
-                await self._commit(digest, [Insert(keys.CONTENT, values), fact, holder])
-            except Conflict:
-                used = await self._join(digest, holder, values)
-            else:
-                used = content
-            if used:
-                return used
+            if await self._insert(digest, repository, own):
+                return own
+            row = await self._get(digest, keys.CONTENT)
+            if row is None:
+                continue
+            there = content_of(row)
+            if row.values["state"] == GOOD:
+                if await self.join(digest, repository, there.object):
+                    return there
+            elif there.object == own.object:
+                break
+            elif await self._replace(digest, repository, row, own):
+                return own
         raise Unavailable(f"the rows of {digest} keep changing")
 
-    async def _join(self, digest: Digest, holder: Put, values: dict[str, Value]) -> Content | None:
-        """Use the content that is there, or replace it where it is bad; None if it has changed."""
-        row = await self._rows.get(keys.BLOBS, self._partition(digest), keys.CONTENT)
-        if row is None:
-            return None
-        used = {**values, "object": row.values["object"]} if row.values["state"] == GOOD else values
+    async def _insert(self, digest: Digest, repository: RepositoryName, own: Content) -> bool:
+        """Bring the first bytes; False where there are some."""
+        changes: list[Change] = [
+            Insert(keys.CONTENT, own.values()),
+            Insert(keys.good(own.object), {}),
+            Put(keys.holder(repository), {}),
+        ]
         try:
-            fact = Put(keys.sound(str(used["object"])), {})
-            await self._commit(digest, [Update(keys.CONTENT, used, row.etag), fact, holder])
-        except (Conflict, NotFound):
-            return None
-        return Content(str(used["object"]), cast("int", used["size"]))
+            await self._commit(digest, changes)
+        except Conflict:
+            return False
+        return True
 
-    async def share(
-        self, digest: Digest, repository: RepositoryName, name: str, now: datetime
+    async def _replace(
+        self, digest: Digest, repository: RepositoryName, row: Row, own: Content
     ) -> bool:
-        """Record that one more repository holds a blob; False where it is not this object."""
+        """Put sound bytes in the place of bad ones; False where the rows have changed."""
+        changes: list[Change] = [
+            Update(keys.CONTENT, own.values(), row.etag),
+            Insert(keys.good(own.object), {}),
+            Put(keys.holder(repository), {}),
+        ]
         try:
-            await self._commit(
-                digest,
-                [
-                    Update(keys.CONTENT, {"seen": now}),
-                    Update(keys.sound(name), {}),
-                    Put(keys.holder(repository), {"seen": now}),
-                ],
-            )
+            await self._commit(digest, changes)
+        except (Conflict, NotFound):
+            return False
+        return True
+
+    async def join(self, digest: Digest, repository: RepositoryName, name: str) -> bool:
+        """Record that one more repository holds a blob; False where it is not this object."""
+        changes: list[Change] = [Update(keys.good(name), {}, ANY), Put(keys.holder(repository), {})]
+        try:
+            await self._commit(digest, changes)
         except NotFound:
             return False
         return True
 
-    async def holders(self, digest: Digest, limit: int) -> list[RepositoryName]:
-        """List up to `limit` repositories that hold a blob."""
-        rows = await self._rows.scan(
-            keys.BLOBS,
-            self._partition(digest),
-            after="repo|",
-            before=keys.end_of("repo"),
-            limit=limit,
-        )
+    async def holders(self, digest: Digest, after: str, limit: int) -> list[RepositoryName]:
+        """List up to `limit` repositories that hold a blob, whose keys follow `after`."""
+        rows = await self._scan(digest, after or keys.HOLDERS, limit)
         return [keys.decode_repository(keys.last_part(row.key)) for row in rows]
 
-    async def object(self, digest: Digest) -> str:
-        """Give the name of the object with a blob's bytes; empty without any."""
+    async def content(self, digest: Digest) -> Row | None:
+        """Read which object has a blob's bytes."""
+        return await self._get(digest, keys.CONTENT)
+
+    async def names(self, digest: Digest, name: str) -> bool:
+        """Tell whether an object is a blob's content, or is out of use and noted so.
+
+        The content is read first: an object that is put out of use is noted at the same time.
+        """
         row = await self._get(digest, keys.CONTENT)
-        return str(row.values["object"]) if row else ""
+        if row and row.values["object"] == name:
+            return True
+        return await self._get(digest, keys.gone(name)) is not None
 
     async def held(self, digest: Digest, repository: RepositoryName) -> Held:
-        """Read what the collector needs to know; one call unless very many hold the blob."""
-        rows = await self._rows.scan(
-            keys.BLOBS,
-            self._partition(digest),
-            after="",
-            before=keys.end_of("repo"),
-            limit=_SOME,
-        )
-        found = {row.key: row for row in rows}
-        content = found.pop(keys.CONTENT, None)
-        holder = found.pop(keys.holder(repository), None)
-        if holder is None and len(rows) == _SOME:
-            holder = await self._get(digest, keys.holder(repository))
-        gone = tuple(
-            keys.object_name(self._generation, keys.last_part(key))
-            for key in found
-            if key.startswith(keys.gone(""))
-        )
-        return Held(content, holder, is_elsewhere=len(found) > len(gone), gone=gone)
+        """Read what the collector needs to know, in the order of the keys.
 
-    async def leave(self, digest: Digest, held: Held) -> Sequence[str] | None:
+        It reads on until it sees another holder, or to the last page.
+        """
+        own, after = keys.holder(repository), ""
+        content = good = holder = None
+        gone: list[Gone] = []
+        is_elsewhere = False
+        while not is_elsewhere:
+            rows = await self._scan(digest, after, _PAGE)
+            for row in rows:
+                kind = row.key.partition("|")[0]
+                content = row if row.key == keys.CONTENT else content
+                good = row if kind == "good" else good
+                holder = row if row.key == own else holder
+                is_elsewhere = is_elsewhere or (kind == "repo" and row.key != own)
+                if kind == "gone":
+                    gone.append(self._gone(row))
+            if len(rows) < _PAGE:
+                break
+            after = rows[-1].key
+        if is_elsewhere:
+            holder = holder or await self._get(digest, own)
+        return Held(content, good, holder, is_elsewhere, tuple(gone))
+
+    async def leave(self, digest: Digest, held: Held) -> tuple[Gone, ...] | None:
         """Strike a repository off the holders, and with the last one the content.
 
-        Gives the objects to remove now, each of which `forget` is to follow; None where a row has
-        changed since it was read. While others hold the blob the content's ETag is changed: of two
-        repositories that leave at the same time one meets the other, and removes the content.
+        Gives the objects that this put out of use; None where a row has changed since it was read.
         """
-        changes: list[Change] = []
-        gone = held.gone
-        if held.holder:
-            changes.append(Delete(held.holder.key, held.holder.etag))
-        if held.content and held.is_elsewhere:
-            same = {"state": held.content.values["state"]}
-            changes.append(Update(keys.CONTENT, same, held.content.etag))
-        elif held.content:
-            name = str(held.content.values["object"])
-            gone = (*gone, name)
-            changes += [
-                Delete(keys.CONTENT, held.content.etag),
-                Delete(keys.sound(name)),
-                Insert(keys.gone(name), {}),
-            ]
+        if held.holder is None:
+            return ()
+        changes: list[Change] = [Delete(held.holder.key, held.holder.etag)]
+        if held.content:
+            changes += self._leaving(held, held.content)
         try:
             await self._commit(digest, changes)
         except (Conflict, NotFound):
             return None
-        return gone
+        return tuple(
+            self._gone(Row(change.key, change.values))
+            for change in changes
+            if isinstance(change, Insert)
+        )
+
+    def _leaving(self, held: Held, content: Row) -> list[Change]:
+        if held.is_elsewhere:
+            return [Update(keys.CONTENT, {}, content.etag)]
+        there = content_of(content)
+        taken: list[Change] = [Delete(keys.CONTENT, content.etag)]
+        taken += [_left_behind(gone) for gone in held.gone if gone.is_bad]
+        if held.good:
+            taken.append(Delete(held.good.key, held.good.etag))
+            taken.append(Insert(keys.gone(there.object), {"etag": there.etag}))
+        return taken
+
+    async def verified(self, digest: Digest, content: Row, now: datetime) -> bool:
+        """Record that the bytes are what they should be; False where the content has changed."""
+        try:
+            await self._commit(digest, [Update(content.key, {"verified": now}, content.etag)])
+        except (Conflict, NotFound):
+            return False
+        return True
+
+    async def condemn(self, digest: Digest, bad: Content) -> bool:
+        """Take bad bytes out of service; False where the content is not them, or is known as bad.
+
+        It wins whoever joins at the same time: where `good|` is there, the content is that object.
+        """
+        changes: list[Change] = [
+            Delete(keys.good(bad.object)),
+            Update(keys.CONTENT, {"state": BAD}),
+            Insert(keys.gone(bad.object), {"etag": bad.etag, "bad": True}),
+        ]
+        try:
+            await self._commit(digest, changes)
+        except (Conflict, NotFound):
+            return False
+        return True
+
+    async def gone(self, digest: Digest) -> list[Gone]:
+        """List the objects that are out of use and not forgotten."""
+        found: list[Gone] = []
+        after = keys.gone("")
+        while True:
+            rows = await self._scan(digest, after, _PAGE, before=keys.end_of("gone"))
+            found += [self._gone(row) for row in rows]
+            if len(rows) < _PAGE:
+                return found
+            after = rows[-1].key
+
+    async def let_go(self, digest: Digest, gone: Gone) -> bool:
+        """Record how far the healing of bad bytes is, and forget them at its end.
+
+        At its end are those removed and healed, and those removed that nobody holds any more.
+        False where the note has changed since it was read.
+        """
+        is_held = await self._get(digest, keys.CONTENT) is not None
+        done = {"removed": gone.is_removed, "healed": gone.is_healed}
+        marks: dict[str, Value] = {name: True for name, is_done in done.items() if is_done}
+        is_over = gone.is_removed and (gone.is_healed or not is_held)
+        key, etag = gone.row.key, gone.row.etag
+        try:
+            change = Delete(key, etag) if is_over else Update(key, marks, etag)
+            await self._commit(digest, [change])
+        except (Conflict, NotFound):
+            return False
+        return True
 
     async def forget(self, digest: Digest, name: str) -> None:
         """Record that an object out of use is removed."""
         with suppress(NotFound):
             await self._commit(digest, [Delete(keys.gone(name))])
 
+    def _gone(self, row: Row) -> Gone:
+        values = row.values
+        return Gone(
+            object=keys.object_name(self._generation, keys.last_part(row.key)),
+            etag=str(values["etag"]),
+            is_bad="bad" in values,
+            is_removed="removed" in values,
+            is_healed="healed" in values,
+            row=row,
+        )
+
     async def _get(self, digest: Digest, key: str) -> Row | None:
         return await self._rows.get(keys.BLOBS, self._partition(digest), key)
+
+    async def _scan(self, digest: Digest, after: str, limit: int, before: str = "") -> list[Row]:
+        return await self._rows.scan(
+            keys.BLOBS,
+            self._partition(digest),
+            after=after,
+            before=before or keys.end_of("repo"),
+            limit=limit,
+        )
 
     async def _commit(self, digest: Digest, changes: Sequence[Change]) -> None:
         await self._rows.commit(keys.BLOBS, self._partition(digest), changes)
 
     def _partition(self, digest: Digest) -> str:
         return keys.blob_partition(self._generation, digest)
+
+
+def _left_behind(gone: Gone) -> Change:
+    """Forget bad bytes that are removed; else see that who removes them reads again."""
+    key, etag = gone.row.key, gone.row.etag
+    return Delete(key, etag) if gone.is_removed else Update(key, {}, etag)
+
+
+def content_of(row: Row) -> Content:
+    """Read the row `content`."""
+    values = row.values
+    return Content(str(values["object"]), str(values["etag"]), cast("int", values["size"]))

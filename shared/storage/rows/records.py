@@ -1,7 +1,7 @@
 """Rows of a repository as records: what each holds, read from a row and written to one."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Self, cast
 
@@ -166,13 +166,17 @@ def row_body(row: Row) -> bytes | None:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """That a repository holds a blob: its size in bytes, the object with them, the last use."""
+    """That a repository holds a blob: its size in bytes, the object with them, the last use.
+
+    `age` is the time since the last use by storage's clock: every use changes the row.
+    """
 
     digest: Digest
     size: int
     object: str
     seen: datetime
     etag: str = ""
+    age: timedelta = field(default=timedelta(), compare=False)
 
     @classmethod
     def read(cls, row: Row) -> Self:
@@ -183,6 +187,7 @@ class Link:
             object=str(row.values["object"]),
             seen=cast("datetime", row.values["seen"]),
             etag=row.etag,
+            age=row.age,
         )
 
     def values(self) -> Mapping[str, Value]:

@@ -25,6 +25,7 @@ from shared.services.upkeep.purge import Purge
 from shared.services.upkeep.retirement import Retirement
 from shared.storage import keys
 from shared.storage.errands import Errand
+from shared.storage.origins import BLOB, Origin
 from shared.storage.ports import Put
 from shared.storage.rows.holdings import Content
 from shared.storage.rows.records import Link
@@ -156,9 +157,11 @@ async def hold(stores: Stores, *contents: Blob, repository: RepositoryName = REP
     """Let a repository hold blobs, as if they had been uploaded."""
     now = stores.clock()
     for content in contents:
-        name, digest = stores.new_id(), Digest.parse(content.digest)
-        await stores.objects.put(name, content.content, {"digest": content.digest})
-        used = await stores.holdings.add(digest, repository, Content(name, content.size), now)
+        name, digest = stores.new_object(), Digest.parse(content.digest)
+        about = Origin(BLOB, now, stores.new_id(), repository, digest)
+        etag = await stores.objects.put(name, content.content, about.metadata())
+        own = Content(name, etag, content.size)
+        used = await stores.holdings.offer(digest, repository, own)
         link = Link(digest, content.size, used.object, now)
         await stores.contents.commit(repository, [Put(keys.blob(digest), link.values())])
 

@@ -84,14 +84,15 @@ async def test_what_is_there_is_told_as_what_it_is_there(stores: Stores) -> None
     assert await stores.contents.missing(A, [THREE, ONE]) == [THREE]
 
 
-async def test_users_are_those_that_are_there(stores: Stores) -> None:
+async def test_a_user_is_one_that_is_there(stores: Stores) -> None:
     rows = [edge(ONE, user, life) for user in (TWO, THREE) for life in ("l", "m")]
-    await stores.contents.commit(A, [*rows, manifest(TWO), edge(TWO, THREE)])
-    assert await stores.contents.users(A, ONE, 10) == [str(TWO)]
+    await stores.contents.commit(A, [*rows, edge(TWO, THREE)])
+    assert await stores.contents.user(A, ONE) is None
     await stores.contents.commit(A, [Put(keys.build(THREE, "m"), {})])
-    assert await stores.contents.users(A, ONE, 10) == sorted([str(TWO), str(THREE)])
-    assert len(await stores.contents.users(A, ONE, 1)) == 1
-    assert await stores.contents.users(A, TWO, 10) == []
+    assert await stores.contents.user(A, ONE) == THREE
+    await stores.contents.commit(A, [manifest(TWO), Delete(keys.build(THREE, "m"))])
+    assert await stores.contents.user(A, ONE) == TWO
+    assert await stores.contents.user(A, TWO) is None
 
 
 async def test_users_are_found_behind_many_that_are_gone(stores: Stores) -> None:
@@ -99,7 +100,7 @@ async def test_users_are_found_behind_many_that_are_gone(stores: Stores) -> None
         rows = [edge(ONE, TWO, f"{life:04}") for life in range(start, start + 100)]
         await stores.contents.commit(A, rows)
     await stores.contents.commit(A, [manifest(TWO, "0299")])
-    assert await stores.contents.users(A, ONE, 1) == [str(TWO)]
+    assert await stores.contents.user(A, ONE) == TWO
     assert await stores.contents.is_linked(A, ONE)
 
 

@@ -1,0 +1,156 @@
+"""Healing: bad bytes leave service, and the next sound ones take their place wherever they were.
+
+`Verification` condemns them: nobody joins them any more, and they are noted (`gone|`). What follows
+goes through the holders in pages, each a task that says where the next one begins:
+
+    WITHDRAW  take each link that names the bad object, as it was read: a HEAD is 404, so clients
+              push again. The holders stay. The next good upload becomes the content
+    SETTLE    once the note is twice L old, so that every join that was under way has written its
+              link: the same for links that came late, but where there is sound content by now, they
+              are pointed to it. Only then the bad object is removed
+    HEAL      once there is sound content: show it wherever a manifest that counts uses the blob by
+              its link. What was deleted stays deleted
+
+The note goes when the object is removed and a HEAL that began with sound content has come to its
+end; or with the last holder. Each task may come twice, late, or before another: it looks at what is
+there, and takes or changes links under the ETag that it read.
+
+    upload joins before the bytes are condemned, and links after WITHDRAW   SETTLE sees that link
+    upload joins after                                                      it joins sound bytes
+    a push, a HEAD between reading a link and taking it                     the link is read again
+    blob DELETE, the manifest's DELETE                                      HEAL finds no edge
+"""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from enum import StrEnum
+
+from shared.errors import Unavailable
+from shared.model.digest import Digest
+from shared.model.names import RepositoryName
+from shared.services.content.joining import Joining
+from shared.storage import keys
+from shared.storage.ages import L
+from shared.storage.ports import Change, Conflict, Delete, NotFound, Update, Value
+from shared.storage.rows.holdings import GOOD, Content, Gone, content_of
+from shared.storage.stores import Stores
+
+_TRIES = 8
+_PAGE = 100
+
+
+class Stage(StrEnum):
+    """What is done with each holder."""
+
+    WITHDRAW = "withdraw"
+    SETTLE = "settle"
+    HEAL = "heal"
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A page of a healing: of which bad object, what is done, and which holder it begins after."""
+
+    digest: Digest
+    bad: str
+    stage: Stage
+    after: str = ""
+    wait: timedelta = timedelta()
+
+
+class Healing:
+    """Heals what was condemned."""
+
+    def __init__(self, stores: Stores) -> None:
+        self._contents = stores.contents
+        self._holdings = stores.holdings
+        self._objects = stores.objects
+        self._joining = Joining(stores)
+
+    async def unfinished(self, digest: Digest) -> list[Task]:
+        """Tell what is to be done for a blob; nothing for one that nothing is wrong with."""
+        found = [gone for gone in await self._holdings.gone(digest) if gone.is_bad]
+        is_sound = bool(found) and await self._sound(digest) is not None
+        tasks: list[Task] = []
+        for gone in found:
+            if not gone.is_removed:
+                tasks.append(Task(digest, gone.object, Stage.WITHDRAW))
+            if is_sound and not gone.is_healed:
+                tasks.append(Task(digest, gone.object, Stage.HEAL))
+        return tasks
+
+    async def do(self, task: Task) -> Task | None:
+        """Do a page; give the next task, which is to wait for so long, or None at the end."""
+        gone = await self._noted(task)
+        if gone is None:
+            return None
+        if task.stage is Stage.SETTLE and gone.row.age <= 2 * L and not gone.is_removed:
+            return replace(task, wait=2 * L - gone.row.age)
+        sound = await self._sound(task.digest)
+        if task.stage is Stage.HEAL and sound is None:
+            return None
+        holders = await self._holdings.holders(task.digest, task.after, _PAGE)
+        for repository in holders:
+            await self._treat(task, repository, sound)
+        if len(holders) == _PAGE:
+            return replace(task, after=keys.holder(holders[-1]), wait=timedelta())
+        return await self._end(task, gone)
+
+    async def _treat(self, task: Task, repository: RepositoryName, sound: Content | None) -> None:
+        if task.stage is Stage.WITHDRAW:
+            await self._withdraw(repository, task, None)
+        elif task.stage is Stage.SETTLE:
+            await self._withdraw(repository, task, sound)
+        elif sound:
+            await self._heal(repository, task, sound)
+
+    async def _withdraw(
+        self, repository: RepositoryName, task: Task, sound: Content | None
+    ) -> None:
+        """Take the link if it names the bad object, or point it to sound bytes."""
+        for _ in range(_TRIES):
+            link = await self._contents.link(repository, task.digest)
+            if link is None or link.object != task.bad:
+                return
+            change: Change = Delete(keys.blob(task.digest), link.etag)
+            if sound and await self._holdings.join(task.digest, repository, sound.object):
+                values: dict[str, Value] = {"object": sound.object, "size": sound.size}
+                change = Update(keys.blob(task.digest), values, link.etag)
+            try:
+                await self._contents.commit(repository, [change])
+            except (Conflict, NotFound):
+                continue
+            return
+        raise Unavailable(f"{task.digest} is being changed too often: heal it later")
+
+    async def _heal(self, repository: RepositoryName, task: Task, sound: Content) -> None:
+        link = await self._contents.link(repository, task.digest)
+        if link and link.object != task.bad:
+            return
+        if await self._contents.is_linked(repository, task.digest):
+            await self._joining.restore(repository, task.digest, sound)
+
+    async def _end(self, task: Task, gone: Gone) -> Task | None:
+        if task.stage is Stage.WITHDRAW:
+            return replace(task, stage=Stage.SETTLE, after="", wait=2 * L)
+        if task.stage is Stage.SETTLE:
+            await self._objects.delete(gone.object, gone.etag)
+        for _ in range(_TRIES):
+            now = await self._noted(task)
+            if now is None or await self._holdings.let_go(task.digest, _done(now, task.stage)):
+                return None
+        raise Unavailable(f"{task.digest} is being changed too often: heal it later")
+
+    async def _noted(self, task: Task) -> Gone | None:
+        found = await self._holdings.gone(task.digest)
+        return next((gone for gone in found if gone.is_bad and gone.object == task.bad), None)
+
+    async def _sound(self, digest: Digest) -> Content | None:
+        row = await self._holdings.content(digest)
+        return content_of(row) if row and row.values["state"] == GOOD else None
+
+
+def _done(gone: Gone, stage: Stage) -> Gone:
+    if stage is Stage.SETTLE:
+        return replace(gone, is_removed=True)
+    return replace(gone, is_healed=True)
