@@ -225,11 +225,14 @@ def _bad_links(world: World, repository: RepositoryName, rows: Mapping[str, Row]
     for key in rows:
         if not key.startswith("edge|"):
             continue
-        _, target, user = key.split("|")
+        target = key.split("|")[1]
+        user, life = keys.user_of(key)
+        live = rows.get(keys.manifest(user))
         content = world.holders(Digest.parse(target)).get(keys.CONTENT)
         is_sound = content is not None and content.values["state"] != BAD
         is_shown = f"blob|{target}" in rows or f"manifest|{target}" in rows
-        if is_sound and world.rotten and f"manifest|{user}" in rows and not is_shown:
+        is_live = live is not None and live.values["life"] == life
+        if is_sound and world.rotten and is_live and not is_shown:
             yield f"{repository}: {target} is not shown again"
 
 

@@ -60,8 +60,8 @@ from shared.storage.ports import Conflict, NotFound
 from shared.storage.rows.holdings import Content
 from shared.storage.stores import Stores
 
-_SOURCES = 16
-"""Repositories that are tried where a blob is to be mounted from any."""
+_PROPOSED, _TRIED = 1_000, 3
+"""Repositories that are looked at, and tried, where a blob is to be mounted from any."""
 
 _READ_BACK_SECONDS = 25
 """How long bytes are hashed anew at the end; clients wait for the answer for about 30 seconds."""
@@ -181,8 +181,9 @@ class Uploads:
 
         The holders are proposals, a few of which are tried; the link of each decides.
         """
-        for source in await self._stores.holdings.holders(digest, "", _SOURCES):
-            if may_pull(source) and await self.mount(repository, digest, source):
+        proposed = await self._stores.holdings.holders(digest, "", _PROPOSED)
+        for source in list(filter(may_pull, proposed))[:_TRIED]:
+            if await self.mount(repository, digest, source):
                 return True
         return False
 
