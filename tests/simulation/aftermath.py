@@ -7,7 +7,8 @@ from shared.model.digest import Digest
 from shared.model.names import RepositoryName
 from shared.storage import keys
 from shared.storage.ages import L
-from tests.simulation.operations import Follow, Heal
+from tests.simulation.blob_operations import Heal
+from tests.simulation.operations import Follow
 from tests.simulation.world import World
 
 _COLLECTOR = 0x200
