@@ -10,7 +10,7 @@ from shared.services.events.fan_out import Announcement
 from shared.storage import keys
 from shared.storage.ages import L
 from shared.storage.errands import Errand
-from tests.simulation.operations import Heal
+from tests.simulation.blob_operations import Heal
 from tests.simulation.world import World
 
 _COLLECTOR = 0x200

@@ -5,17 +5,14 @@ from collections.abc import Mapping
 from shared.services.upkeep.healing import Stage, Task
 from shared.storage import keys
 from shared.storage.ages import L
+from tests.simulation.blob_operations import Heal, Look, Verify, Withdraw
 from tests.simulation.explorer import Scenario
 from tests.simulation.operations import (
     Collect,
     DeleteBlob,
-    Heal,
-    Look,
     Mount,
     Pause,
     Push,
-    Verify,
-    Withdraw,
 )
 from tests.simulation.scenarios import (
     COLLECT,
@@ -94,9 +91,6 @@ HEALING: Mapping[str, Scenario] = {
     "known bad bytes, and two good uploads": KNOWN_BAD.meets(
         [KNOWN_BAD.put(A, X)], [KNOWN_BAD.put(B, X)]
     ),
-    "known bad bytes, a good upload, and healing": KNOWN_BAD.meets(
-        [KNOWN_BAD.put(B, X), *HEAL], HEAL
-    ),
     "the first pass comes again": KNOWN_BAD.meets(
         [KNOWN_BAD.put(A, X)], [Withdraw(A, Task(D, KNOWN_NAME, Stage.WITHDRAW))]
     ),
@@ -105,13 +99,16 @@ HEALING: Mapping[str, Scenario] = {
     "bad bytes, and an upload long after": BAD_USED.meets(
         [*FIND_USED, *LATER, *HEAL, BAD_USED.put(B, X)]
     ),
-    "an upload that stalls while bad bytes go": BAD.meets(
-        [*FIND, *LATER, *HEAL], [BAD.put_slowly(C, X)]
-    ),
 }
 """Bytes have rotted; some are known to be bad already."""
 
 BIG_HEALING: Mapping[str, Scenario] = {
+    "known bad bytes, a good upload, and healing": KNOWN_BAD.meets(
+        [KNOWN_BAD.put(B, X), *HEAL], HEAL
+    ),
+    "an upload that stalls while bad bytes go": BAD.meets(
+        [*FIND, *LATER, *HEAL], [BAD.put_slowly(C, X)]
+    ),
     "a repeated PUT, while what it joined goes bad": NOTED.meets(
         [Verify(A, NOTED_NAME)], [NOTED_PUT], COLLECT
     ),
@@ -119,4 +116,4 @@ BIG_HEALING: Mapping[str, Scenario] = {
         [Verify(A, USED_NAME)], [BAD_USED.put(B, X)], [Mount(C, D, A)]
     ),
 }
-"""Three meet, in so many ways that only those without a crash are tried."""
+"""The same, in so many ways that only those without a crash are tried."""

@@ -4,9 +4,8 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from shared import errors
 from shared.errors import (
     BlobUnknown,
     BlobUploadUnknown,
@@ -24,7 +23,6 @@ from shared.model.names import RepositoryName, Tag, is_referrers_tag
 from shared.model.upload import Upload
 from shared.services.content.pushes import Condition
 from shared.services.content.uploads import Part
-from shared.services.upkeep.healing import Task
 from shared.storage import keys
 from tests.simulation.world import GRACE, Process, World, at_once
 from tests.support.causes import ME
@@ -275,37 +273,6 @@ class PutBlob(_Shown):
 
 
 @dataclass(frozen=True)
-class PutSlowly(PutBlob):
-    """Finish an upload while much time may pass, so that the registry may give up.
-
-    The process may stall before it writes the link, for however long.
-    """
-
-    is_slow = True
-    refusals: ClassVar[tuple[type[RegistryError], ...]] = (
-        *PutBlob.refusals,
-        errors.Unavailable,
-    )
-
-    async def run(self, process: Process) -> None:
-        """Finish it, and stall."""
-        joining, gate = process.uploads._joining, process.gate
-        link = joining._link
-
-        async def stalled(*arguments: Any) -> bool:
-            if gate:
-                await gate.go("stall", _nothing_at_all, is_timed=False)
-            return await link(*arguments)
-
-        joining._link = stalled  # type: ignore[method-assign,assignment]
-        await super().run(process)
-
-
-async def _nothing_at_all() -> None:
-    return
-
-
-@dataclass(frozen=True)
 class Mount(_Shown):
     """Mount a blob from another repository."""
 
@@ -376,55 +343,6 @@ class Collect(Operation):
     async def run(self, process: Process) -> None:
         """Take it."""
         await process.garbage.collect(self.repository, self.digest)
-
-
-@dataclass(frozen=True)
-class Verify(Operation):
-    """Hash an object once more."""
-
-    name: str
-
-    async def run(self, process: Process) -> None:
-        """Verify it."""
-        await process.verification.verify(self.name)
-
-
-@dataclass(frozen=True)
-class Look(Operation):
-    """Look whether an object is of no use."""
-
-    name: str
-
-    async def run(self, process: Process) -> None:
-        """Look at it."""
-        await process.leftovers.look_at(self.name)
-
-
-@dataclass(frozen=True)
-class Heal(Operation):
-    """Do what is to be done for bad bytes by now."""
-
-    digest: Digest
-
-    async def run(self, process: Process) -> None:
-        """Do all tasks that need not wait."""
-        tasks = await process.healing.unfinished(self.digest)
-        while tasks:
-            task = tasks.pop(0)
-            later = await process.healing.do(task)
-            if later and (later.stage is not task.stage or not later.wait):
-                tasks.insert(0, later)
-
-
-@dataclass(frozen=True)
-class Withdraw(Operation):
-    """Do a task of the first pass, late or once more."""
-
-    task: Task
-
-    async def run(self, process: Process) -> None:
-        """Do it."""
-        await process.healing.do(self.task)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from shared.services.content import manifests, plans, pushes, restores
 from shared.services.content.uploads import Part
 from shared.storage import keys
 from tests.simulation.aftermath import Loop, hand_on
+from tests.simulation.blob_operations import PutSlowly
 from tests.simulation.explorer import Scenario
 from tests.simulation.operations import (
     Collect,
@@ -33,7 +34,6 @@ from tests.simulation.operations import (
     Push,
     PushNew,
     PutBlob,
-    PutSlowly,
     Retire,
     Untag,
 )
