@@ -108,6 +108,10 @@ REPOSITORIES: Mapping[str, Scenario] = {
     "a repository goes, and a push comes": TAGGED.meets(
         [DeleteRepository(A)], [PushAnyway(A, TWO)]
     ),
+    "a repository goes, is pushed to, and upkeep goes on": TAGGED.meets(
+        [DeleteRepository(A), PushAnyway(A, TWO, V1)],
+        [RunErrands(A, Kind.DELETE_REPOSITORY)],
+    ),
     "a repository goes, and retires": TAGGED.meets([DeleteRepository(A)], [Retire(A)]),
     "a repository goes, and is locked": TAGGED.meets([DeleteRepository(A)], [Lock(A)]),
     "a push, long before it retires": EMPTY.meets([PushAnyway(A, TWO)], [LATE, Retire(A)]),

@@ -200,7 +200,7 @@ class Delete(Operation):
     """Delete a manifest with all its tags."""
 
     digest: Digest
-    refusals = (ManifestUnknown,)
+    refusals: ClassVar[tuple[type[RegistryError], ...]] = (ManifestUnknown,)
 
     def takes(self, repository: RepositoryName, digest: Digest) -> bool:
         """Tell whether it may take a manifest."""
@@ -226,7 +226,7 @@ class Untag(Operation):
     """Delete a tag."""
 
     tag: Tag
-    refusals = (ManifestUnknown,)
+    refusals: ClassVar[tuple[type[RegistryError], ...]] = (ManifestUnknown,)
 
     async def run(self, process: Process) -> None:
         """Delete it."""

@@ -157,7 +157,8 @@ class RunErrands(Operation):
     kind: Kind
 
     async def run(self, process: Process) -> None:
-        """Run them."""
+        """Run them, from a moment of its own."""
+        await process.stores.index.row(self.repository)
         sent = [body for queue, body, _ in process.world.messages.sent if queue == keys.UPKEEP]
         for body in sent:
             errand = Errand.read(body.encode())
@@ -171,7 +172,8 @@ class HandOn(Operation):
     """Read every message of events that has been sent by now."""
 
     async def run(self, process: Process) -> None:
-        """Read them."""
+        """Read them, from a moment of its own."""
+        await process.stores.index.row(self.repository)
         sent = [body for queue, body, _ in process.world.messages.sent if queue == keys.EVENTS]
         for body in sent:
             await process.fan_out.follow(Announcement.read(body.encode()))

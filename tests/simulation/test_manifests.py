@@ -4,12 +4,11 @@ And the rules, each taken out once: the simulation finds that.
 """
 
 from collections.abc import Callable
-from datetime import timedelta
 
 import pytest
 
 from shared.model.names import RepositoryName
-from shared.services.content import repository_deletions, restores
+from shared.services.content import repository_deletions
 from shared.services.content.plans import Plan
 from shared.services.events.fan_out import Announcement, FanOut
 from shared.services.upkeep import builds, retirement
@@ -55,13 +54,6 @@ def purge_takes_every_referrer(patch: Patch) -> None:
     patch.setattr(Purge, "_is_older", always)
 
 
-def purge_takes_referrers_of_what_is_live(patch: Patch) -> None:
-    async def always(*_: object) -> bool:
-        return True
-
-    patch.setattr(Purge, "_is_last", always)
-
-
 def retirement_takes_any_row(patch: Patch) -> None:
     patch.setattr(retirement, "Delete", lambda key, _: Delete(key))
     patch.setattr(retirement, "Update", lambda key, values, _: Update(key, values))
@@ -74,7 +66,6 @@ def deletion_goes_by_no_etag(patch: Patch) -> None:
 def builds_are_ended_without_their_etag(patch: Patch) -> None:
     patch.setattr(builds, "Update", lambda key, values, _: Update(key, values))
     patch.setattr(builds, "Delete", lambda key, _: Delete(key))
-    patch.setattr(builds.ages, "L", timedelta(0))
 
 
 def build_is_followed_blindly(patch: Patch) -> None:
@@ -88,10 +79,6 @@ def build_is_followed_blindly(patch: Patch) -> None:
 
     patch.setattr(Plan, "_build_row", lambda self: blind(row(self)))
     patch.setattr(Plan, "_build_end", lambda self: map(blind, end(self)))
-
-
-def restore_goes_by_no_etag(patch: Patch) -> None:
-    patch.setattr(restores, "Update", lambda key, values, _="": Update(key, values))
 
 
 def deletion_is_not_told_to_upkeep(patch: Patch) -> None:
@@ -124,15 +111,17 @@ def removal_takes_what_is_not_handed_on(patch: Patch) -> None:
 
 FAULTS = [
     (purge_takes_every_referrer, "a purge, and a push of a referrer", "acknowledged and is not"),
-    (purge_takes_referrers_of_what_is_live, "a purge, and a push of the subject", ""),
     (retirement_takes_any_row, "a push, long before it retires", "without|not in the catalog"),
-    (deletion_goes_by_no_etag, "a repository goes twice", ""),
-    (builds_are_ended_without_their_etag, "a build, and who ends it", ""),
-    (build_is_followed_blindly, "a build, and who ends it", "without"),
-    (restore_goes_by_no_etag, "a restore, and a deletion", ""),
-    (deletion_is_not_told_to_upkeep, "a deletion of two tags, and one moves", ""),
-    (marks_bear_no_life, "a restore", "is not so"),
-    (edges_of_builds_do_not_count, "a build of what was deleted, and a deletion of its blob", ""),
+    (deletion_goes_by_no_etag, "a repository goes, is pushed to, and upkeep goes on", "is not"),
+    (
+        builds_are_ended_without_their_etag,
+        "a build that sleeps, and who ends it",
+        "without|not its bytes",
+    ),
+    (build_is_followed_blindly, "a build that sleeps, and who ends it", "without"),
+    (deletion_is_not_told_to_upkeep, "a deletion of two tags, and one moves", "."),
+    (marks_bear_no_life, "a tag that moves, and a deletion", "is not so"),
+    (edges_of_builds_do_not_count, "a build of what was deleted, and a deletion of its blob", "."),
     (removal_takes_what_is_not_handed_on, "events are handed on twice", "was not handed on"),
 ]
 
