@@ -104,7 +104,8 @@ def _manifest(
             for blob in manifest.blobs
             if not blob.is_foreign and not _was_bad(world, blob.digest)
         ]
-    if keys.WRITABLE not in rows and not rows[keys.REPOSITORY].values.get("deletion"):
+    about = _about(rows)
+    if not about.get("deletion") and about.get("write_enabled", True):
         needed.append(keys.WRITABLE)
     if manifest.subject:
         needed.append(keys.referrer(manifest.subject.digest, manifest.digest))
@@ -116,6 +117,10 @@ def _manifest(
 def _was_bad(world: World, digest: Digest) -> bool:
     """Tell whether bytes of a blob are, or have been, bad: then links come back with good ones."""
     return digest in world.spoiled
+
+
+def _about(rows: Mapping[str, Row]) -> Mapping[str, object]:
+    return rows[keys.REPOSITORY].values if keys.REPOSITORY in rows else {}
 
 
 def _targets(manifest: Manifest) -> tuple[Descriptor, ...]:
@@ -191,7 +196,9 @@ def out_of_step(world: World) -> Iterator[str]:
 def listed_for_nothing(world: World) -> Iterator[str]:
     """Tell what is in the catalog and takes no pushes, after all events."""
     for name in world.listed():
-        if keys.WRITABLE not in world.contents(name):
+        rows = world.contents(name)
+        is_locked = not _about(rows).get("write_enabled", True)
+        if keys.WRITABLE not in rows and not is_locked:
             yield f"{name} is in the catalog for nothing"
 
 
