@@ -55,6 +55,10 @@ class Operation(ABC):
         """Tell whether it may bring a blob's link."""
         return False
 
+    def takes(self, repository: RepositoryName, digest: Digest) -> bool:
+        """Tell whether it may take a manifest."""
+        return False
+
     def is_refused_unfairly(self, world: World) -> bool:
         """Tell whether a refusal is wrong, since it has been done."""
         return False
@@ -113,7 +117,7 @@ class Push(Operation):
 
     def broken(self, world: World, others: Others, since: datetime) -> Iterable[str]:
         """It can be pulled by tag and digest, it is in the catalog, its event is kept."""
-        is_deleted = _any(others, Delete, self.repository, digest=self.digest)
+        is_deleted = any(each.takes(self.repository, self.digest) for each in others)
         if not is_deleted:
             yield from self._unreadable(world)
         row = world.contents(self.repository).get(keys.tag(self.tag))
@@ -149,10 +153,9 @@ class Push(Operation):
         ]
         possible = {str(each.digest) for each in (self, *pushes)}
         if _any(others, Untag, self.repository, tag=self.tag) or any(
-            isinstance(each, Delete)
-            and each.repository == self.repository
-            and str(each.digest) in possible
+            each.takes(self.repository, Digest.parse(digest))
             for each in others
+            for digest in possible
         ):
             possible.add("")
         return possible
@@ -176,6 +179,10 @@ class PushNew(Push):
     refusals = (ManifestBlobUnknown, PreconditionFailed)
     condition = Condition(is_new=True)
 
+    def takes(self, repository: RepositoryName, digest: Digest) -> bool:
+        """Tell whether it may take a manifest."""
+        return False
+
     def is_refused_unfairly(self, world: World) -> bool:
         """Tell whether it stumbled over itself."""
         return self._is_told(world)
@@ -193,7 +200,11 @@ class Delete(Operation):
     """Delete a manifest with all its tags."""
 
     digest: Digest
-    refusals = (ManifestUnknown,)
+    refusals: ClassVar[tuple[type[RegistryError], ...]] = (ManifestUnknown,)
+
+    def takes(self, repository: RepositoryName, digest: Digest) -> bool:
+        """Tell whether it may take a manifest."""
+        return (repository, digest) == (self.repository, self.digest)
 
     async def run(self, process: Process) -> None:
         """Delete it."""
@@ -215,7 +226,7 @@ class Untag(Operation):
     """Delete a tag."""
 
     tag: Tag
-    refusals = (ManifestUnknown,)
+    refusals: ClassVar[tuple[type[RegistryError], ...]] = (ManifestUnknown,)
 
     async def run(self, process: Process) -> None:
         """Delete it."""

@@ -98,13 +98,18 @@ def _manifest(
     needed += [keys.edge(each.digest, manifest.digest, life) for each in _targets(manifest)]
     if not is_sparse and not row.values["is_incomplete"]:
         needed += [keys.blob(blob.digest) for blob in manifest.blobs if not blob.is_foreign]
-    if keys.WRITABLE not in rows and not rows[keys.REPOSITORY].values.get("deletion"):
+    about = _about(rows)
+    if not about.get("deletion") and about.get("write_enabled", True):
         needed.append(keys.WRITABLE)
     if manifest.subject:
         needed.append(keys.referrer(manifest.subject.digest, manifest.digest))
     for key in needed:
         if key not in rows:
             yield f"{repository}: {row.key} is there without {key}"
+
+
+def _about(rows: Mapping[str, Row]) -> Mapping[str, object]:
+    return rows[keys.REPOSITORY].values if keys.REPOSITORY in rows else {}
 
 
 def _targets(manifest: Manifest) -> tuple[Descriptor, ...]:
@@ -166,7 +171,9 @@ def out_of_step(world: World) -> Iterator[str]:
 def listed_for_nothing(world: World) -> Iterator[str]:
     """Tell what is in the catalog and takes no pushes, after all events."""
     for name in world.listed():
-        if keys.WRITABLE not in world.contents(name):
+        rows = world.contents(name)
+        is_locked = not _about(rows).get("write_enabled", True)
+        if keys.WRITABLE not in rows and not is_locked:
             yield f"{name} is in the catalog for nothing"
 
 

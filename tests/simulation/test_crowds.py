@@ -1,0 +1,63 @@
+"""Crowds: more actors than any limit of retries, in random orders that a seed brings back."""
+
+import random
+from collections.abc import Sequence
+
+import pytest
+
+from shared.services.content import manifests
+from tests.simulation.aftermath import Loop
+from tests.simulation.explorer import Run, Scenario
+from tests.simulation.operations import Operation, Push
+from tests.simulation.repository_operations import (
+    DeleteAnyway,
+    DeleteRepository,
+    PushAnyway,
+    PushBoth,
+    Restore,
+    UntagAnyway,
+)
+from tests.simulation.scenarios import BLOBS, ONE, TAGGED, TWO, V1, A, X, Y, image
+
+CROWD = 20
+SEEDS = range(12)
+
+OWN = [image(X, *[Y] * number) for number in range(CROWD)]
+
+CROWDS: dict[str, Sequence[Operation]] = {
+    "at one tag, each with its own": [Push(A, own) for own in OWN],
+    "at one tag, all with the same": [Push(A, ONE) for _ in range(CROWD)],
+    "at two tags": [PushBoth(A, own, V1) for own in OWN],
+    "that also deletes and restores": [
+        *[PushAnyway(A, ONE, V1), PushAnyway(A, TWO)] * 5,
+        *[DeleteAnyway(A, ONE.digest), UntagAnyway(A, V1), Restore(A, ONE.digest)] * 3,
+        DeleteRepository(A),
+    ],
+}
+
+
+def run_through(scenario: Scenario, seed: int) -> Run:
+    """Let all go on in a random order, to the end and beyond."""
+    choose = random.Random(seed)
+    loop = Loop()
+    try:
+        run = Run(scenario, loop)
+        while options := run.options(faults=False):
+            run.take(choose.choice(options))
+            run.check()
+        run.finish()
+        run.close()
+    finally:
+        loop.close()
+    return run
+
+
+@pytest.mark.parametrize("operations", CROWDS.values(), ids=CROWDS)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_all_of_a_crowd_get_in(
+    operations: Sequence[Operation], seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(manifests, "_TRIES", 2)
+    past = TAGGED if "deletes" in next(k for k, v in CROWDS.items() if v is operations) else BLOBS
+    run = run_through(past.meets(*([each] for each in operations)), seed)
+    assert all(actor.is_over for actor in run.actors)

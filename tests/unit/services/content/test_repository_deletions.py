@@ -1,0 +1,114 @@
+from collections.abc import Callable
+
+import pytest
+
+from shared.errors import NameUnknown, Unavailable, Unsupported
+from shared.model.names import Tag
+from shared.services.content.manifests import Manifests
+from shared.services.content.pushes import Pushes
+from shared.services.content.repository_deletions import RepositoryDeletions
+from shared.services.upkeep.errands import Upkeep
+from shared.storage import keys
+from shared.storage.ports import Change, Delete, Update
+from shared.storage.stores import Stores
+from tests.support.app import Memory
+from tests.support.causes import ME, YOU
+from tests.support.clock import Clock
+from tests.unit.services.conftest import (
+    LATEST,
+    REPOSITORY,
+    Crash,
+    hold,
+    image_of,
+    index_of,
+    parts,
+    run_errands,
+)
+
+TWO = parts(2)
+IMAGE = image_of(TWO)
+INDEX = index_of([IMAGE])
+TAGS = [Tag(f"v{number:02}") for number in range(50)]
+
+
+@pytest.fixture(autouse=True)
+async def filled(stores: Stores, pushes: Pushes) -> None:
+    await hold(stores, *TWO)
+    for start in range(0, 50, 10):
+        await pushes.put(REPOSITORY, IMAGE, TAGS[start : start + 10], by=ME)
+    await pushes.put(REPOSITORY, INDEX, [LATEST], by=ME)
+
+
+async def test_a_repository_goes_and_comes_back(
+    stores: Stores, manifests: Manifests, deletions: RepositoryDeletions, memory: Memory
+) -> None:
+    await deletions.delete(REPOSITORY, by=ME)
+    assert (memory.keys("tag|"), memory.keys("manifest|"), memory.keys("newest|")) == ([], [], [])
+    assert await stores.index.page("", 10) == []
+    assert memory.keys("writable") == []
+    events = await stores.contents.rows(REPOSITORY, memory.keys("outbox|"))
+    assert events[-1].values["event"] == "RepositoryDeleted"
+    row = await stores.contents.repository(REPOSITORY)
+    assert row
+    deletion = str(row.values["deleted"])
+    assert await deletions.restore(REPOSITORY, deletion, by=ME) == 2
+    assert sorted(memory.keys("tag|")) == sorted(map(keys.tag, [*TAGS, LATEST]))
+    assert await stores.index.page("", 10) == [REPOSITORY]
+    record = await stores.contents.manifest(REPOSITORY, INDEX.digest, with_body=False)
+    assert record
+    assert not record.is_incomplete
+
+
+async def test_what_is_no_repository_or_locked_is_not_deleted(
+    stores: Stores, deletions: RepositoryDeletions
+) -> None:
+    with pytest.raises(NameUnknown):
+        await deletions.delete(Tag("none"), by=ME)  # type: ignore[arg-type]
+    locked = Update(keys.REPOSITORY, {"write_enabled": False})
+    changes: list[Change] = [locked, Delete(keys.WRITABLE)]
+    await stores.contents.commit(REPOSITORY, changes)
+    with pytest.raises(Unsupported):
+        await deletions.delete(REPOSITORY, by=ME)
+
+
+@pytest.mark.parametrize("writes", range(2, 8))
+async def test_a_deletion_that_dies_is_gone_on_with(
+    stores: Stores,
+    pushes: Pushes,
+    deletions: RepositoryDeletions,
+    upkeep: Upkeep,
+    memory: Memory,
+    crash: Callable[[Memory, int], Callable[[], None]],
+    writes: int,
+) -> None:
+    memory.messages.sent.clear()
+    revive = crash(memory, writes)
+    with pytest.raises(Crash):
+        await deletions.delete(REPOSITORY, by=ME)
+    revive()
+    if not memory.keys("writable"):
+        row = await stores.contents.repository(REPOSITORY)
+        if row and row.values["deletion"]:
+            with pytest.raises(Unavailable, match="being deleted"):
+                await pushes.put(REPOSITORY, IMAGE, [LATEST], by=YOU)
+    await run_errands(memory, upkeep)
+    assert memory.keys("manifest|") == []
+    await pushes.put(REPOSITORY, IMAGE, [LATEST], by=YOU)
+    await run_errands(memory, upkeep)
+    assert memory.keys("tag|") == ["tag|latest"]
+
+
+async def test_a_deletion_that_takes_long_is_told_and_goes_on(
+    deletions: RepositoryDeletions, memory: Memory, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = memory.rows.commit
+
+    async def slow(*arguments: object) -> list[str]:
+        clock.move(seconds=20)
+        return await commit(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(memory.rows, "commit", slow)
+    with pytest.raises(Unavailable, match="goes on"):
+        await deletions.delete(REPOSITORY, by=ME)
+    await deletions.delete(REPOSITORY, by=ME)
+    assert memory.keys("manifest|") == []

@@ -1,0 +1,156 @@
+from datetime import timedelta
+
+import pytest
+
+from shared.model.digest import Digest
+from shared.model.names import Tag
+from shared.services.content.manifests import Manifests
+from shared.services.content.pushes import Pushes
+from shared.services.upkeep.errands import Upkeep
+from shared.services.upkeep.purge import Leavings, Purge
+from shared.storage import keys
+from shared.storage.errands import Errand, Kind
+from shared.storage.rows.records import INLINE_BYTES, DeletedRecord
+from shared.storage.stores import Stores
+from tests.support.app import Memory
+from tests.support.causes import ME
+from tests.support.clock import Clock
+from tests.unit.services.conftest import (
+    KEPT,
+    LATEST,
+    REPOSITORY,
+    described_as,
+    hold,
+    image_of,
+    parts,
+)
+
+TWO = parts(2)
+IMAGE = image_of(TWO)
+LARGE = image_of(TWO, annotations={"long": "x" * INLINE_BYTES})
+REFERRER = image_of(TWO, subject=described_as(IMAGE))
+OVER = KEPT + timedelta(seconds=401)
+
+
+@pytest.fixture(autouse=True)
+async def held(stores: Stores) -> None:
+    await hold(stores, *TWO)
+
+
+async def only(stores: Stores) -> DeletedRecord:
+    (deleted,) = await stores.contents.lives(REPOSITORY, "", 10)
+    return deleted
+
+
+async def purge_it(stores: Stores, purge: Purge) -> None:
+    record = (await only(stores)).manifest
+    await purge.purge(REPOSITORY, record.digest, record.life)
+
+
+@pytest.mark.parametrize("manifest", [IMAGE, LARGE], ids=["inline", "object"])
+async def test_nothing_is_left_of_a_life_once_it_is_time(
+    stores: Stores,
+    pushes: Pushes,
+    manifests: Manifests,
+    purge: Purge,
+    memory: Memory,
+    clock: Clock,
+    manifest: object,
+) -> None:
+    image = IMAGE if manifest is IMAGE else LARGE
+    objects = len(memory.objects._container.objects)  # type: ignore[union-attr]
+    await pushes.put(REPOSITORY, image, [LATEST, Tag("v1")], by=ME)
+    await manifests.delete(REPOSITORY, image.digest, by=ME)
+    clock.now += OVER
+    await purge_it(stores, purge)
+    for prefix in ("edge|", "tagged|", "deleted|"):
+        assert memory.keys(prefix) == []
+    assert len(memory.objects._container.objects) == objects  # type: ignore[union-attr]
+
+
+async def test_a_purge_that_comes_too_early_comes_again(
+    stores: Stores,
+    pushes: Pushes,
+    manifests: Manifests,
+    purge: Purge,
+    memory: Memory,
+) -> None:
+    await pushes.put(REPOSITORY, IMAGE, [], by=ME)
+    await manifests.delete(REPOSITORY, IMAGE.digest, by=ME)
+    await purge_it(stores, purge)
+    assert await only(stores)
+    _, body, delay = memory.messages.sent[-1]
+    assert Errand.read(body.encode()).kind is Kind.PURGE
+    assert 0 < delay < 7 * 86_400
+
+
+async def test_a_dry_run_tells_what_would_go_and_takes_nothing(
+    stores: Stores, pushes: Pushes, manifests: Manifests, purge: Purge, memory: Memory, clock: Clock
+) -> None:
+    await pushes.put(REPOSITORY, IMAGE, [LATEST], by=ME)
+    await pushes.put(REPOSITORY, REFERRER, [], by=ME)
+    clock.move(seconds=1)
+    await manifests.delete(REPOSITORY, IMAGE.digest, by=ME)
+    kept = memory.kept()
+    leavings = await purge.look(REPOSITORY, await only(stores))
+    assert leavings == Leavings(
+        [REFERRER.digest], [Digest.parse(one.digest) for one in TWO], leavings.marks, ""
+    )
+    assert [mark.name for mark in leavings.marks] == [LATEST]
+    assert memory.kept() == kept
+
+
+@pytest.mark.parametrize("stays", ["no", "pushed again", "subject is live", "another life"])
+async def test_referrers_go_with_the_last_life_of_their_subject(
+    stores: Stores,
+    pushes: Pushes,
+    manifests: Manifests,
+    purge: Purge,
+    memory: Memory,
+    clock: Clock,
+    stays: str,
+) -> None:
+    await pushes.put(REPOSITORY, IMAGE, [], by=ME)
+    await pushes.put(REPOSITORY, REFERRER, [], by=ME)
+    clock.move(seconds=1)
+    await manifests.delete(REPOSITORY, IMAGE.digest, by=ME)
+    deleted = await only(stores)
+    clock.move(seconds=1)
+    if stays == "pushed again":
+        await pushes.put(REPOSITORY, REFERRER, [LATEST], by=ME)
+    elif stays != "no":
+        await pushes.put(REPOSITORY, IMAGE, [], by=ME)
+    if stays == "another life":
+        await manifests.delete(REPOSITORY, IMAGE.digest, by=ME)
+    clock.now += OVER
+    await purge.purge(REPOSITORY, IMAGE.digest, deleted.manifest.life)
+    assert (keys.manifest(REFERRER.digest) in memory.keys("manifest|")) is (stays != "no")
+
+
+async def test_a_purge_can_be_repeated(
+    stores: Stores, pushes: Pushes, manifests: Manifests, purge: Purge, memory: Memory, clock: Clock
+) -> None:
+    await pushes.put(REPOSITORY, LARGE, [], by=ME)
+    await manifests.delete(REPOSITORY, LARGE.digest, by=ME)
+    deleted = await only(stores)
+    clock.now += OVER
+    await stores.discard(deleted.manifest.object)
+    stores.bodies._bodies.clear()
+    for _ in range(2):
+        await purge.purge(REPOSITORY, LARGE.digest, deleted.manifest.life)
+    assert memory.keys("deleted|") == []
+
+
+async def test_a_repository_is_listed_among_those_that_keep_something(
+    stores: Stores, pushes: Pushes, manifests: Manifests, purge: Purge, upkeep: Upkeep, clock: Clock
+) -> None:
+    await upkeep.keep(REPOSITORY)
+    assert await stores.index.kept("", 10) == []
+    await pushes.put(REPOSITORY, IMAGE, [], by=ME)
+    await manifests.delete(REPOSITORY, IMAGE.digest, by=ME)
+    await upkeep.keep(REPOSITORY)
+    assert await stores.index.kept("", 10) == [REPOSITORY]
+    clock.now += OVER
+    await purge_it(stores, purge)
+    await upkeep.keep(REPOSITORY)
+    assert await stores.index.kept("", 10) == []
