@@ -84,8 +84,8 @@ def test_a_page_of_any_size_may_be_asked_for(repository: Repository) -> None:
 def test_more_tags_than_a_page_holds_are_linked(repository: Repository) -> None:
     manifest = DataSet().index([])
     tags = [f"v{number:04}" for number in range(1020)]
-    for start in range(0, len(tags), 30):
-        pushed = repository.push_manifest(manifest, tag=tags[start : start + 30])
+    for start in range(0, len(tags), 10):
+        pushed = repository.push_manifest(manifest, tag=tags[start : start + 10])
         assert pushed.status_code == 201
     first = repository.ask("GET", "tags/list")
     page = answered(first)["tags"]

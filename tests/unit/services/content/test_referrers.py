@@ -1,8 +1,10 @@
+import orjson
 import pytest
 
 from shared.model.digest import Digest
 from shared.model.manifest import Manifest, read_manifest
 from shared.model.page import Page
+from shared.services.content import referrers
 from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Pushes
 from shared.services.content.referrers import Referrers
@@ -93,3 +95,20 @@ async def test_the_digest_of_a_referrer_may_be_of_another_algorithm(
     stores.bodies._bodies.clear()
     (shown,) = (await listed(stores)).items
     assert shown["digest"] == str(Digest.of(body, "sha512"))
+
+
+async def test_a_page_is_bounded_in_bytes_and_the_next_one_goes_on(
+    stores: Stores, pushes: Pushes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pushed = [referrer(name, size=1_000) for name in ("one", "two", "three", "four")]
+    for manifest in pushed:
+        await pushes.put(REPOSITORY, manifest, [], by=ME)
+    size = max(len(orjson.dumps(manifest.as_referrer())) for manifest in pushed)
+    for room, counts in ((2 * size + 10, [2, 2]), (size // 2, [1, 1, 1, 1])):
+        monkeypatch.setattr(referrers, "PAGE_BYTES", room)
+        seen: list[int] = []
+        page = await listed(stores)
+        while page.has_more:
+            seen.append(len(page.items))
+            page = await listed(stores, after=page.last)
+        assert [*seen, len(page.items)] == counts

@@ -64,10 +64,8 @@ async def test_what_is_no_repository_or_locked_is_not_deleted(
 ) -> None:
     with pytest.raises(NameUnknown):
         await deletions.delete(Tag("none"), by=ME)  # type: ignore[arg-type]
-    changes: list[Change] = [
-        Update(keys.REPOSITORY, {"write_enabled": False}),
-        Delete(keys.WRITABLE),
-    ]
+    locked = Update(keys.REPOSITORY, {"write_enabled": False})
+    changes: list[Change] = [locked, Delete(keys.WRITABLE)]
     await stores.contents.commit(REPOSITORY, changes)
     with pytest.raises(Unsupported):
         await deletions.delete(REPOSITORY, by=ME)
