@@ -145,10 +145,16 @@ class Registries:
         purge = Purge(stores, manifests)
         pushes = Pushes(stores, is_sparse_allowed=self._settings.sparse_manifests)
         restores = Restores(stores, pushes, purge)
-        deletions = RepositoryDeletions(stores, restores, timedelta())
+        deletions = RepositoryDeletions(
+            stores, restores, self._lasting(self._settings.soft_delete_days)
+        )
         lists = FallbackLists(stores)
         upkeep = Upkeep(stores, manifests, restores, deletions, purge, lists)
         return Jobs(FanOut(stores), upkeep)
+
+    def _lasting(self, days: int) -> timedelta:
+        """Give for how long what is deleted can come back: where it cannot, the grace period."""
+        return timedelta(days=days) or self._settings.grace
 
     def _name(self, login_server: str) -> str:
         settings = self._settings
@@ -208,7 +214,7 @@ class Registries:
             login_server=self._login_server(record),
             gate=gate,
             issuer=Issuer(gate, tokens),
-            manifests=Manifests(stores),
+            manifests=Manifests(stores, self._lasting(record.policies.soft_delete_days)),
             pushes=Pushes(stores, is_sparse_allowed=settings.sparse_manifests),
             large_manifests=self._large_manifests,
             blobs=Blobs(stores, settings.grace, int(settings.url_lifetime.total_seconds())),

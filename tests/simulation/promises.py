@@ -99,15 +99,11 @@ def _manifest(
     needed = [keys.REPOSITORY]
     needed += [keys.edge(each.digest, manifest.digest, life) for each in _targets(manifest)]
     if not is_sparse and not row.values["is_incomplete"]:
-<<<<<<< HEAD
         needed += [
             keys.blob(blob.digest)
             for blob in manifest.blobs
             if not blob.is_foreign and not _was_bad(world, blob.digest)
         ]
-=======
-        needed += [keys.blob(blob.digest) for blob in manifest.blobs if not blob.is_foreign]
->>>>>>> rows
     about = _about(rows)
     if not about.get("deletion") and about.get("write_enabled", True):
         needed.append(keys.WRITABLE)
@@ -118,14 +114,11 @@ def _manifest(
             yield f"{repository}: {row.key} is there without {key}"
 
 
-<<<<<<< HEAD
 def _was_bad(world: World, digest: Digest) -> bool:
     """Tell whether bytes of a blob are, or have been, bad: then links come back with good ones."""
     return digest in world.spoiled
 
 
-=======
->>>>>>> rows
 def _about(rows: Mapping[str, Row]) -> Mapping[str, object]:
     return rows[keys.REPOSITORY].values if keys.REPOSITORY in rows else {}
 
