@@ -288,20 +288,21 @@ class TestMounts:
         assert not await uploads.discover(OTHER, ONE, lambda _: False)
         assert await uploads.discover(OTHER, ONE, lambda name: name == REPOSITORY)
 
-    async def test_few_holders_are_asked(
+    async def test_few_of_the_holders_that_may_be_pulled_from_are_tried(
         self, stores: Stores, uploads: Uploads, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         names = [RepositoryName(f"r{number:02}") for number in range(40)]
         for name in names:
             await hold(stores, blob(b"one"), repository=name)
-        asked: list[RepositoryName] = []
+        tried: list[RepositoryName] = []
 
-        def may_pull(name: RepositoryName) -> bool:
-            asked.append(name)
+        async def mount(_: object, __: object, ___: object, source: RepositoryName) -> bool:
+            tried.append(source)
             return False
 
-        await uploads.discover(OTHER, ONE, may_pull)
-        assert asked == names[:16]
+        monkeypatch.setattr(Uploads, "mount", mount)
+        assert not await uploads.discover(OTHER, ONE, lambda name: name >= "r20")
+        assert tried == names[20:23]
 
     async def test_a_blob_whose_object_has_been_replaced_is_not_mounted_by_an_old_link(
         self, stores: Stores, uploads: Uploads, memory: Memory
