@@ -55,6 +55,7 @@ from shared.wire.request import host
 _KEPT_SECONDS = 60
 _BODIES_BYTES = 64 * 1024 * 1024
 _LARGE_MANIFESTS = 16
+_STREAMS = 128
 _PATIENCE_SECONDS = 10.0
 
 
@@ -125,6 +126,7 @@ class Registries:
         self._records = RegistryRecords(ports.rows, settings.master_key)
         self._bodies = Bodies(_BODIES_BYTES)
         self._staging = Staging(ports.objects)
+        self._streams = Turns(_STREAMS, _PATIENCE_SECONDS, "downloads")
         self._large_manifests = Turns(_LARGE_MANIFESTS, _PATIENCE_SECONDS)
         self._passwords = Passwords()
         self._kept: dict[str, _Kept] = {}
@@ -217,7 +219,12 @@ class Registries:
             manifests=Manifests(stores, self._lasting(record.policies.soft_delete_days)),
             pushes=Pushes(stores, is_sparse_allowed=settings.sparse_manifests),
             large_manifests=self._large_manifests,
-            blobs=Blobs(stores, settings.grace, int(settings.url_lifetime.total_seconds())),
+            blobs=Blobs(
+                stores,
+                settings.grace,
+                int(settings.url_lifetime.total_seconds()),
+                self._streams,
+            ),
             uploads=Uploads(stores, self._staging, seal, settings.upload_lifetime),
             tags=Tags(stores),
             referrers=Referrers(stores),

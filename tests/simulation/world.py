@@ -14,6 +14,7 @@ from shared.services.content.pushes import Pushes
 from shared.services.content.repository_deletions import RepositoryDeletions
 from shared.services.content.restores import Restores
 from shared.services.content.staging import Staging
+from shared.services.content.turns import Turns
 from shared.services.content.uploads import Uploads
 from shared.services.events.fallback_lists import FallbackLists
 from shared.services.events.fan_out import FanOut
@@ -246,7 +247,7 @@ class Process:
         self.purge = Purge(self.stores, self.manifests)
         self.restores = Restores(self.stores, self.pushes, self.purge)
         self.deletions = RepositoryDeletions(self.stores, self.restores, timedelta())
-        self.blobs = Blobs(self.stores, GRACE, 60)
+        self.blobs = Blobs(self.stores, GRACE, 60, Turns(9, 1))
         self.uploads = Uploads(self.stores, Staging(objects), Seal(b"a key"), timedelta(days=7))
         self.retirement = Retirement(self.stores)
         self.fan_out = FanOut(self.stores)

@@ -22,6 +22,7 @@ from datetime import timedelta
 from shared.errors import BlobUnknown, Unavailable, Unsupported
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
+from shared.services.content.turns import Turns
 from shared.storage import keys
 from shared.storage.ports import Conflict, Delete, NotFound, Update
 from shared.storage.rows.records import Link
@@ -31,14 +32,19 @@ _TRIES = 8
 
 
 class Blobs:
-    """The blobs of a registry. `grace` is how long a blob is safe after it was last seen."""
+    """The blobs of a registry.
 
-    def __init__(self, stores: Stores, grace: timedelta, url_seconds: int) -> None:
+    `grace` is how long a blob is safe after it was last seen; `streams` are the places of those who
+    read one through the registry, however slowly.
+    """
+
+    def __init__(self, stores: Stores, grace: timedelta, url_seconds: int, streams: Turns) -> None:
         self._contents = stores.contents
         self._objects = stores.objects
         self._clock = stores.clock
         self._grace = grace
         self._url_seconds = url_seconds
+        self._streams = streams
 
     async def find(self, repository: RepositoryName, digest: Digest) -> Link:
         """Tell that a blob is there, and safe for the grace period (end-2, HEAD).
@@ -72,9 +78,12 @@ class Blobs:
         """Stream `length` bytes of a blob from `start` on.
 
         The first piece is read at once, while there is still another answer to give.
-        Raises BlobUnknown where the bytes are gone.
+
+        Raises:
+            BlobUnknown: the bytes are gone.
+            TooManyRequests: too many are being read.
         """
-        pieces = self._objects.read(link.object, start, length)
+        pieces = self._read(link, start, length)
         try:
             first = await anext(pieces, b"")
         except NotFound:
@@ -101,6 +110,16 @@ class Blobs:
                 continue
             return
         raise Unavailable(f"{digest} is being changed too often: repeat the deletion")
+
+    async def _read(self, link: Link, start: int, length: int) -> AsyncGenerator[bytes]:
+        """Hold a place from the first piece to the last, or until nobody reads on."""
+        await self._streams.take()
+        try:
+            async with aclosing(self._objects.read(link.object, start, length)) as pieces:
+                async for piece in pieces:
+                    yield piece
+        finally:
+            self._streams.give_back()
 
 
 async def _chain(first: bytes, rest: AsyncGenerator[bytes]) -> AsyncIterator[bytes]:

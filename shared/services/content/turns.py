@@ -1,7 +1,7 @@
-"""Turns: how many bodies are in memory at once, and how long one may keep its place there.
+"""Turns: how many bodies are under way at once, and how long one may keep its place there.
 
-A body has to make progress: it has to bring PACE_BYTES within PACE_SECONDS of our waiting for it
-(not of its waiting for storage), or is sent away.
+A body that comes has to make progress: it has to bring PACE_BYTES within PACE_SECONDS of our
+waiting for it (not of its waiting for storage), or is sent away.
 """
 
 import asyncio
@@ -18,26 +18,38 @@ _AGAIN_SECONDS = 5
 
 
 class Turns:
-    """A number of places; who finds none waits for `patience` seconds, and is then sent away."""
+    """A number of places; who finds none waits for `patience` seconds, and is then sent away.
 
-    def __init__(self, places: int, patience: float) -> None:
+    `what` says of what there are too many then.
+    """
+
+    def __init__(self, places: int, patience: float, what: str = "uploads") -> None:
         self._places = asyncio.Semaphore(places)
         self._patience = patience
+        self._what = what
 
-    @asynccontextmanager
-    async def one(self) -> AsyncIterator[None]:
-        """Wait for a place and keep it; raises TooManyRequests."""
+    async def take(self) -> None:
+        """Wait for a place, to be given back; raises TooManyRequests."""
         try:
             async with asyncio.timeout(self._patience):
                 await self._places.acquire()
         except TimeoutError:
             raise TooManyRequests(
-                "too many uploads are under way: wait and repeat", seconds=_AGAIN_SECONDS
+                f"too many {self._what} are under way: wait and repeat", seconds=_AGAIN_SECONDS
             ) from None
+
+    def give_back(self) -> None:
+        """Give a place back."""
+        self._places.release()
+
+    @asynccontextmanager
+    async def one(self) -> AsyncIterator[None]:
+        """Keep a place for a while; raises TooManyRequests."""
+        await self.take()
         try:
             yield
         finally:
-            self._places.release()
+            self.give_back()
 
 
 async def paced(body: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:

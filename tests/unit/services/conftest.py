@@ -18,6 +18,7 @@ from shared.services.content.repositories import Repositories
 from shared.services.content.repository_deletions import RepositoryDeletions
 from shared.services.content.restores import Restores
 from shared.services.content.staging import Staging
+from shared.services.content.turns import Turns
 from shared.services.content.uploads import Uploads
 from shared.services.events.fallback_lists import FallbackLists
 from shared.services.upkeep.errands import Upkeep
@@ -140,7 +141,7 @@ def upkeep(
 
 @pytest.fixture
 def blobs(stores: Stores) -> Blobs:
-    return Blobs(stores, GRACE, 60)
+    return Blobs(stores, GRACE, 60, Turns(2, 0.01, "downloads"))
 
 
 @pytest.fixture

@@ -1,8 +1,11 @@
-from collections.abc import Callable
+import asyncio
+import gc
+from collections.abc import AsyncGenerator, Callable
+from typing import cast
 
 import pytest
 
-from shared.errors import BlobUnknown, Unavailable, Unsupported
+from shared.errors import BlobUnknown, TooManyRequests, Unavailable, Unsupported
 from shared.model.digest import Digest
 from shared.services.content.blobs import Blobs
 from shared.services.content.pushes import Pushes
@@ -203,3 +206,26 @@ async def test_a_blob_deleted_by_another_in_the_midst_of_ours_is_unknown(
     before(memory.rows, "commit", lambda: remove(stores))
     with pytest.raises(BlobUnknown):
         await blobs.delete(REPOSITORY, DIGEST)
+
+
+async def test_few_are_read_at_once_however_slowly(blobs: Blobs) -> None:
+    link = await blobs.link(REPOSITORY, DIGEST)
+    slow = [await blobs.read(link, 0, link.size) for _ in range(2)]
+    with pytest.raises(TooManyRequests, match="too many downloads"):
+        await blobs.read(link, 0, link.size)
+    assert b"".join([piece async for piece in slow.pop()]) == BLOB.content
+    slow.append(await blobs.read(link, 0, link.size))
+    for pieces in slow:
+        await cast("AsyncGenerator[bytes]", pieces).aclose()
+
+
+async def test_who_goes_away_gives_the_place_back(blobs: Blobs) -> None:
+    link = await blobs.link(REPOSITORY, DIGEST)
+    for _ in range(5):
+        await blobs.read(link, 0, link.size)  # nobody reads on
+        gc.collect()
+        await asyncio.sleep(0)
+    for _ in range(5):
+        pieces = cast("AsyncGenerator[bytes]", await blobs.read(link, 0, link.size))
+        assert await anext(pieces)
+        await pieces.aclose()

@@ -11,6 +11,7 @@ from shared.model.digest import Digest
 from shared.model.names import RepositoryName
 from shared.model.upload import Upload
 from shared.services.content.blobs import Blobs
+from shared.services.content.turns import Turns
 from shared.services.content.uploads import Uploads
 from shared.services.upkeep.garbage import Garbage
 from shared.storage import keys
@@ -235,7 +236,7 @@ class TestTime:
         assert await stores.contents.link(OTHER, ONE) is None
 
     async def lose(self, stores: Stores, clock: Clock) -> None:
-        await Blobs(stores, GRACE, 60).delete(REPOSITORY, ONE)
+        await Blobs(stores, GRACE, 60, Turns(2, 0.01)).delete(REPOSITORY, ONE)
         clock.now += 3 * L
         garbage = Garbage(stores, GRACE)
         for name in (REPOSITORY, OTHER):
@@ -246,7 +247,7 @@ class TestTime:
     ) -> None:
         """A deletion, a join, the collector, and then the link."""
         await hold(stores, blob(b"one"))
-        await Blobs(stores, GRACE, 60).delete(REPOSITORY, ONE)
+        await Blobs(stores, GRACE, 60, Turns(2, 0.01)).delete(REPOSITORY, ONE)
         clock.now += 3 * L
 
         async def collect() -> None:
