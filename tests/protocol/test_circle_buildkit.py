@@ -12,7 +12,7 @@ from tests.support.clients import ClientError, keep_credentials
 from tests.support.go_clients import Program
 from tests.support.go_daemons import Buildkit
 from tests.support.hosts import Registry
-from tests.support.images import OCI, digest_of, random_bytes
+from tests.support.images import DOCKER, OCI, random_bytes
 
 pytestmark = [pytest.mark.protocol, pytest.mark.clients, pytest.mark.xdist_group("circle")]
 
@@ -116,14 +116,24 @@ def test_an_image_is_pushed_with_its_provenance(
     assert f"sha256:{subject['digest']['sha256']}" == built["digest"]
 
 
+@pytest.mark.parametrize(
+    ("form", "media_type"),
+    [
+        ("image-manifest=true", OCI.manifest),
+        ("image-manifest=false", OCI.index),
+        ("image-manifest=false,oci-mediatypes=false", DOCKER.index),
+    ],
+    ids=["image", "index of blobs", "docker's list of blobs"],
+)
 def test_a_cache_is_exported_and_used_again(
-    buildctl: Buildctl, registry: Registry, repository: str, here: str
+    form: str, media_type: str, buildctl: Buildctl, registry: Registry, repository: str, here: str
 ) -> None:
-    exported = f"--export-cache=type=registry,ref={here}:cache,mode=max,image-manifest=true"
+    exported = f"--export-cache=type=registry,ref={here}:cache,mode=max,{form}"
     pushed = buildctl.push(f"{here}:v1", exported)
-    cache = flows.pull(registry, repository, "cache")
-    assert cache.manifest.media_type == OCI.manifest
-    assert digest_of(cache.manifest.content) == flows.resolve(registry, repository, "cache")
+    with flows.connect(registry, repository, "pull") as client:
+        cache = flows.pull_manifest(client, repository, "cache")
+    assert cache.media_type == media_type
+    assert cache.digest == flows.resolve(registry, repository, "cache")
     buildctl.run("prune", "--all")
     without = buildctl.build()
     assert [*without.values()] == [False] * COPIES
