@@ -14,8 +14,9 @@ from shared.model.manifest import Manifest, read_manifest
 from shared.model.media_types import OCI_INDEX, OCI_MANIFEST
 from shared.model.names import RepositoryName, Tag, referrers_tag
 from shared.model.upload import Upload
-from shared.services.content import manifests, plans, pushes, restores
+from shared.services.content import manifests, plans, pushes
 from shared.services.content.uploads import Part
+from shared.services.deletions import restores
 from shared.storage import keys
 from tests.simulation.aftermath import Loop, hand_on
 from tests.simulation.blob_operations import PutSlowly

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from shared.model.names import RepositoryName
-from shared.services.content import repository_deletions
 from shared.services.content.plans import Plan
+from shared.services.deletions import repositories
 from shared.services.events.fan_out import Announcement, FanOut
 from shared.services.upkeep import builds, retirement
 from shared.services.upkeep.purge import Purge
@@ -60,7 +60,7 @@ def retirement_takes_any_row(patch: Patch) -> None:
 
 
 def deletion_goes_by_no_etag(patch: Patch) -> None:
-    patch.setattr(repository_deletions, "Update", lambda key, values, _="": Update(key, values))
+    patch.setattr(repositories, "Update", lambda key, values, _="": Update(key, values))
 
 
 def builds_are_ended_without_their_etag(patch: Patch) -> None:

@@ -12,8 +12,8 @@ from shared.events import Cause, ManifestDeleted, read
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
 from shared.services.content.manifests import Deletion, Manifests
-from shared.services.content.repository_deletions import RepositoryDeletions
-from shared.services.content.restores import Restores
+from shared.services.deletions.repositories import RepositoryDeletions
+from shared.services.deletions.restores import Restores
 from shared.services.events.fallback_lists import FallbackLists
 from shared.services.upkeep.builds import Builds
 from shared.services.upkeep.purge import Purge

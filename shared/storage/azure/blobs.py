@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, cast
 from azure.core import MatchConditions
 from azure.core.exceptions import ResourceExistsError
 
-from shared.storage.addresses import Addresses
 from shared.storage.azure.accounts import AzureAccount, Key
+from shared.storage.azure.addresses import Addresses
 from shared.storage.azure.answers import Answered, in_time
 from shared.storage.azure.downloads import stream
 from shared.storage.azure.errors import translated

@@ -6,7 +6,7 @@ from shared.errors import NameUnknown, Unavailable, Unsupported
 from shared.model.names import Tag
 from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Pushes
-from shared.services.content.repository_deletions import RepositoryDeletions
+from shared.services.deletions.repositories import RepositoryDeletions
 from shared.services.upkeep.errands import Upkeep
 from shared.storage import keys
 from shared.storage.ports import Change, Delete, Update

@@ -8,7 +8,7 @@ from shared.model.digest import Digest
 from shared.model.names import Tag
 from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Pushes
-from shared.services.content.restores import Restores
+from shared.services.deletions.restores import Restores
 from shared.services.upkeep.errands import Upkeep
 from shared.storage import keys
 from shared.storage.ports import Delete, Insert, Update

@@ -23,7 +23,7 @@ from shared.events import Cause, RepositoryDeleted, values
 from shared.model import media_types
 from shared.model.names import RepositoryName
 from shared.services.content.manifests import Deletion, ended
-from shared.services.content.restores import Restores
+from shared.services.deletions.restores import Restores
 from shared.storage import ages, keys
 from shared.storage.errands import Kind
 from shared.storage.ports import (

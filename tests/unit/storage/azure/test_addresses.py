@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared.storage.addresses import Addresses
+from shared.storage.azure.addresses import Addresses
 
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
 KEY = "a key"
