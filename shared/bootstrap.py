@@ -143,13 +143,12 @@ class Registries:
     def jobs(self, generation: str) -> Jobs:
         """Give the services of a registry's generation, whether it is still there or not."""
         stores = self._stores(generation)
-        manifests = Manifests(stores)
+        lasting = self._lasting(self._settings.soft_delete_days)
+        manifests = Manifests(stores, lasting)
         purge = Purge(stores, manifests)
         pushes = Pushes(stores, is_sparse_allowed=self._settings.sparse_manifests)
         restores = Restores(stores, pushes, purge)
-        deletions = RepositoryDeletions(
-            stores, restores, self._lasting(self._settings.soft_delete_days)
-        )
+        deletions = RepositoryDeletions(stores, restores, lasting)
         lists = FallbackLists(stores)
         upkeep = Upkeep(stores, manifests, restores, deletions, purge, lists)
         return Jobs(FanOut(stores), upkeep)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
+from math import ceil
 from typing import Self
 
 import orjson
@@ -70,6 +71,15 @@ class Errands:
         **fields: str | Mapping[str, object],
     ) -> None:
         """Send upkeep on an errand, to be done `after` that time; or within what a queue takes."""
-        body = {"kind": kind.value, "generation": self._generation, "repository": repository}
-        delay = int(min(after, LONGEST).total_seconds())
-        await self._messages.send(keys.UPKEEP, orjson.dumps(body | fields).decode(), delay)
+        await self.send_again(Errand(kind, self._generation, repository, fields), after)
+
+    async def send_again(self, errand: Errand, after: timedelta) -> None:
+        """Put an errand off."""
+        body = {
+            "kind": errand.kind.value,
+            "generation": errand.generation,
+            "repository": errand.repository,
+        }
+        delay = ceil(min(after, LONGEST).total_seconds())
+        text = orjson.dumps({**body, **errand.fields}).decode()
+        await self._messages.send(keys.UPKEEP, text, delay)

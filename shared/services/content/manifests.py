@@ -63,7 +63,8 @@ class Found:
 class Deletion:
     """A deletion under way. `until` is when it is for good.
 
-    `with_repository` is the id of the repository's deletion, if this is part of one.
+    `with_repository` is the id of the repository's deletion, if this is part of one; `is_resumed`
+    says that it began earlier, and goes on while nobody has come to rely on the manifest.
     """
 
     repository: RepositoryName
@@ -76,6 +77,11 @@ class Deletion:
     with_repository: str = ""
     etag: str = ""
     is_told: bool = False
+    is_resumed: bool = False
+
+
+class Superseded(Exception):
+    """Somebody has come to rely on the manifest since its deletion began."""
 
 
 class _Overtaken(Exception):
@@ -139,12 +145,18 @@ class Manifests:
         await self.carry_out(deletion)
 
     async def carry_out(self, deletion: Deletion) -> None:
-        """Bring a deletion to its end; raises as `delete` does."""
+        """Bring a deletion to its end; raises as `delete` does.
+
+        One that goes on after a crash ends where somebody has come to rely on the manifest since:
+        then its id no longer stands there. Raises Superseded.
+        """
         last = self._clock() + ages.L / 2
         while True:
             row = await self._contents.manifest_row(deletion.repository, deletion.digest)
             if row is None:
                 raise unknown(deletion.repository, deletion.digest)
+            if deletion.is_resumed and ManifestRecord.read(row).deletion != deletion.id:
+                raise Superseded
             with suppress(_Overtaken):
                 return await self._remove(deletion, row)
             if self._clock() >= last:
@@ -154,8 +166,8 @@ class Manifests:
 
     async def untag(self, repository: RepositoryName, tag: Tag, *, by: Cause) -> None:
         """Delete a tag and keep its manifest (end-9); raises as `delete` does."""
-        outbox = self._outbox.key(self._clock())
-        last = self._clock() + ages.L / 2
+        outbox, sent = self._outbox.key(self._clock()), self._clock()
+        last = sent + ages.L / 2
         is_told = False
         while self._clock() < last:
             there = await self._tag(repository, tag)
@@ -166,6 +178,7 @@ class Manifests:
             changes = self._with_event(outbox, TagDeleted(tag, by, now, str(there.digest)), now)
             with suppress(_Overtaken):
                 await self._commit(repository, [*changes, *tags.take(there, now, by.by)])
+                await self._tell_again(repository, outbox, sent)
                 return
         raise Unavailable(f"{repository} is being changed too often: repeat the deletion")
 
@@ -183,11 +196,17 @@ class Manifests:
                 break
         await self._tell(deletion)
         await self._commit(deletion.repository, self._last(deletion, row, record, left))
+        await self._tell_again(deletion.repository, deletion.outbox, deletion.at)
 
     async def _tell(self, deletion: Deletion) -> None:
         if not deletion.is_told:
             await self._outbox.promise(deletion.repository, [deletion.outbox])
             deletion.is_told = True
+
+    async def _tell_again(self, repository: RepositoryName, outbox: str, sent: datetime) -> None:
+        """Tell once more of a change that took so long that its message may have been dropped."""
+        if self._clock() - sent > ages.L:
+            await self._outbox.promise_again(repository, [outbox])
 
     async def _take_some(
         self, deletion: Deletion, record: ManifestRecord, some: Iterable[TagRecord]

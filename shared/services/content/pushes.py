@@ -32,7 +32,6 @@ before has left: nobody who ends what is abandoned can do so between two of them
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -206,6 +205,11 @@ class Pushes:
             plan.opening = None
         if len(plan.manifest.body) > INLINE_BYTES and not plan.is_live and not plan.body_object:
             await self._keep_body(plan)
+        if plan.is_completing and plan.is_large:
+            raise ManifestInvalid(
+                f"{plan.digest} is there with parts missing, and is too large to be completed:"
+                " delete it, and push it again"
+            )
         while plan.is_large:
             await self._place_some(plan)
         await self._commit(plan, plan.whole())
@@ -237,9 +241,14 @@ class Pushes:
         name = keys.object_name(self._stores.generation, plan.life)
         by, what = self._stores.new_id(), plan.manifest
         about = Origin(MANIFEST, plan.now, by, plan.repository, what.digest, what.media_type)
-        # The name is new: where it is taken, our own first try took it (its answer was lost).
-        with suppress(Conflict):
+        try:
             await self._stores.objects.put(name, what.body, about.metadata())
+        except (Conflict, NotFound):
+            # The name is new: where it is taken, our own first try took it (its answer was lost).
+            if await self._stores.objects.facts(name) is None:
+                raise Unavailable(
+                    f"the body of {plan.digest} could not be kept: repeat it"
+                ) from None
         plan.body_object = name
 
     async def _learn(self, plan: Plan, condition: Condition, surprise: _Surprise) -> None:

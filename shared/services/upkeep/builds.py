@@ -40,6 +40,7 @@ class Builds:
             return
         with suppress(Conflict, NotFound):  # it goes on
             await self._end(repository, row, is_needed=await self._is_needed(repository, row))
+            await self._stores.errands.send(Kind.RETIRE, repository)  # it may have held it up
 
     async def _is_needed(self, repository: RepositoryName, row: Row) -> bool:
         record = ManifestRecord.read(row)

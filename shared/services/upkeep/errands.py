@@ -3,25 +3,28 @@
 Each errand looks at what is there first. It may come twice, late, or when another has done it.
 """
 
+import logging
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, cast
 
-from shared.errors import ManifestUnknown, Unsupported
+from shared.errors import ManifestUnknown, RegistryError, Unsupported
 from shared.events import Cause, ManifestDeleted, read
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
-from shared.services.content.manifests import Deletion, Manifests
+from shared.services.content.manifests import Deletion, Manifests, Superseded
 from shared.services.deletions.repositories import RepositoryDeletions
 from shared.services.deletions.restores import Restores
 from shared.services.events.fallback_lists import FallbackLists
 from shared.services.upkeep.builds import Builds
 from shared.services.upkeep.purge import Purge
 from shared.services.upkeep.retirement import Retirement
+from shared.storage import ages
 from shared.storage.errands import Errand, Kind
+from shared.storage.ports import StorageError
 from shared.storage.stores import Stores
 
-_SELF = Cause("upkeep")
+_log = logging.getLogger(__name__)
 
 
 class Upkeep:
@@ -46,7 +49,17 @@ class Upkeep:
         self._retirement = Retirement(stores)
 
     async def run(self, errand: Errand) -> None:
-        """Do it; raises to be called again."""
+        """Do it; where storage fails, or the repository is busy or locked, put it off.
+
+        So nothing ends in the queue of poison that nobody reads, unless no queue takes a message.
+        """
+        try:
+            await self._run(errand)
+        except (RegistryError, StorageError) as error:
+            _log.warning("%s of %s is put off: %s", errand.kind.name, errand.repository, error)
+            await self._stores.errands.send_again(errand, 2 * ages.L)
+
+    async def _run(self, errand: Errand) -> None:
         repository = errand.repository
         match errand.kind:
             case Kind.KEEP_LIST:
@@ -109,7 +122,7 @@ class Upkeep:
         if record.deletion == errand.text("deletion"):
             try:
                 await self._manifests.carry_out(self._deletion(errand, by))
-            except (ManifestUnknown, Unsupported):
+            except (ManifestUnknown, Superseded, Unsupported):
                 pass
             else:
                 return
@@ -125,6 +138,7 @@ class Upkeep:
             at=now,
             until=datetime.fromisoformat(errand.text("until")),
             outbox=self._stores.outbox.key(now),
+            is_resumed=True,
         )
 
     async def _end_restore(self, errand: Errand) -> None:

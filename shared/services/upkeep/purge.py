@@ -110,17 +110,28 @@ class Purge:
     async def _referrers(
         self, repository: RepositoryName, deleted: DeletedRecord
     ) -> Sequence[Digest]:
-        rows = await self._contents.referrers(
-            repository, deleted.manifest.digest, artifact_type="", after="", limit=_REFERRERS
-        )
-        found = [Digest.parse(keys.last_part(row.key)) for row in rows]
-        return [digest for digest in found if await self._is_older(repository, digest, deleted)]
+        subject, after, older = deleted.manifest.digest, "", []
+        while rows := await self._contents.referrers(
+            repository, subject, artifact_type="", after=after, limit=_SOME
+        ):
+            found = [Digest.parse(keys.last_part(row.key)) for row in rows]
+            older += [it for it in found if await self._is_older(repository, it, deleted)]
+            after = str(found[-1])
+        return older
 
     async def _is_older(
         self, repository: RepositoryName, digest: Digest, deleted: DeletedRecord
     ) -> bool:
+        """Tell whether a referrer was last pushed before its subject was deleted.
+
+        The deletion's row is read after it: the time in between makes that one older, not this.
+        """
         record = await self._contents.manifest(repository, digest, with_body=False)
-        return record is not None and record.age > deleted.age
+        if record is None:
+            return False
+        life = deleted.manifest
+        later = await self._contents.deleted(repository, life.digest, life.life)
+        return later is not None and record.age > later.age
 
     async def _take(
         self, repository: RepositoryName, deleted: DeletedRecord, leavings: Leavings

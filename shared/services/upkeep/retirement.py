@@ -40,7 +40,11 @@ class Retirement:
         return is_free and (listed is None or await self._index.remove(repository, listed.etag))
 
     async def _close(self, repository: RepositoryName, writable: Row, row: Row | None) -> bool:
-        """Let no push come any more that has not begun anew; False where one was quicker."""
+        """Let no push come any more that has not begun anew; False where one was quicker.
+
+        Where `writable` has gone meanwhile another has done the same, or our own first try, whose
+        answer was lost: a push that came after it has changed the index row.
+        """
         if row is None:
             return False
         changes: list[Change] = [
@@ -50,7 +54,7 @@ class Retirement:
         try:
             await self._contents.commit(repository, changes)
         except (Conflict, NotFound):
-            return False
+            return await self._contents.writable(repository) is None
         return True
 
     async def _is_abandoned(
