@@ -1,4 +1,4 @@
-"""Promises of design.md, part 2, that hold at every moment, whoever is in the midst of what."""
+"""Promises that hold at every moment, whoever is in the midst of what."""
 
 import functools
 from collections.abc import Iterator, Mapping
