@@ -15,7 +15,7 @@ from shared.errors import BlobUploadUnknown, DigestInvalid, RangeInvalid, SizeIn
 from shared.model import upload as uploads_model
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
-from shared.model.upload import Seal
+from shared.model.upload import LISTED_PIECES, Seal
 from shared.services.content.staging import Staging
 from shared.services.content.uploads import Part, Uploads
 from shared.storage import keys
@@ -241,7 +241,7 @@ def run_with(pieces: int) -> type[RuleBasedStateMachine]:
             super().__init__()
 
         def teardown(self) -> None:
-            uploads_model.LISTED_PIECES = 48
+            uploads_model.LISTED_PIECES = LISTED_PIECES
             super().teardown()
 
     return Listed
