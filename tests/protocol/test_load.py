@@ -13,7 +13,11 @@ import pytest
 from tests.support import flows
 from tests.support.hosts import Host, Registry
 
-pytestmark = [pytest.mark.protocol, pytest.mark.xdist_group("load")]
+pytestmark = [
+    pytest.mark.protocol,
+    pytest.mark.direct("the front reads bodies with a length whole before our own bounds can act"),
+    pytest.mark.xdist_group("load"),
+]
 
 MEBIBYTE = 1024 * 1024
 GIBIBYTE = 1024 * MEBIBYTE
