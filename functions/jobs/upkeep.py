@@ -10,7 +10,7 @@ bp = func.Blueprint()
 
 @bp.queue_trigger(arg_name="message", queue_name="upkeep", connection="AzureWebJobsStorage")
 async def run_errand(message: func.QueueMessage) -> None:
-    """Run an errand; raises to be called again."""
+    """Run an errand; one that cannot be done now is put off."""
     errand = Errand.read(message.get_body())
     here = registries().jobs(errand.generation)
 

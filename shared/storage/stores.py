@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
-from shared.storage import keys
 from shared.storage.bodies import Bodies
 from shared.storage.errands import Errands
 from shared.storage.ports import Messages, Objects, Rows
@@ -68,10 +67,6 @@ class Stores:
             pause=pause,
             ticks=ticks,
         )
-
-    def new_object(self) -> str:
-        """Draw the name of an object to be."""
-        return keys.object_name(self.generation, self.new_id())
 
     async def discard(self, name: str) -> None:
         """Remove an object that nothing names any more, as it is now."""

@@ -31,7 +31,7 @@ from shared.storage.rows.records import DeletedRecord, TagRecord
 from shared.storage.stores import Stores
 
 _SOME = 98
-_REFERRERS = 1_000
+_LIVES = 1_000
 _MARKS = 1_000
 
 
@@ -103,7 +103,7 @@ class Purge:
         digest = deleted.manifest.digest
         if await self._contents.manifest(repository, digest, with_body=False):
             return False
-        lives = await self._contents.lives(repository, "", _REFERRERS, digest)
+        lives = await self._contents.lives(repository, "", _LIVES, digest)
         last = max(lives, key=lambda one: (one.until, one.manifest.life), default=deleted)
         return last.manifest.life == deleted.manifest.life
 

@@ -11,7 +11,6 @@ from shared.storage.ports import Change, Row, Rows
 from shared.storage.rows.records import DeletedRecord, Link, ManifestRecord, TagRecord
 
 _AT_ONCE = 16
-_EDGES = 100
 
 LINK = "link"
 """What an edge `names` that its manifest uses by the link to it."""

@@ -158,7 +158,8 @@ async def hold(stores: Stores, *contents: Blob, repository: RepositoryName = REP
     """Let a repository hold blobs, as if they had been uploaded."""
     now = stores.clock()
     for content in contents:
-        name, digest = stores.new_object(), Digest.parse(content.digest)
+        name = keys.object_name(stores.generation, stores.new_id())
+        digest = Digest.parse(content.digest)
         about = Origin(BLOB, now, stores.new_id(), repository, digest)
         etag = await stores.objects.put(name, content.content, about.metadata())
         own = Content(name, etag, content.size)

@@ -162,7 +162,7 @@ class TestLeftovers:
         self, stores: Stores, leftovers: Leftovers, memory: Memory, clock: Clock
     ) -> None:
         about = Origin(MANIFEST, clock(), "call", REPOSITORY, DIGEST, "a/b")
-        name = stores.new_object()
+        name = keys.object_name(stores.generation, stores.new_id())
         await stores.objects.put(name, b"{}", about.metadata())
         clock.now += MINUTES
 
@@ -189,7 +189,7 @@ class TestLeftovers:
     ) -> None:
         monkeypatch.setattr(leftovers_module, "_PAGE", 2)
         about = Origin(MANIFEST, clock(), "call", REPOSITORY, DIGEST, "a/b")
-        unused = [stores.new_object() for _ in range(3)]
+        unused = [keys.object_name(stores.generation, stores.new_id()) for _ in range(3)]
         for name in unused:
             await stores.objects.put(name, b"{}", about.metadata())
         await hold(stores, BLOB)
