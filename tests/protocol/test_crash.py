@@ -31,6 +31,15 @@ def cut_off(host: Host, piece: bytes) -> Iterator[bytes]:
     yield piece[len(piece) // 2 :]
 
 
+def send_until_the_kill(client: httpx.Client, location: str, host: Host, piece: bytes) -> None:
+    """Send a piece during which the host is killed; a front that outlives it may still say so."""
+    try:
+        answer = client.patch(location, content=cut_off(host, piece))
+    except httpx.TransportError:
+        return
+    assert answer.status_code >= 500, answer
+
+
 def test_an_acknowledged_piece_survives_a_kill(pair: tuple[Host, Registry]) -> None:
     host, registry = pair
     content = blob(random_bytes(12 * MIB, 1))
@@ -38,8 +47,7 @@ def test_an_acknowledged_piece_survives_a_kill(pair: tuple[Host, Registry]) -> N
     with flows.connect(registry, REPOSITORY) as client:
         location = flows.start_upload(client, REPOSITORY)
         location = flows.send_piece(client, location, first, 0)
-        with pytest.raises(httpx.TransportError):
-            client.patch(location, content=cut_off(host, second))
+        send_until_the_kill(client, location, host, second)
     host.start()
     with flows.connect(registry, REPOSITORY) as client:
         status = client.get(location)
@@ -55,8 +63,7 @@ def test_a_push_that_was_cut_off_succeeds_when_repeated(pair: tuple[Host, Regist
     layer = built.layers[0].blob
     with flows.connect(registry, REPOSITORY) as client:
         location = flows.start_upload(client, REPOSITORY)
-        with pytest.raises(httpx.TransportError):
-            client.patch(location, content=cut_off(host, layer.content))
+        send_until_the_kill(client, location, host, layer.content)
         host.start()
     with flows.connect(registry, REPOSITORY) as client:
         assert client.head(f"/v2/{REPOSITORY}/blobs/{layer.digest}").status_code == 404
@@ -86,7 +93,7 @@ def test_a_finish_that_was_cut_off_leaves_all_or_nothing(
         finishing = pool.submit(flows.finish_upload, client, location, content.digest)
         time.sleep(delay)
         host.kill()
-        is_acknowledged = finishing.exception() is None
+        is_acknowledged = finishing.exception() is None and finishing.result().status_code == 201
     host.start()
     with flows.connect(registry, REPOSITORY) as client:
         found = client.get(path, follow_redirects=True)
