@@ -1,5 +1,6 @@
 """Requests for tokens: GET with Basic credentials, POST with a form (ACR 2.4, 2.5)."""
 
+from contextlib import aclosing
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
@@ -8,6 +9,7 @@ from shared.auth.gate import basic_credentials
 from shared.auth.issuer import Asked
 from shared.auth.scopes import parse_scopes
 from shared.errors import SizeInvalid, Unauthorized
+from shared.services.content.turns import paced
 from shared.wire.request import authorization
 
 _FORM_BYTES = 64 * 1024
@@ -17,6 +19,7 @@ _FIELDS = 100
 async def read(request: Request) -> Asked:
     """Read who asks for a token, and for what; raises Unauthorized where that cannot be read.
 
+    Nobody has logged in yet, so a form that comes too slowly is sent away: raises TooManyRequests.
     A form that names nobody may come with Basic credentials.
     """
     name, password = _basic(request)
@@ -60,10 +63,11 @@ def _from_query(request: Request, name: str, password: str) -> Asked:
 
 async def _form(request: Request) -> list[tuple[str, str]]:
     body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > _FORM_BYTES:
-            raise SizeInvalid(f"a form may have at most {_FORM_BYTES} bytes")
+    async with aclosing(paced(request.stream())) as pieces:
+        async for piece in pieces:
+            body += piece
+            if len(body) > _FORM_BYTES:
+                raise SizeInvalid(f"a form may have at most {_FORM_BYTES} bytes")
     text = body.decode("utf-8", "replace")
     try:
         return parse_qsl(text, keep_blank_values=True, max_num_fields=_FIELDS)

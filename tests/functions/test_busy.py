@@ -48,6 +48,20 @@ async def test_a_manifest_that_drips_is_sent_away(
     assert "too slowly: 1 bytes" in answer.text
 
 
+async def test_a_form_that_drips_is_sent_away(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody has logged in by then: whoever reaches the registry could hold its functions."""
+
+    async def dripping() -> AsyncIterator[bytes]:
+        for _ in range(100):
+            yield b"a"
+            await asyncio.sleep(0.01)
+
+    monkeypatch.setattr(turns, "PACE_SECONDS", 0.05)
+    answer = await site.call("POST", "/oauth2/token", auth=None, content=dripping())
+    assert answer.status_code == 429
+    assert "too slowly" in answer.text
+
+
 @pytest.fixture
 def busy(site: Site, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """A registry that has no turn left for a body."""
