@@ -30,6 +30,9 @@ other, so what a process needs for it is what one takes. Brackets and commas ins
 as well: no manifest comes near.
 """
 
+ARTIFACT_TYPE_LENGTH = 255
+"""Characters of the longest artifact type of a referrer, which lists are filtered by."""
+
 _MEDIA_TYPE_LENGTH = 255
 
 
@@ -85,6 +88,8 @@ def read_manifest(body: bytes, media_type: str, algorithm: str = "sha256") -> Ma
         annotations=_annotations(document),
         is_typed=bool(own),
     )
+    if manifest.subject and len(manifest.artifact_type or "") > ARTIFACT_TYPE_LENGTH:
+        raise ManifestInvalid(f"an artifact type has at most {ARTIFACT_TYPE_LENGTH} characters")
     if len(manifest.blobs) + len(manifest.children) > REFERENCES:
         raise ManifestInvalid(f"a manifest may hold at most {REFERENCES} descriptors")
     return manifest

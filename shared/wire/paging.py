@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 
 from shared.errors import PaginationNumberInvalid
+from shared.model.manifest import ARTIFACT_TYPE_LENGTH
 from shared.model.page import Page
 
 MOST = 1_000
@@ -15,6 +16,7 @@ MOST = 1_000
 
 _DIGITS = 18
 _LAST_LENGTH = 512
+_TYPE_LENGTH = ARTIFACT_TYPE_LENGTH + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class Wanted:
 def artifact_type(request: Request) -> str:
     """Read the filter of a list of referrers; empty where there is none.
 
-    A media type has no blank: what reads as one is a plus that was not percent-encoded.
+    A media type has no blank: what reads as one is a plus that was not percent-encoded. One that is
+    too long to be a referrer's is cut, and still too long.
     """
-    return request.query_params.get("artifactType", "").replace(" ", "+")
+    return request.query_params.get("artifactType", "").replace(" ", "+")[:_TYPE_LENGTH]

@@ -88,6 +88,23 @@ async def test_a_media_type_that_does_not_fit_is_refused(site: Site, media_type:
     assert answer.json()["errors"][0]["code"] == "MANIFEST_INVALID"
 
 
+@pytest.mark.parametrize("length", [256, 40_000, 300_000])
+async def test_an_artifact_type_that_no_list_could_filter_by_is_refused(
+    site: Site, length: int
+) -> None:
+    content = json.dumps(
+        {
+            "schemaVersion": 2,
+            "mediaType": "a/b",
+            "artifactType": "x" * length,
+            "subject": IMAGE.manifest.descriptor(),
+        }
+    ).encode()
+    answer = await site.call("PUT", "/v2/a/manifests/x", content=content)
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["code"] == "MANIFEST_INVALID"
+
+
 @pytest.mark.parametrize(
     ("reference", "code"),
     [

@@ -56,6 +56,7 @@ def test_the_last_page_has_no_link() -> None:
     [
         ("", ""),
         ("artifactType=a/b", "a/b"),
+        ("artifactType=" + "a" * 300, "a" * 256),
         ("artifactType=application/spdx+json", "application/spdx+json"),
         ("artifactType=application%2Fspdx%2Bjson", "application/spdx+json"),
         ("artifactType=application/spdx%20json", "application/spdx+json"),
