@@ -31,7 +31,6 @@ from shared.storage.rows.records import DeletedRecord, TagRecord
 from shared.storage.stores import Stores
 
 _SOME = 98
-_LIVES = 1_000
 _MARKS = 1_000
 
 
@@ -103,9 +102,8 @@ class Purge:
         digest = deleted.manifest.digest
         if await self._contents.manifest(repository, digest, with_body=False):
             return False
-        lives = await self._contents.lives(repository, "", _LIVES, digest)
-        last = max(lives, key=lambda one: (one.until, one.manifest.life), default=deleted)
-        return last.manifest.life == deleted.manifest.life
+        last = await self._contents.last_life(repository, digest)
+        return last in {"", deleted.manifest.life}
 
     async def _referrers(
         self, repository: RepositoryName, deleted: DeletedRecord

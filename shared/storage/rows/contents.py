@@ -1,8 +1,10 @@
 """What a repository holds, read from its partition, and the one way to change it."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import cast
 
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName, Tag
@@ -11,6 +13,7 @@ from shared.storage.ports import Change, Row, Rows
 from shared.storage.rows.records import DeletedRecord, Link, ManifestRecord, TagRecord
 
 _AT_ONCE = 16
+_PAGE = 1_000
 
 LINK = "link"
 """What an edge `names` that its manifest uses by the link to it."""
@@ -118,6 +121,24 @@ class Contents:
         prefix = f"deleted|{digest}" if digest else "deleted"
         rows = await self._scan(repository, f"{prefix}|{after}", keys.end_of(prefix), limit)
         return [DeletedRecord.read(row) for row in rows]
+
+    async def last_life(self, repository: RepositoryName, digest: Digest) -> str:
+        """Name the life that ends last of those of a manifest that are over; empty without any."""
+        last, after = (datetime.min.replace(tzinfo=UTC), ""), keys.deleted(digest, "")
+        while True:
+            rows = await self._rows.scan(
+                keys.CONTENTS,
+                self._partition(repository),
+                after=after,
+                before=keys.end_of(f"deleted|{digest}"),
+                limit=_PAGE,
+                only=("until",),
+            )
+            ends = ((cast("datetime", row.values["until"]), row.key) for row in rows)
+            last = max([last, *ends])
+            if len(rows) < _PAGE:
+                return keys.last_part(last[1])
+            after = rows[-1].key
 
     async def referrers(
         self,
@@ -279,13 +300,20 @@ class Contents:
     async def _get_all(
         self, repository: RepositoryName, wanted: Sequence[str], only: Sequence[str] | None = None
     ) -> list[Row | None]:
-        some = asyncio.Semaphore(_AT_ONCE)
+        """Read rows, a few at once: a task for each of some thousand keys would take megabytes."""
+        found: list[Row | None] = [None] * len(wanted)
+        left = deque(enumerate(wanted))
 
-        async def get(key: str) -> Row | None:
-            async with some:
-                return await self._get(repository, key, only)
+        async def get_some() -> None:
+            while left:
+                place, key = left.popleft()
+                found[place] = await self._get(repository, key, only)
 
-        return await asyncio.gather(*(get(key) for key in wanted))
+        try:
+            await asyncio.gather(*(get_some() for _ in range(min(_AT_ONCE, len(wanted)))))
+        finally:
+            left.clear()  # where one failed, the others need not go on
+        return found
 
     async def _scan(
         self, repository: RepositoryName, after: str, before: str, limit: int

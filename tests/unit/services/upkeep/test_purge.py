@@ -1,4 +1,5 @@
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from shared.services.upkeep.errands import Upkeep
 from shared.services.upkeep.purge import Leavings, Purge
 from shared.storage import keys
 from shared.storage.errands import Errand, Kind
+from shared.storage.ports import Row
 from shared.storage.rows.records import INLINE_BYTES, DeletedRecord
 from shared.storage.stores import Stores
 from tests.support.app import Memory
@@ -154,3 +156,33 @@ async def test_a_repository_is_listed_among_those_that_keep_something(
     await purge_it(stores, purge)
     await upkeep.keep(REPOSITORY)
     assert await stores.index.kept("", 10) == []
+
+
+async def test_a_purge_reads_no_body_of_another_life(
+    stores: Stores,
+    pushes: Pushes,
+    manifests: Manifests,
+    purge: Purge,
+    memory: Memory,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A manifest may have been deleted a thousand times, and a row may hold 256 KiB of it."""
+    image = image_of(TWO, annotations={"long": "x" * 100_000})
+    for _ in range(10):
+        await pushes.put(REPOSITORY, image, [], by=ME)
+        await manifests.delete(REPOSITORY, image.digest, by=ME)
+    first, *_ = await stores.contents.lives(REPOSITORY, "", 10)
+    clock.now += OVER
+    scan, read = memory.rows.scan, 0
+
+    async def counted(*arguments: Any, **options: Any) -> list[Row]:
+        nonlocal read
+        rows = await scan(*arguments, **options)
+        read += sum(len(it) for row in rows for it in row.values.values() if isinstance(it, bytes))
+        return rows
+
+    monkeypatch.setattr(memory.rows, "scan", counted)
+    await purge.purge(REPOSITORY, image.digest, first.manifest.life)
+    assert len(memory.keys("deleted|")) == 9
+    assert read == 0

@@ -1,13 +1,17 @@
-from datetime import UTC, datetime
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName, Tag
 from shared.storage import keys
-from shared.storage.ports import Change, Delete, NotFound, Put, Update
+from shared.storage.ports import Change, Delete, NotFound, Put, Row, Unavailable, Update
+from shared.storage.rows import contents
 from shared.storage.rows.records import TagRecord, body_values
 from shared.storage.stores import Stores
+from tests.support.app import Memory
 from tests.support.clock import Clock
 
 A, B = RepositoryName("a"), RepositoryName("a/b")
@@ -157,3 +161,64 @@ async def test_a_change_that_fails_tells_its_place_and_leaves_nothing(stores: St
     assert caught.value.index == 1
     assert await stores.contents.missing(A, [ONE]) == [ONE]
     assert not await stores.contents.exists(A)
+
+
+async def test_many_rows_are_read_a_few_at_once(
+    stores: Stores, memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A task for each of some thousand references is megabytes, for each push of such."""
+    get, tasks = memory.rows.get, 0
+
+    async def counted(*arguments: Any) -> Row | None:
+        nonlocal tasks
+        tasks = max(tasks, len(asyncio.all_tasks()))
+        await asyncio.sleep(0)
+        return await get(*arguments)
+
+    monkeypatch.setattr(memory.rows, "get", counted)
+    wanted = [Digest.of(str(number).encode()) for number in range(500)]
+    await stores.contents.commit(A, [manifest(wanted[499])])
+    assert await stores.contents.missing(A, wanted) == wanted[:499]
+    assert tasks < 30
+
+
+async def test_nothing_more_is_read_once_a_read_has_failed(
+    stores: Stores, memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads = 0
+
+    async def failing(*_: Any) -> Row | None:
+        nonlocal reads
+        reads += 1
+        await asyncio.sleep(0)
+        raise Unavailable("busy")
+
+    monkeypatch.setattr(memory.rows, "get", failing)
+    with pytest.raises(Unavailable):
+        await stores.contents.missing(A, [Digest.of(b"%d" % number) for number in range(500)])
+    await asyncio.sleep(0.01)
+    assert reads < 30
+
+
+async def test_the_life_that_ends_last_is_found_without_the_bodies(
+    stores: Stores, memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends = {"a": 2, "b": 3, "c": 3, "d": 1}
+    changes = [
+        Put(keys.deleted(ONE, life), {"until": AT + timedelta(days=days), **body_values(b"body")})
+        for life, days in ends.items()
+    ]
+    await stores.contents.commit(A, [*changes, Put(keys.deleted(TWO, "z"), {"until": AT})])
+    monkeypatch.setattr(contents, "_PAGE", 3)
+    scan = memory.rows.scan
+    read: list[str] = []
+
+    async def seen(*arguments: Any, **options: Any) -> list[Row]:
+        rows = await scan(*arguments, **options)
+        read.extend(name for row in rows for name in row.values)
+        return rows
+
+    monkeypatch.setattr(memory.rows, "scan", seen)
+    assert await stores.contents.last_life(A, ONE) == "c"
+    assert await stores.contents.last_life(A, THREE) == ""
+    assert set(read) == {"until"}
