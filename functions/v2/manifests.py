@@ -8,7 +8,8 @@ from azurefunctions.extensions.http.fastapi import Request, Response
 from shared.auth.scopes import Action
 from shared.bootstrap import registry
 from shared.model.digest import Digest
-from shared.model.manifest import MANIFEST_BYTES, read_manifest
+from shared.model.manifest import MANIFEST_BYTES
+from shared.services.content.reading import understood
 from shared.wire import conditions, response, routes
 from shared.wire.operation import operation
 from shared.wire.request import Call, content_length
@@ -48,7 +49,8 @@ async def manifest_put(req: Request) -> Response:
     algorithm = digest.algorithm if digest else "sha256"
     by = call.cause(who.name, here.login_server)
     async with here.large_manifests.one() if _is_large(call) else nullcontext():
-        manifest = read_manifest(await call.body(MANIFEST_BYTES), call.media_type, algorithm)
+        body = await call.body(MANIFEST_BYTES)
+        manifest = await understood(body, call.media_type, algorithm)
         conditions.check_digest(manifest.digest, digest)
         pushed = await here.pushes.put(
             call.repository, manifest, tags, by=by, condition=conditions.of_push(call)
