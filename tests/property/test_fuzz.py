@@ -323,7 +323,7 @@ async def test_a_strange_manifest_is_taken_or_refused(
 
 
 @pytest.mark.parametrize("count", [1_000, 9_999])
-async def test_thousands_of_missing_layers_are_named_soon(
+async def test_of_thousands_of_missing_layers_the_first_are_named_soon(
     site: Site, basic: tuple[str, str], count: int
 ) -> None:
     layers = [{**GOOD, "digest": f"sha256:{number:064x}"} for number in range(count)]
@@ -332,4 +332,6 @@ async def test_thousands_of_missing_layers_are_named_soon(
     await site.push_blob("a", blob(EMPTY_CONFIG))
     status, _, content = await answered(site, "PUT", "/v2/a/manifests/x", "", headers, body)
     assert status == 404
-    assert len(json.loads(content)["errors"]) == count
+    named = [error["detail"]["digest"] for error in json.loads(content)["errors"]]
+    assert named == [layer["digest"] for layer in layers[: len(named)]]
+    assert len(named) >= 200

@@ -34,6 +34,7 @@ before has left: nobody who ends what is abandoned can do so between two of them
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import batched
 
 from shared.errors import (
     ManifestBlobUnknown,
@@ -58,6 +59,9 @@ from shared.storage.stores import Stores
 from shared.storage.transactions import Transaction
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
+
+_LOOKED_AT = 256
+"""References that are looked at together; the answer names those of them that are missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,11 +309,17 @@ class Pushes:
         plan.opening = None
 
     async def _look_at_targets(self, plan: Plan) -> None:
-        wanted = plan.wanted()
-        found = await self._contents.found(plan.repository, wanted)
-        missing = plan.found({target: frozenset(map(Names, it)) for target, it in found.items()})
-        if missing:
-            raise ManifestBlobUnknown([str(digest) for digest in missing])
+        """Look at some after the others, and no further than where some are missing.
+
+        So what is refused costs little, however much it names.
+        """
+        for some in batched(plan.wanted().items(), _LOOKED_AT, strict=False):
+            found = await self._contents.found(plan.repository, dict(some))
+            missing = plan.found(
+                {target: frozenset(map(Names, it)) for target, it in found.items()}
+            )
+            if missing:
+                raise ManifestBlobUnknown([str(digest) for digest in missing])
 
     async def _look_at_tags(self, plan: Plan, condition: Condition) -> None:
         """Read all of them, so that what is tried next is of one moment."""

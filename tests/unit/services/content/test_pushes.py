@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import pytest
 
@@ -625,3 +626,22 @@ async def test_a_crowd_at_one_tag_goes_one_after_the_other(
     transactions.clear()
     await asyncio.gather(*(pushes.put(REPOSITORY, it, [LATEST], by=ME) for it in images))
     assert len(transactions) == len(images)
+
+
+async def test_a_large_push_that_is_refused_looks_no_further_than_it_has_to(
+    pushes: Pushes, memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten thousand names of nothing fit a request; two reads for each of them would be much."""
+    get, reads = memory.rows.get, 0
+
+    async def counted(*arguments: Any) -> Row | None:
+        nonlocal reads
+        reads += 1
+        return await get(*arguments)
+
+    monkeypatch.setattr(memory.rows, "get", counted)
+    away = index_of([image_of(parts(1, f"away {number}")) for number in range(2_000)])
+    with pytest.raises(ManifestBlobUnknown) as caught:
+        await pushes.put(REPOSITORY, away, [LATEST], by=ME)
+    assert len(caught.value.digests) == 256
+    assert reads < 600
