@@ -32,7 +32,7 @@ async def blob_get(req: Request) -> Response:
         return response.redirect(await here.blobs.url(link), digest)
 
     part = range(link.size) if wanted is None else wanted
-    body = await here.blobs.read(link, part.start, len(part))
+    body = await here.blobs.read(link, part.start, len(part), call.repository)
     return response.blob_stream(digest, link.size, part, body, is_part=wanted is not None)
 
 

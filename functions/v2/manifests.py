@@ -48,7 +48,8 @@ async def manifest_put(req: Request) -> Response:
     tags, digest = conditions.pushed_tags(call)
     algorithm = digest.algorithm if digest else "sha256"
     by = call.cause(who.name, here.login_server)
-    async with here.large_manifests.one() if _is_large(call) else nullcontext():
+    turn = here.large_manifests.one(call.repository) if _is_large(call) else nullcontext()
+    async with turn:
         body = await call.body(MANIFEST_BYTES)
         manifest = await understood(body, call.media_type, algorithm)
         conditions.check_digest(manifest.digest, digest)

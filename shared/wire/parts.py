@@ -10,7 +10,7 @@ from shared.wire.request import Call, content_length
 def read_part(call: Call) -> Part:
     """Read what a request adds to an upload; raises BlobUploadInvalid or SizeInvalid."""
     start, end = parse_content_range(call.header("content-range"))
-    return Part(call.stream(), start, end, content_length(call.request))
+    return Part(call.stream(), start, end, content_length(call.request), call.repository)
 
 
 def digest_algorithm(call: Call) -> str:

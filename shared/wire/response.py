@@ -1,13 +1,19 @@
 """Responses: the one place that writes statuses and headers, and the envelope of errors."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
 
 import orjson
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Message, Send
 
 from shared.errors import RangeInvalid, RegistryError
 from shared.model.digest import Digest
 from shared.model.names import Tag
+
+STALLED_SECONDS = 60.0
+"""How long a client may take nothing of a blob that it reads through the registry."""
 
 _JSON = "application/json; charset=utf-8"
 _OCTETS = "application/octet-stream"
@@ -71,7 +77,21 @@ def blob_stream(
     }
     if is_part:
         headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{size}"
-    return StreamingResponse(body, 206 if is_part else 200, headers, _OCTETS)
+    return _Stream(body, 206 if is_part else 200, headers, _OCTETS)
+
+
+class _Stream(StreamingResponse):
+    """A body that ends where its reader stalls: they hold a place that others wait for."""
+
+    async def stream_response(self, send: Send) -> None:
+        """Send the body, or as much of it as the client takes without a stop."""
+
+        async def in_time(message: Message) -> None:
+            async with asyncio.timeout(STALLED_SECONDS):
+                await send(message)
+
+        with suppress(TimeoutError):  # the server hangs up on an answer that is not whole
+            await super().stream_response(in_time)
 
 
 def unchanged(digest: Digest) -> Response:

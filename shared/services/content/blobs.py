@@ -74,8 +74,10 @@ class Blobs:
         """Sign a short-lived address of a blob's bytes."""
         return await self._objects.url(link.object, self._url_seconds)
 
-    async def read(self, link: Link, start: int, length: int) -> AsyncIterator[bytes]:
-        """Stream `length` bytes of a blob from `start` on.
+    async def read(
+        self, link: Link, start: int, length: int, owner: str = ""
+    ) -> AsyncIterator[bytes]:
+        """Stream `length` bytes of a blob from `start` on; `owner` is whose place it takes.
 
         The first piece is read at once, while there is still another answer to give.
 
@@ -83,7 +85,7 @@ class Blobs:
             BlobUnknown: the bytes are gone.
             TooManyRequests: too many are being read.
         """
-        pieces = self._read(link, start, length)
+        pieces = self._read(link, start, length, owner)
         try:
             first = await anext(pieces, b"")
         except NotFound:
@@ -111,15 +113,14 @@ class Blobs:
             return
         raise Unavailable(f"{digest} is being changed too often: repeat the deletion")
 
-    async def _read(self, link: Link, start: int, length: int) -> AsyncGenerator[bytes]:
+    async def _read(self, link: Link, start: int, length: int, owner: str) -> AsyncGenerator[bytes]:
         """Hold a place from the first piece to the last, or until nobody reads on."""
-        await self._streams.take()
-        try:
-            async with aclosing(self._objects.read(link.object, start, length)) as pieces:
-                async for piece in pieces:
-                    yield piece
-        finally:
-            self._streams.give_back()
+        async with (
+            self._streams.one(owner),
+            aclosing(self._objects.read(link.object, start, length)) as pieces,
+        ):
+            async for piece in pieces:
+                yield piece
 
 
 async def _chain(first: bytes, rest: AsyncGenerator[bytes]) -> AsyncIterator[bytes]:

@@ -59,9 +59,14 @@ class Staging:
         self._in_flight = asyncio.Semaphore(in_flight)
 
     async def stage(
-        self, place: Place, body: AsyncIterator[bytes], hasher: Hasher, room: int
+        self,
+        place: Place,
+        body: AsyncIterator[bytes],
+        hasher: Hasher,
+        room: int,
+        owner: str = "",
     ) -> Staged:
-        """Stage a body as one piece, and hash it.
+        """Stage a body as one piece, and hash it; `owner` is whose turn it takes.
 
         Raises:
             BlobUploadInvalid: the body has more than `room` blocks.
@@ -71,7 +76,7 @@ class Staging:
             first = await anext(pieces, b"")
             if not first:
                 return Staged(0, 0)
-            async with self._turns.one():
+            async with self._turns.one(owner):
                 return await self._stage(place, _after(first, pieces), hasher, room)
 
     async def _stage(

@@ -1,5 +1,8 @@
 """Turns: how many bodies are under way at once, and how long one may keep its place there.
 
+Nobody gets all the places: whoever may do no more than read or push one repository, however slowly,
+leaves a quarter of them to the others.
+
 A body that comes has to make progress: it has to bring PACE_BYTES within PACE_SECONDS of our
 waiting for it (not of its waiting for storage), or is sent away.
 """
@@ -8,6 +11,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from weakref import WeakValueDictionary
 
 from shared.errors import TooManyRequests
 
@@ -25,31 +29,39 @@ class Turns:
 
     def __init__(self, places: int, patience: float, what: str = "uploads") -> None:
         self._places = asyncio.Semaphore(places)
+        self._share = places - places // 4
+        self._shares: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._patience = patience
         self._what = what
 
-    async def take(self) -> None:
-        """Wait for a place, to be given back; raises TooManyRequests."""
+    @asynccontextmanager
+    async def one(self, owner: str = "") -> AsyncIterator[None]:
+        """Keep a place for a while; raises TooManyRequests.
+
+        One `owner`, a repository, has three quarters of the places at the most.
+        """
+        share = self._shares.setdefault(owner, asyncio.Semaphore(self._share))
         try:
             async with asyncio.timeout(self._patience):
-                await self._places.acquire()
+                await _take_both(share, self._places)
         except TimeoutError:
             raise TooManyRequests(
                 f"too many {self._what} are under way: wait and repeat", seconds=_AGAIN_SECONDS
             ) from None
-
-    def give_back(self) -> None:
-        """Give a place back."""
-        self._places.release()
-
-    @asynccontextmanager
-    async def one(self) -> AsyncIterator[None]:
-        """Keep a place for a while; raises TooManyRequests."""
-        await self.take()
         try:
             yield
         finally:
-            self.give_back()
+            self._places.release()
+            share.release()
+
+
+async def _take_both(one: asyncio.Semaphore, two: asyncio.Semaphore) -> None:
+    await one.acquire()
+    try:
+        await two.acquire()
+    except BaseException:
+        one.release()
+        raise
 
 
 async def paced(body: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:

@@ -74,13 +74,15 @@ class Part:
     """A body that continues an upload.
 
     `start` and `end` are the first and last byte's places in the blob (None: wherever the upload
-    is); `length` is the number of bytes announced (None: not announced).
+    is); `length` is the number of bytes announced (None: not announced); `owner` is whose turn it
+    takes.
     """
 
     body: AsyncIterator[bytes]
     start: int | None = None
     end: int | None = None
     length: int | None = None
+    owner: str = ""
 
 
 class Uploads:
@@ -123,7 +125,7 @@ class Uploads:
         hasher, nonce = upload.hasher(), bytes.fromhex(self._stores.new_id())[:8]
         room = BLOCKS - upload.blocks
         place = Place(self._named(drawn), nonce, upload.last)
-        staged = await self._staging.stage(place, part.body, hasher, room)
+        staged = await self._staging.stage(place, part.body, hasher, room, part.owner)
         _check_length(part, staged.size)
         if not staged.blocks:
             return upload

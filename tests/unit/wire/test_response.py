@@ -1,9 +1,11 @@
 """Answers to the byte: what is recorded here is what clients have seen so far."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
 from starlette.responses import Response
+from starlette.types import Message
 
 from shared.errors import DigestInvalid, ManifestBlobUnknown, RangeInvalid, TooManyRequests
 from shared.model.digest import Digest
@@ -213,3 +215,22 @@ def test_an_envelope_to_the_byte(
 ) -> None:
     usual = {"content-length": str(len(body)), "content-type": JSON}
     assert shape(response.failure(error)) == (status, {**headers, **usual}, body)
+
+
+async def test_a_reader_who_stalls_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(response, "STALLED_SECONDS", 0.01)
+    answer = response.blob_stream(DIGEST, 2, range(2), stream(b"a", b"b"), is_part=False)
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+        if message["type"] == "http.response.body":
+            await asyncio.sleep(60)
+
+    async def receive() -> Message:
+        await asyncio.sleep(60)
+        return {"type": "http.disconnect"}
+
+    async with asyncio.timeout(5):
+        await answer({"type": "http"}, receive, send)
+    assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
