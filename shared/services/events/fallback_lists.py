@@ -45,6 +45,7 @@ _log = logging.getLogger(__name__)
 
 type _Index = Mapping[str, Any]
 type _Descriptors = Sequence[Mapping[str, object]]
+type _Shown = Sequence[Mapping[str, object] | orjson.Fragment]
 
 
 class FallbackLists:
@@ -113,5 +114,5 @@ def _read_list(found: Found, body: bytes, tag: Tag) -> _Index | None:
     return None if index.get("subject") else index
 
 
-def _list(index: _Index, descriptors: _Descriptors) -> bytes:
+def _list(index: _Index, descriptors: _Shown) -> bytes:
     return orjson.dumps({**index, "manifests": descriptors})

@@ -1,10 +1,14 @@
+import asyncio
+import threading
+from typing import Any
+
 import orjson
 import pytest
 
 from shared.model.digest import Digest
 from shared.model.manifest import Manifest, read_manifest
 from shared.model.page import Page
-from shared.services.content import referrers
+from shared.services.content import reading, referrers
 from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Pushes
 from shared.services.content.referrers import Referrers
@@ -37,9 +41,10 @@ async def held(stores: Stores) -> None:
 async def listed(
     stores: Stores, artifact_type: str = "", after: str = "", limit: int = 10
 ) -> Page[dict[str, object]]:
-    return await Referrers(stores).page(
+    page = await Referrers(stores).page(
         REPOSITORY, SUBJECT.digest, artifact_type=artifact_type, after=after, limit=limit
     )
+    return Page(orjson.loads(orjson.dumps(page.items)), page.has_more, page.last)
 
 
 async def test_referrers_are_listed_with_their_descriptors(stores: Stores, pushes: Pushes) -> None:
@@ -112,3 +117,26 @@ async def test_a_page_is_bounded_in_bytes_and_the_next_one_goes_on(
             seen.append(len(page.items))
             page = await listed(stores, after=page.last)
         assert [*seen, len(page.items)] == counts
+
+
+async def test_a_large_descriptor_is_made_once_and_aside(
+    stores: Stores, pushes: Pushes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes up to a second: a crowd that lists it is not to stop all others for minutes."""
+    await pushes.put(REPOSITORY, referrer("large", size=INLINE_BYTES), [], by=ME)
+    seen: list[threading.Thread] = []
+
+    def read(*arguments: Any) -> Manifest:
+        seen.append(threading.current_thread())
+        return read_manifest(*arguments)
+
+    monkeypatch.setattr(reading, "read_manifest", read)
+    service = Referrers(stores)
+
+    async def ask() -> object:
+        return await service.page(REPOSITORY, SUBJECT.digest, artifact_type="", after="", limit=9)
+
+    await asyncio.gather(*(ask() for _ in range(5)))
+    await ask()
+    assert len(seen) == 1
+    assert seen[0] is not threading.main_thread()
