@@ -31,11 +31,12 @@ import orjson
 from shared.errors import ManifestInvalid, ManifestUnknown, PreconditionFailed
 from shared.events import Cause, Event
 from shared.model.digest import Digest
-from shared.model.manifest import MANIFEST_BYTES, REFERENCES, Manifest, read_manifest
+from shared.model.manifest import MANIFEST_BYTES, REFERENCES, Manifest
 from shared.model.media_types import OCI_INDEX
 from shared.model.names import RepositoryName, Tag, referrers_tag
 from shared.services.content.manifests import Found, Manifests
 from shared.services.content.pushes import Condition, Pushes
+from shared.services.content.reading import understood
 from shared.services.content.referrers import Referrers
 from shared.services.events.fan_out import tags_of_lists
 from shared.storage import keys
@@ -96,7 +97,7 @@ class FallbackLists:
         )
         if not added and len(kept) == len(listed):
             return None
-        return read_manifest(_list(index, [*kept, *added]), OCI_INDEX, algorithm)
+        return await understood(_list(index, [*kept, *added]), OCI_INDEX, algorithm)
 
     async def _without_missing(
         self, repository: RepositoryName, listed: _Descriptors, referrers: Collection[str]
