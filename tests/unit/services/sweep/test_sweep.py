@@ -234,10 +234,3 @@ async def test_what_is_under_way_is_left_alone(
     memory.clock.now += 2 * L
     left = [finding.what for finding in await whole_round(sweep)]
     assert left == ([What.KEPT_FOR_NOTHING] if deed is Registry.restore else [])
-
-
-async def test_the_longest_position_is_kept(stores: Stores) -> None:
-    """As long as the port says that it may be."""
-    longest = "contents|" + "x" * 16 * 1024
-    assert await stores.walks.save(await stores.walks.saved(), longest)
-    assert (await stores.walks.saved()).position == longest
