@@ -59,14 +59,15 @@ class BlobsSweep:
         return Finding(What.HOLDER, str(digest), (key,), mend)
 
     async def _gone(self, digest: Digest, old: Collection[str]) -> AsyncIterator[Finding]:
+        """Find objects out of use that are noted since long."""
         noted = await self._holdings.gone(digest) if old else []
-        tasks = await self._healing.unfinished(digest) if any(it.is_bad for it in noted) else []
         for gone in noted:
-            if gone.row.key not in old:
-                continue
-            where = str(digest), (gone.row.key,)
-            if not gone.is_bad:
-                yield Finding(What.GONE, *where, partial(self._garbage.remove, digest, gone))
-            for task in tasks:
-                if task.bad == gone.object:
-                    yield Finding(What.BAD, *where, partial(self._told.heal, task))
+            if gone.row.key in old and not gone.is_bad:
+                mend = partial(self._garbage.remove, digest, gone)
+                yield Finding(What.GONE, str(digest), (gone.row.key,), mend)
+        if not any(gone.is_bad for gone in noted):
+            return
+        for task in await self._healing.unfinished(digest):
+            key = keys.gone(task.bad)
+            if key in old:
+                yield Finding(What.BAD, str(digest), (key,), partial(self._told.heal, task))

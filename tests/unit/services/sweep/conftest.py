@@ -88,3 +88,11 @@ def mend(memory: Memory, sweep: Sweep, settle: Settle, clock: Clock) -> Mend:
         return [finding.what for finding in found]
 
     return mend
+
+
+async def once_old(sweep: Sweep, clock: Clock) -> list[What]:
+    """Find nothing while it may be under way, and what there is a second later."""
+    clock.now += 2 * L
+    assert await whole_round(sweep, is_dry=True) == []
+    clock.move(seconds=1)
+    return [finding.what for finding in await whole_round(sweep, is_dry=True)]

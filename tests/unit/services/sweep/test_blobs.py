@@ -30,7 +30,7 @@ from tests.unit.services.conftest import (
     image_of,
 )
 from tests.unit.services.content.test_uploads import objects, part, shown
-from tests.unit.services.sweep.conftest import OLD, Mend, Settle, whole_round
+from tests.unit.services.sweep.conftest import OLD, Mend, Settle, once_old, whole_round
 
 BLOB, MORE = blob(b"0123456789"), blob(b"more")
 DIGEST = Digest.parse(BLOB.digest)
@@ -112,6 +112,17 @@ async def test_what_a_collection_left_goes(
     assert objects(memory) == {}
 
 
+async def spoil(stores: Stores, memory: Memory, repository: RepositoryName) -> None:
+    """Let a blob's bytes rot, and be found."""
+    link = await stores.contents.link(repository, DIGEST)
+    assert link
+    container = memory.objects._container
+    assert container
+    object.__setattr__(container.objects[link.object], "data", b"rotten")
+    await Verification(stores, Leftovers(stores, LIFETIME)).verify(link.object)
+    assert await stores.contents.link(repository, DIGEST)
+
+
 @pytest.fixture
 async def condemned(
     stores: Stores, memory: Memory, pushes: Pushes, settle: Settle, clock: Clock
@@ -120,13 +131,7 @@ async def condemned(
     await hold(stores, BLOB, MORE)
     await pushes.put(REPOSITORY, image_of([BLOB, MORE]), [], by=ME)
     await settle()
-    link = await stores.contents.link(REPOSITORY, DIGEST)
-    assert link
-    container = memory.objects._container
-    assert container
-    object.__setattr__(container.objects[link.object], "data", b"rotten")
-    await Verification(stores, Leftovers(stores, LIFETIME)).verify(link.object)
-    assert await stores.contents.link(REPOSITORY, DIGEST)
+    await spoil(stores, memory, REPOSITORY)
 
 
 @pytest.mark.usefixtures("condemned")
@@ -151,6 +156,17 @@ async def test_what_is_sound_again_is_shown_again(
 @pytest.mark.usefixtures("condemned")
 async def test_what_was_condemned_just_now_is_left_to_its_message(sweep: Sweep) -> None:
     assert await whole_round(sweep) == []
+
+
+@pytest.mark.usefixtures("condemned")
+async def test_of_two_that_were_bad_only_the_old_one_is_told_of(
+    stores: Stores, memory: Memory, mend: Mend, uploads: Uploads, sweep: Sweep, clock: Clock
+) -> None:
+    await mend()
+    await uploads.commit(OTHER, uploads.start(), DIGEST, part(BLOB.content))
+    await spoil(stores, memory, OTHER)
+    assert len([key for key in rows(memory) if key.startswith("gone|")]) == 2
+    assert await once_old(sweep, clock) == [What.BAD]
 
 
 async def test_an_object_of_its_name_that_came_later_stays(

@@ -33,7 +33,7 @@ from tests.unit.services.conftest import (
     image_of,
     parts,
 )
-from tests.unit.services.sweep.conftest import OLD, Mend, Settle, whole_round
+from tests.unit.services.sweep.conftest import OLD, Mend, Settle, once_old, whole_round
 
 TWO = parts(2)
 IMAGE, OTHER = image_of(TWO), image_of(TWO[:1])
@@ -116,8 +116,13 @@ async def test_a_build_that_died_is_ended(
     assert memory.kept().keys() == before.keys()
 
 
-async def test_a_build_that_has_just_begun_is_left_alone(
-    pushes: Pushes, memory: Memory, crash: Die, sweep: Sweep, monkeypatch: pytest.MonkeyPatch
+async def test_a_build_may_be_under_way(
+    pushes: Pushes,
+    memory: Memory,
+    crash: Die,
+    sweep: Sweep,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(plans, "MOST_CHANGES", 4)
     live_again = crash(memory, 4)
@@ -125,7 +130,7 @@ async def test_a_build_that_has_just_begun_is_left_alone(
         await pushes.put(REPOSITORY, LARGE, [LATEST], by=ME)
     live_again()
     assert memory.keys("build|")
-    assert await whole_round(sweep) == []
+    assert await once_old(sweep, clock) == [What.BUILD]
 
 
 async def test_a_life_whose_purge_was_lost_is_purged(
@@ -158,6 +163,23 @@ async def test_what_is_kept_and_not_listed_is_listed(
     await stores.contents.commit(REPOSITORY, [Delete(event)])
     assert await mend() == [What.NOT_AMONG_KEPT]
     assert await stores.index.kept("", 10) == [REPOSITORY]
+
+
+async def test_what_is_kept_may_be_about_to_be_listed(
+    pushes: Pushes,
+    manifests: Manifests,
+    stores: Stores,
+    memory: Memory,
+    settle: Settle,
+    sweep: Sweep,
+    clock: Clock,
+) -> None:
+    await pushes.put(REPOSITORY, IMAGE, [], by=ME)
+    await settle()
+    await manifests.delete(REPOSITORY, IMAGE.digest, by=ME)
+    (event,) = memory.keys("outbox|")
+    await stores.contents.commit(REPOSITORY, [Delete(event)])
+    assert await once_old(sweep, clock) == [What.NOT_AMONG_KEPT]
 
 
 async def test_edges_of_a_life_that_is_nowhere_go_with_what_they_held(
@@ -238,6 +260,22 @@ async def begun(
 
 
 @pytest.mark.usefixtures("begun")
+async def test_a_deletion_may_be_under_way(sweep: Sweep, clock: Clock) -> None:
+    assert await once_old(sweep, clock) == [What.DELETION]
+
+
+@pytest.mark.usefixtures("begun")
+async def test_who_superseded_a_deletion_may_be_followed_by_another(
+    pushes: Pushes, stores: Stores, memory: Memory, sweep: Sweep, clock: Clock
+) -> None:
+    clock.now += OLD
+    await pushes.put(REPOSITORY, IMAGE, [], by=ME)
+    (event,) = memory.keys("outbox|")
+    await stores.contents.commit(REPOSITORY, [Delete(event)])
+    assert await once_old(sweep, clock) == [What.TAG_TAKEN]
+
+
+@pytest.mark.usefixtures("begun")
 async def test_a_deletion_that_died_is_ended(stores: Stores, mend: Mend) -> None:
     assert await mend() == [What.DELETION]
     assert await live(stores) is None
@@ -258,14 +296,39 @@ async def test_a_deletion_that_died_and_was_superseded_gives_the_tags_back(
 
 
 @pytest.mark.usefixtures("begun")
-async def test_a_deletion_that_is_held_up_by_a_lock_waits(
-    stores: Stores, memory: Memory, sweep: Sweep, clock: Clock
+@pytest.mark.parametrize("is_superseded", [False, True])
+async def test_what_is_held_up_by_a_lock_waits(
+    is_superseded: bool,
+    pushes: Pushes,
+    stores: Stores,
+    memory: Memory,
+    sweep: Sweep,
+    settle: Settle,
+    clock: Clock,
 ) -> None:
-    clock.now += OLD
     memory.messages.sent.clear()
+    if is_superseded:
+        await pushes.put(REPOSITORY, IMAGE, [], by=ME)
+        await settle()
+    clock.now += OLD
     lock = Update(keys.REPOSITORY, {"write_enabled": False})
     await stores.contents.commit(REPOSITORY, [lock, Delete(keys.WRITABLE)])
     assert await whole_round(sweep) == []
+
+
+async def test_a_repository_s_deletion_may_be_under_way(
+    pushes: Pushes,
+    deletions: RepositoryDeletions,
+    memory: Memory,
+    crash: Die,
+    sweep: Sweep,
+    clock: Clock,
+) -> None:
+    live_again = crash(memory, 2)
+    with pytest.raises(Crash):
+        await deletions.delete(REPOSITORY, by=ME)
+    live_again()
+    assert await once_old(sweep, clock) == [What.REPOSITORY_DELETION]
 
 
 @pytest.mark.parametrize("writes", [2, 3, 4, 5])
@@ -332,6 +395,13 @@ async def test_an_event_whose_message_was_lost_is_handed_on(
     assert await mend() == [What.EVENT, What.NOT_AMONG_KEPT]
     assert memory.keys("outbox|") == []
     assert await stores.index.kept("", 9) == [REPOSITORY]
+
+
+async def test_the_message_of_an_event_may_be_under_way(
+    pushes: Pushes, sweep: Sweep, clock: Clock
+) -> None:
+    await pushes.put(REPOSITORY, IMAGE, TAGS, by=ME)
+    assert await once_old(sweep, clock) == [What.EVENT]
 
 
 async def test_an_event_that_was_handed_on_is_removed(

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from shared.services.content import plans
 from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Pushes
 from shared.services.sweep.findings import What
@@ -24,7 +25,7 @@ from tests.unit.services.conftest import (
     image_of,
     parts,
 )
-from tests.unit.services.sweep.conftest import OLD, Mend, Settle, whole_round
+from tests.unit.services.sweep.conftest import OLD, Mend, Settle, once_old, whole_round
 
 TWO = parts(2)
 IMAGE = image_of(TWO)
@@ -54,9 +55,29 @@ async def test_what_a_first_push_listed_and_left_is_struck_off(stores: Stores, m
 
 
 @pytest.mark.usefixtures("died")
-async def test_a_first_push_may_be_under_way(stores: Stores, sweep: Sweep) -> None:
-    assert await whole_round(sweep) == []
+async def test_a_first_push_may_be_under_way(stores: Stores, sweep: Sweep, clock: Clock) -> None:
+    assert await once_old(sweep, clock) == [What.LISTED_FOR_NOTHING]
     assert await stores.index.page("", 9) == [REPOSITORY]
+
+
+async def test_a_first_push_that_takes_several_transactions_is_left_to_its_end(
+    pushes: Pushes,
+    stores: Stores,
+    memory: Memory,
+    crash: Die,
+    mend: Mend,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(plans, "MOST_CHANGES", 6)
+        live_again = crash(memory, 6)
+        with pytest.raises(Crash):
+            await pushes.put(REPOSITORY, IMAGE, [LATEST], by=ME)
+        live_again()
+    assert memory.keys("build|")
+    assert await stores.contents.writable(REPOSITORY)
+    assert await mend() == [What.BUILD]
+    assert await stores.index.page("", 9) == []
 
 
 async def test_the_last_manifest_s_repository_retires(
@@ -106,6 +127,15 @@ async def over(
     await settle()
     await stores.index.keep(REPOSITORY)
     clock.now += OLD
+
+
+async def test_who_lists_what_is_kept_may_be_about_to_look(
+    pushes: Pushes, settle: Settle, stores: Stores, sweep: Sweep, clock: Clock
+) -> None:
+    await pushes.put(REPOSITORY, IMAGE, [LATEST], by=ME)
+    await settle()
+    await stores.index.keep(REPOSITORY)
+    assert await once_old(sweep, clock) == [What.KEPT_FOR_NOTHING]
 
 
 @pytest.mark.usefixtures("over")
