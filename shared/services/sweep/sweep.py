@@ -96,10 +96,11 @@ class Sweep:
         return swept
 
     async def sweep(self, position: str = "", *, is_dry: bool = False) -> Swept:
-        """Sweep the page at a position that an earlier one gave; the empty one begins a round."""
+        """Sweep the page at a position that an earlier one gave; any other one begins a round."""
         names = list(self._round)
         name, _, rest = position.partition("|")
-        name = name or names[0]
+        if name not in self._round:
+            name, rest = names[0], ""
         found = await self._round[name](rest)
         findings: list[Finding] = []
         async for finding in found.findings:

@@ -72,6 +72,12 @@ async def test_it_goes_on_where_it_was_and_begins_anew(
 
 
 @pytest.mark.usefixtures("full")
+async def test_a_position_of_another_version_begins_anew(sweep: Sweep, stores: Stores) -> None:
+    await stores.walks.save(await stores.walks.saved(), "a walk that was|its position")
+    assert (await sweep.go_on()).position == (await sweep.sweep(is_dry=True)).position
+
+
+@pytest.mark.usefixtures("full")
 async def test_two_that_sweep_at_once_do_a_page_twice(
     sweep: Sweep, stores: Stores, memory: Memory, before: Before
 ) -> None:
