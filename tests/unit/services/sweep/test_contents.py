@@ -31,6 +31,7 @@ from tests.unit.services.conftest import (
     Crash,
     hold,
     image_of,
+    index_of,
     parts,
 )
 from tests.unit.services.sweep.conftest import OLD, Mend, Settle, once_old, whole_round
@@ -213,6 +214,22 @@ async def test_edges_of_a_life_that_is_nowhere_go_with_what_they_held(
         digest = Digest.parse(content.digest)
         assert await stores.contents.link(REPOSITORY, digest) is None
         assert await stores.holdings.content(digest) is None
+
+
+async def test_a_child_stays_where_the_edge_to_it_goes(
+    pushes: Pushes, manifests: Manifests, stores: Stores, memory: Memory, settle: Settle, mend: Mend
+) -> None:
+    await pushes.put(REPOSITORY, IMAGE, [LATEST], by=ME)
+    index = index_of([IMAGE])
+    await pushes.put(REPOSITORY, index, [], by=ME)
+    await manifests.delete(REPOSITORY, index.digest, by=ME)
+    await settle()
+    row = keys.deleted(index.digest, await life_of_deleted(stores))
+    await stores.contents.commit(REPOSITORY, [Delete(row)])
+    assert await mend() == [What.KEPT_FOR_NOTHING, What.EDGE]
+    assert memory.keys(f"edge|{IMAGE.digest}") == []
+    assert await live(stores)
+    assert await names(stores) == ["latest", "stays"]
 
 
 async def test_edges_of_a_life_that_can_come_back_stay(
