@@ -2,6 +2,7 @@
 
     table registries   registry         NAME                generation, layout, policies
                        keys|GENERATION  KID                 a signing key, sealed
+                       sweep|GENERATION position            where the sweep goes on
     table accounts     GENERATION       NAME                password (hashed), stamp, state
     table repositories GENERATION       REPO                an index of names, for the catalog
                        deleted|GENERATION  REPO             a name of which something is kept
@@ -54,6 +55,7 @@ REPOSITORY = "repository"
 WRITABLE = "writable"
 CONTENT = "content"
 HOLDERS = "repo|"
+POSITION = "position"
 
 _ENCODE = str.maketrans("-./", "!$-")
 _DECODE = str.maketrans("!$-", "-./")
@@ -83,9 +85,34 @@ def blob_partition(generation: str, digest: Digest) -> str:
     return f"{generation}|{digest}"
 
 
+def of_generation(generation: str) -> str:
+    """Begin the names of the partitions of one generation: of repositories, or of blobs."""
+    return f"{generation}|"
+
+
+def repository_of(partition: str) -> RepositoryName:
+    """Give the repository whose partition `contents_partition` named."""
+    return decode_repository(last_part(partition))
+
+
+def digest_of(partition: str) -> Digest:
+    """Give the digest whose partition `blob_partition` named."""
+    return Digest.parse(last_part(partition))
+
+
+def kept_names(generation: str) -> str:
+    """Name the partition of the repositories of which something deleted is kept."""
+    return f"deleted|{generation}"
+
+
 def signing_keys(generation: str) -> str:
     """Name the partition of a registry's signing keys."""
     return f"keys|{generation}"
+
+
+def sweep(generation: str) -> str:
+    """Name the partition that says how far the sweep of a registry is."""
+    return f"sweep|{generation}"
 
 
 def manifest(digest: Digest) -> str:
@@ -196,6 +223,16 @@ def _drawn(name: str) -> str:
 def last_part(key: str) -> str:
     """Give what follows the last `|`: a tag, a manifest's digest."""
     return key.rpartition("|")[2]
+
+
+def after_partition(partition: str) -> str:
+    """Give a name after this partition's, and before all others that we have."""
+    return f"{partition}!"
+
+
+def kind_of(key: str) -> str:
+    """Give what a row is: the beginning of its key."""
+    return key.partition("|")[0]
 
 
 def end_of(prefix: str) -> str:

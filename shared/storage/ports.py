@@ -62,6 +62,18 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class RowsPage:
+    """Rows of several partitions, each with the name of its partition, in order.
+
+    `position` is where the next page begins; empty after the last one. It means something to the
+    store alone, which takes it at any later time, and has at most POSITION_CHARACTERS.
+    """
+
+    rows: Sequence[tuple[str, Row]]
+    position: str
+
+
+@dataclass(frozen=True, slots=True)
 class Insert:
     """Add a row; Conflict where the key is taken."""
 
@@ -119,6 +131,9 @@ COMMIT_BYTES = 4 * 1024 * 1024
 KEY_CHARACTERS = 512
 """The length of the longest key, and of the longest name of a partition."""
 
+POSITION_CHARACTERS = 16 * 1024
+"""The length of the longest position of a page."""
+
 
 class Rows(Protocol):
     """Tables of rows, each row under (table, partition, key); keys sort by code point.
@@ -150,6 +165,24 @@ class Rows(Protocol):
         """Read up to `limit` rows with keys strictly between `after` and `before`, sorted by key.
 
         `where` keeps only rows with these very values. One call to the store for 1,000 rows.
+        """
+        ...
+
+    async def page(
+        self,
+        table: str,
+        *,
+        first: str,
+        before: str,
+        position: str,
+        limit: int,
+        only: Sequence[str] | None = None,
+    ) -> RowsPage:
+        """Read up to `limit` rows of the partitions from `first` on that sort before `before`.
+
+        They come by partition, then by key. One call to the store: a page may have fewer rows than
+        there are, or none, and be followed by others all the same. The first page is at the empty
+        position; another position is one that a page of the same range gave.
         """
         ...
 

@@ -15,7 +15,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from shared.storage.ports import Change, Row, Rows
+from shared.storage.ports import Change, Row, Rows, RowsPage
 
 type _Key = tuple[str, str, str, tuple[str, ...] | None]
 type _Read = asyncio.Task[Row | None]
@@ -59,6 +59,21 @@ class SharedRows:
         """Read a range of rows."""
         return await self._rows.scan(
             table, partition, after=after, before=before, limit=limit, where=where, only=only
+        )
+
+    async def page(
+        self,
+        table: str,
+        *,
+        first: str,
+        before: str,
+        position: str,
+        limit: int,
+        only: Sequence[str] | None = None,
+    ) -> RowsPage:
+        """Read a page of several partitions."""
+        return await self._rows.page(
+            table, first=first, before=before, position=position, limit=limit, only=only
         )
 
     async def commit(self, table: str, partition: str, changes: Sequence[Change]) -> list[str]:

@@ -14,6 +14,7 @@ from shared.storage.rows.holdings import Holdings
 from shared.storage.rows.index import Index
 from shared.storage.rows.outbox import Outbox
 from shared.storage.rows.records import ManifestRecord
+from shared.storage.rows.walks import Walks
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Stores:
     contents: Contents
     holdings: Holdings
     index: Index
+    walks: Walks
     objects: Objects
     outbox: Outbox
     errands: Errands
@@ -58,6 +60,7 @@ class Stores:
             contents=Contents(rows, generation),
             holdings=Holdings(rows, generation),
             index=Index(rows, generation),
+            walks=Walks(rows, generation),
             objects=objects,
             outbox=Outbox(messages, generation, new_id),
             errands=Errands(messages, generation),

@@ -17,6 +17,7 @@ from shared.storage.ports import (
     Objects,
     Row,
     Rows,
+    RowsPage,
     StorageError,
     Unavailable,
     Update,
@@ -160,6 +161,24 @@ class GatedRows:
             f"scan {table} from {after!r}",
             lambda: self._rows.scan(
                 table, partition, after=after, before=before, limit=limit, where=where, only=only
+            ),
+        )
+
+    async def page(
+        self,
+        table: str,
+        *,
+        first: str,
+        before: str,
+        position: str,
+        limit: int,
+        only: Sequence[str] | None = None,
+    ) -> RowsPage:
+        """Read a page of several partitions."""
+        return await self._gate.go(
+            f"page of {table} from {position!r}",
+            lambda: self._rows.page(
+                table, first=first, before=before, position=position, limit=limit, only=only
             ),
         )
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count, islice
 
+import orjson
+
 from shared.storage.memory.limits import check, check_row
 from shared.storage.ports import (
     ANY,
@@ -16,6 +18,7 @@ from shared.storage.ports import (
     NotPrepared,
     Put,
     Row,
+    RowsPage,
     Update,
     Value,
 )
@@ -73,6 +76,29 @@ class MemoryRows:
         )
         return list(islice(found, limit))
 
+    async def page(
+        self,
+        table: str,
+        *,
+        first: str,
+        before: str,
+        position: str,
+        limit: int,
+        only: Sequence[str] | None = None,
+    ) -> RowsPage:
+        """Read up to `limit` rows of the partitions from `first` on, before `before`."""
+        after = _place(position)
+        places = sorted(
+            (partition, key)
+            for partition, rows in self._groups(table).items()
+            if first <= partition < before
+            for key in rows
+            if (partition, key) > after
+        )
+        found = places[:limit]
+        rows = [(name, self._read(self._tables[table][name][key], only)) for name, key in found]
+        return RowsPage(rows, orjson.dumps(found[-1]).decode() if places[limit:] else "")
+
     async def commit(self, table: str, partition: str, changes: Sequence[Change]) -> list[str]:
         """Make all changes, or none."""
         if not changes:
@@ -89,8 +115,11 @@ class MemoryRows:
         return [rows[change.key].etag if change.key in rows else "" for change in changes]
 
     def _partition(self, table: str, partition: str) -> dict[str, Written]:
+        return self._groups(table).setdefault(partition, {})
+
+    def _groups(self, table: str) -> dict[str, dict[str, Written]]:
         try:
-            return self._tables[table].setdefault(partition, {})
+            return self._tables[table]
         except KeyError:
             raise NotPrepared(f"table {table} is not there") from None
 
@@ -105,6 +134,14 @@ class MemoryRows:
         names = row.values if only is None else only
         values = {name: row.values[name] for name in names if name in row.values}
         return Row(row.key, values, row.etag, self._clock() - row.written)
+
+
+def _place(position: str) -> tuple[str, str]:
+    """Read a position: the row that was given last."""
+    if not position:
+        return "", ""
+    partition, key = orjson.loads(position)
+    return str(partition), str(key)
 
 
 def _result(row: Row | None, change: Change) -> Mapping[str, Value] | None:

@@ -63,12 +63,17 @@ class Index:
             row = Delete(keys.encode_repository(repository), etag)
             await self._rows.commit(keys.REPOSITORIES, self._kept(), [row])
 
+    async def is_kept(self, repository: RepositoryName) -> bool:
+        """Tell whether a repository is listed among those."""
+        key = keys.encode_repository(repository)
+        return await self._rows.get(keys.REPOSITORIES, self._kept(), key) is not None
+
     async def kept(self, after: str, limit: int) -> list[RepositoryName]:
         """List up to `limit` names of which something deleted is kept, in order."""
         return await self._names(self._kept(), after, limit)
 
     def _kept(self) -> str:
-        return f"deleted|{self._generation}"
+        return keys.kept_names(self._generation)
 
     async def page(self, after: str, limit: int) -> list[RepositoryName]:
         """List up to `limit` names that follow `after`, in order.

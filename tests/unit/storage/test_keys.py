@@ -66,3 +66,21 @@ def test_the_keys_below_a_prefix_lie_before_its_end(key: str, prefix: str) -> No
 def test_the_last_part_is_a_tag_or_a_digest() -> None:
     assert keys.last_part(keys.tag(Tag("v1"))) == "v1"
     assert keys.last_part(keys.referrer(DIGEST, OTHER)) == str(OTHER)
+
+
+def test_a_partition_tells_whose_it_is() -> None:
+    for name in map(RepositoryName, NAMES):
+        assert keys.repository_of(keys.contents_partition("g" * 32, name)) == name
+    for digest in (DIGEST, OTHER):
+        assert keys.digest_of(keys.blob_partition("g" * 32, digest)) == digest
+
+
+def test_all_partitions_of_a_generation_are_one_range() -> None:
+    ours, theirs = "g" * 32, ["f" * 32, "h" * 32, "g" * 31 + "h"]
+    first = keys.of_generation(ours)
+    last = keys.contents_partition(ours, RepositoryName("z" * 256))
+    assert first < keys.contents_partition(ours, RepositoryName("0")) < last < keys.end_of(first)
+    for generation in theirs:
+        partition = keys.contents_partition(generation, RepositoryName("a"))
+        assert not first <= partition < keys.end_of(first)
+    assert ours < keys.after_partition(ours) < first

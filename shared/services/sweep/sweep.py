@@ -1,0 +1,145 @@
+"""The sweep: it goes through all rows and objects of a registry, page by page, and begins anew.
+
+Messages go before changes, so upkeep finds what it needs without searching. What a crash leaves all
+the same, by way of messages that were lost or given up, is found here, however late. The walks go
+from the top down, so that what one takes the next finds in the same round:
+
+    listed, kept   the lists of repositories        (`index`)
+    contents       the rows of repositories         (`contents`)
+    blobs          the rows of digests              (`blobs`)
+    objects        the objects                      (`upkeep.leftovers`)
+
+A page tells what was there when it was read, and a registry that is at work is in the midst of
+something everywhere. What is touched all the same, and why it is nobody's:
+
+    it is old           by the store's own clock, by 2 L or more since it was last written: no
+                        request that wrote it is under way. What waits for its time, as links, lives
+                        and history do, is older than that by as much
+    it is told          where upkeep, the collector or healing know how. They look at what is there
+                        by then: so a page may be stale, swept twice, or by two at once
+    it is as it was     where the sweep takes a row itself, which nobody may add to: by the ETag
+                        that the page gave
+
+What is told is at most a message for each row of a page: a call is bounded. Where it ends is kept
+in a row, after the page: who dies sweeps that page again.
+
+A dry run is the same, but for telling and taking.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+
+from shared.errors import RegistryError
+from shared.services.sweep.blobs import BlobsSweep
+from shared.services.sweep.contents import ContentsSweep
+from shared.services.sweep.findings import Finding, Told, What
+from shared.services.sweep.index import IndexSweep
+from shared.services.upkeep.garbage import Garbage
+from shared.services.upkeep.leftovers import Leftovers
+from shared.storage.ports import Row, StorageError
+from shared.storage.rows.walks import Stretch
+from shared.storage.stores import Stores
+
+_log = logging.getLogger(__name__)
+
+_PAGE = 200
+
+type _Walk = Callable[[str], Awaitable[_Found]]
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a page showed, and the position of the next one; empty at the end of a round."""
+
+    findings: tuple[Finding, ...]
+    position: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    findings: AsyncIterator[Finding]
+    position: str
+
+
+class Sweep:
+    """Sweeps one registry generation.
+
+    `grace` is how long a blob is safe after it was last used, `kept` for how long what is deleted
+    can come back, `lifetime` how long an upload may take.
+    """
+
+    def __init__(
+        self, stores: Stores, told: Told, *, grace: timedelta, kept: timedelta, lifetime: timedelta
+    ) -> None:
+        self._walks = stores.walks
+        self._index = IndexSweep(stores)
+        self._contents = ContentsSweep(stores, told, lately=grace * 3 / 2, kept=kept)
+        self._blobs = BlobsSweep(stores, Garbage(stores, grace), told)
+        self._leftovers = Leftovers(stores, lifetime)
+        self._look = Leftovers(stores, lifetime, is_dry=True)
+        self._round: dict[str, _Walk] = {
+            "listed": _over(self._walks.listed, self._index.listed),
+            "kept": _over(self._walks.kept, self._index.kept),
+            "contents": _over(self._walks.contents, self._contents.look),
+            "blobs": _over(self._walks.blobs, self._blobs.look),
+            "objects": self._objects,
+        }
+
+    async def go_on(self) -> Swept:
+        """Sweep the page that is next, and keep where that ended."""
+        saved = await self._walks.saved()
+        swept = await self.sweep(saved.position)
+        await self._walks.save(saved, swept.position)
+        return swept
+
+    async def sweep(self, position: str = "", *, is_dry: bool = False) -> Swept:
+        """Sweep the page at a position that an earlier one gave; any other one begins a round."""
+        names = list(self._round)
+        name, _, rest = position.partition("|")
+        if name not in self._round:
+            name, rest = names[0], ""
+        found = await self._round[name](rest)
+        findings: list[Finding] = []
+        async for finding in found.findings:
+            findings.append(finding)
+            if not is_dry:
+                await _mend(finding)
+        following = names[names.index(name) + 1 :]
+        if found.position:
+            return Swept(tuple(findings), f"{name}|{found.position}")
+        return Swept(tuple(findings), f"{following[0]}|" if following else "")
+
+    async def _objects(self, position: str) -> _Found:
+        swept = await self._look.sweep(position)
+
+        async def findings() -> AsyncIterator[Finding]:
+            for name in swept.removed:
+                yield Finding(What.OBJECT, "", (name,), partial(self._leftovers.look_at, name))
+
+        return _Found(findings(), swept.position)
+
+
+def _over[Where](
+    read: Callable[[str, int], Awaitable[Stretch[Where]]],
+    look: Callable[[Sequence[tuple[Where, Row]]], AsyncIterator[Finding]],
+) -> _Walk:
+    """Let one look at each page that another reads."""
+
+    async def walk(position: str) -> _Found:
+        stretch = await read(position, _PAGE)
+        return _Found(look(stretch.rows), stretch.position)
+
+    return walk
+
+
+async def _mend(finding: Finding) -> None:
+    """See to a finding; what fails now is found again in the next round."""
+    try:
+        await finding.mend()
+    except (RegistryError, StorageError) as error:
+        _log.warning("%s of %s is left for now: %s", finding.keys, finding.where, error)
+    else:
+        _log.info("found %s: %s of %s", finding.what, finding.keys, finding.where)

@@ -1,0 +1,102 @@
+"""Walks through all rows of a registry's generation, page by page; and how far the sweep is.
+
+A page is a range of one table in the order of its keys, over however many partitions. It tells
+what was there when it was read: who acts on it looks again, or by the ETag that it read.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from shared.model.digest import Digest
+from shared.model.names import RepositoryName
+from shared.storage import keys
+from shared.storage.ports import Change, Conflict, Insert, NotFound, Row, Rows, Update
+
+_OF_CONTENTS = ("life", "deletion", "state", "names", "deleted_at", "until")
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch[Where]:
+    """Some rows on the way, each with where it is; the empty `position` is the end of the walk."""
+
+    rows: Sequence[tuple[Where, Row]]
+    position: str
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """Where the sweep is to go on, and the ETag of the row that says so, if there is one."""
+
+    position: str = ""
+    etag: str = ""
+
+
+class Walks:
+    """The tables of one registry generation, to be walked through."""
+
+    def __init__(self, rows: Rows, generation: str) -> None:
+        self._rows = rows
+        self._generation = generation
+
+    async def contents(self, position: str, limit: int) -> Stretch[RepositoryName]:
+        """Read rows of repositories, without what is large in them."""
+        return await self._page(keys.CONTENTS, position, limit, keys.repository_of)
+
+    async def blobs(self, position: str, limit: int) -> Stretch[Digest]:
+        """Read rows that tell where blobs are and who holds them."""
+        return await self._page(keys.BLOBS, position, limit, keys.digest_of)
+
+    async def listed(self, position: str, limit: int) -> Stretch[RepositoryName]:
+        """Read the rows of the catalog."""
+        return await self._names(self._generation, position, limit)
+
+    async def kept(self, position: str, limit: int) -> Stretch[RepositoryName]:
+        """Read the rows that list repositories of which something deleted is kept."""
+        return await self._names(keys.kept_names(self._generation), position, limit)
+
+    async def saved(self) -> Saved:
+        """Read where the sweep is to go on."""
+        row = await self._rows.get(
+            keys.REGISTRIES, keys.sweep(self._generation), keys.POSITION, ["position"]
+        )
+        return Saved(str(row.values["position"]), row.etag) if row else Saved()
+
+    async def save(self, saved: Saved, position: str) -> bool:
+        """Write where it is to go on; False where another has gone on from `saved` meanwhile."""
+        values = {"position": position}
+        change: Change = (
+            Update(keys.POSITION, values, saved.etag)
+            if saved.etag
+            else Insert(keys.POSITION, values)
+        )
+        try:
+            await self._rows.commit(keys.REGISTRIES, keys.sweep(self._generation), [change])
+        except (Conflict, NotFound):
+            return False
+        return True
+
+    async def _page[Where](
+        self, table: str, position: str, limit: int, where: Callable[[str], Where]
+    ) -> Stretch[Where]:
+        first = keys.of_generation(self._generation)
+        page = await self._rows.page(
+            table,
+            first=first,
+            before=keys.end_of(first),
+            position=position,
+            limit=limit,
+            only=_OF_CONTENTS if table == keys.CONTENTS else None,
+        )
+        rows = [(where(partition), row) for partition, row in page.rows]
+        return Stretch(rows, page.position)
+
+    async def _names(self, partition: str, position: str, limit: int) -> Stretch[RepositoryName]:
+        page = await self._rows.page(
+            keys.REPOSITORIES,
+            first=partition,
+            before=keys.after_partition(partition),
+            position=position,
+            limit=limit,
+        )
+        rows = [(keys.decode_repository(row.key), row) for _, row in page.rows]
+        return Stretch(rows, page.position)
