@@ -22,10 +22,12 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
-from shared.errors import ManifestUnknown, Unavailable, Unsupported
+from shared.errors import ManifestUnknown, Unavailable
 from shared.events import Cause, Event, ManifestDeleted, TagDeleted, values
+from shared.model.attributes import Attributes
 from shared.model.digest import Digest
 from shared.model.names import Reference, RepositoryName, Tag
+from shared.services.content.locks import check_all_tags, check_tags, locked
 from shared.storage import ages, keys
 from shared.storage.errands import Kind
 from shared.storage.ports import (
@@ -130,7 +132,7 @@ class Manifests:
 
         Raises:
             ManifestUnknown: it is not there.
-            Unsupported: the repository is locked.
+            RegistryDisallowedOperation: it is locked, or a tag of it, or the repository.
         """
         now = self._clock()
         deletion = Deletion(
@@ -171,6 +173,7 @@ class Manifests:
         is_told = False
         while self._clock() < last:
             there = await self._tag(repository, tag)
+            check_tags(repository, [there])
             if not is_told:
                 await self._outbox.promise(repository, [outbox])
                 is_told = True
@@ -185,10 +188,11 @@ class Manifests:
     async def _remove(self, deletion: Deletion, row: Row) -> None:
         """Take the tags, then the manifest, as it was read; raises _Overtaken."""
         record = ManifestRecord.read(row)
+        if not record.attributes.allow_deletion:
+            raise locked(f"manifest {deletion.digest} of {deletion.repository}")
         deletion.etag = record.etag
         while True:
-            page = await self._contents.tags_of(deletion.repository, deletion.digest, _PAGE)
-            left = page
+            page = left = await self._tags(deletion)
             while len(left) >= _TAGS:
                 await self._take_some(deletion, record, left[:_TAGS])
                 left = left[_TAGS:]
@@ -197,6 +201,15 @@ class Manifests:
         await self._tell(deletion)
         await self._commit(deletion.repository, self._last(deletion, row, record, left))
         await self._tell_again(deletion.repository, deletion.outbox, deletion.at)
+
+    async def _tags(self, deletion: Deletion) -> list[TagRecord]:
+        """Read some of the tags that are left, if all of them may go."""
+        repository, digest = deletion.repository, deletion.digest
+        page = await self._contents.tags_of(repository, digest, _PAGE)
+        check_tags(repository, page)
+        if len(page) == _PAGE:
+            await check_all_tags(self._stores, repository, digest)
+        return page
 
     async def _tell(self, deletion: Deletion) -> None:
         if not deletion.is_told:
@@ -309,8 +322,8 @@ async def refuse(stores: Stores, repository: RepositoryName) -> None:
     row = await stores.contents.repository(repository)
     if row and row.values.get("deletion"):
         raise Unavailable(f"{repository} is being deleted: repeat the request")
-    if row and not row.values.get("write_enabled", True):
-        raise Unsupported(f"{repository} is locked: unlock it first", allow=["GET", "HEAD"])
+    if row and not Attributes.read(row.values).write_enabled:
+        raise locked(repository)
 
 
 def unknown(repository: RepositoryName, digest: Digest) -> ManifestUnknown:

@@ -20,6 +20,7 @@ from enum import Enum
 
 from shared.events import Cause, ManifestPushed, values
 from shared.model import media_types
+from shared.model.attributes import FREE
 from shared.model.digest import Digest
 from shared.model.manifest import Manifest
 from shared.model.names import RepositoryName, Tag, is_referrers_tag
@@ -261,6 +262,7 @@ class Plan:
             size=len(self.manifest.body),
             created=there.created if there else self.now,
             updated=tags.after(self.now, there),
+            attributes=there.attributes if there else FREE,
         )
 
     @property

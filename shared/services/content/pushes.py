@@ -35,17 +35,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.errors import (
-    ManifestBlobUnknown,
-    ManifestInvalid,
-    PreconditionFailed,
-    Unavailable,
-    Unsupported,
-)
+from shared.errors import ManifestBlobUnknown, ManifestInvalid, PreconditionFailed, Unavailable
 from shared.events import Cause
+from shared.model.attributes import Attributes
 from shared.model.digest import Digest
 from shared.model.manifest import Manifest
 from shared.model.names import RepositoryName, Tag
+from shared.services.content.listing import list_as_said
+from shared.services.content.locks import locked
 from shared.services.content.plans import Build, Names, Opening, Plan
 from shared.services.content.tag_turns import TagTurns
 from shared.storage import ages, keys
@@ -124,7 +121,7 @@ class Pushes:
         Raises:
             ManifestBlobUnknown: it refers to content that the repository does not hold.
             PreconditionFailed: `condition` does not hold of a tag.
-            Unsupported: the repository is locked.
+            RegistryDisallowedOperation: the repository, or a tag that is there, is locked.
         """
         async with self._turns.at(repository, tags):
             plan = self._plan(repository, manifest, tags, by)
@@ -271,14 +268,15 @@ class Pushes:
         if not is_missing:
             return
         row = await self._contents.repository(plan.repository)
-        if row and not row.values.get("write_enabled", True):
-            raise Unsupported(
-                f"{plan.repository} is locked: unlock it first", allow=["GET", "HEAD"]
-            )
+        allowed = Attributes.read(row.values if row else {})
+        if not allowed.write_enabled:
+            raise locked(plan.repository)
         if row and row.values.get("deletion"):
             raise Unavailable(f"{plan.repository} is being deleted: repeat the push")
         since = self._clock()
-        await self._stores.index.add(plan.repository)
+        await self._stores.index.add(plan.repository, is_listed=allowed.list_enabled)
+        if not allowed.list_enabled:  # that may have changed since
+            await list_as_said(self._stores, plan.repository)
         plan.opening = Opening(row.etag if row else "", since)
 
     async def _look_at_manifest(self, plan: Plan, condition: Condition) -> None:
@@ -317,6 +315,9 @@ class Pushes:
         for tag in plan.tags:
             condition.check(there.get(tag))
             plan.tags[tag] = there.get(tag)
+        for tag, record in there.items():
+            if not record.attributes.write_enabled:
+                raise locked(f"tag {tag} of {plan.repository}")
 
     def _remember(self, plan: Plan) -> None:
         if not plan.manifest.children and plan.manifest.is_typed:

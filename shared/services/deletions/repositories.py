@@ -1,6 +1,6 @@
 """Repositories, deleted as a whole and brought back: a sequence that any process can go on with.
 
-    S1 find the repository neither locked nor being deleted
+    S1 find the repository neither locked nor being deleted, and nothing in it that is locked
     S2 transaction: take `writable`, write the deletion's id into `repository`, as it was read
     S3 transactions: end the life of each manifest, as its own deletion does; each merges
        `repository` by the ETag that the one before has left
@@ -18,10 +18,12 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import cast
 
-from shared.errors import ManifestUnknown, NameUnknown, Unavailable, Unsupported
+from shared.errors import ManifestUnknown, NameUnknown, Unavailable
 from shared.events import Cause, RepositoryDeleted, values
 from shared.model import media_types
+from shared.model.attributes import Attributes
 from shared.model.names import RepositoryName
+from shared.services.content.locks import check_all_tags, check_manifests, locked
 from shared.services.content.manifests import Deletion, ended
 from shared.services.deletions.restores import Restores
 from shared.storage import ages, keys
@@ -63,7 +65,7 @@ class RepositoryDeletions:
 
         Raises:
             NameUnknown: there is no such repository.
-            Unsupported: it is locked.
+            RegistryDisallowedOperation: it is locked, or something in it.
         """
         row = await self._contents.repository(repository)
         if row is None:
@@ -99,8 +101,10 @@ class RepositoryDeletions:
         return len(lives)
 
     async def _begin(self, repository: RepositoryName, row: Row, by: Cause) -> None:
-        if not (row.values.get("write_enabled", True) and row.values.get("delete_enabled", True)):
-            raise Unsupported(f"{repository} is locked: unlock it first", allow=["GET", "HEAD"])
+        if not Attributes.read(row.values).allow_deletion:
+            raise locked(repository)
+        await check_manifests(self._stores, repository)
+        await check_all_tags(self._stores, repository)
         deletion, now = self._stores.new_id(), self._stores.clock()
         await self._stores.errands.send(
             Kind.DELETE_REPOSITORY, repository, after=2 * ages.L, deletion=deletion

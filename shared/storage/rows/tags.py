@@ -14,6 +14,7 @@ place.
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from shared.model.attributes import Attributes
 from shared.model.digest import Digest
 from shared.storage import keys
 from shared.storage.ports import Change, Delete, Insert, Put, Update, Value
@@ -69,10 +70,19 @@ def bring_back(marked: TagRecord, moment: datetime) -> Iterable[Change]:
         size=marked.size,
         created=marked.created,
         updated=after(moment, marked),
+        attributes=marked.attributes,
     )
     yield Insert(keys.tag(new.name), new.values())
     yield Update(keys.tagged(new.digest, new.name), {**new.values(), "life": ""}, marked.etag)
     yield Put(keys.newest(new.updated, new.name), new.values())
+
+
+def allow(there: TagRecord, attributes: Attributes) -> Iterable[Change]:
+    """Change a tag's attributes; whoever is about to move or take it has missed that."""
+    values = attributes.values()
+    yield Update(keys.tag(there.name), values, there.etag)
+    yield Update(keys.tagged(there.digest, there.name), values)
+    yield Update(keys.newest(there.updated, there.name), values)
 
 
 def forget(marked: TagRecord) -> Delete:
