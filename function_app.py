@@ -5,7 +5,7 @@ import logging
 import azure.functions as func
 
 from functions import BLUEPRINTS, runtime
-from shared.bootstrap import read_settings
+from shared.start import read_settings
 
 runtime.mend()
 logging.getLogger("azure.core.pipeline").setLevel(logging.WARNING)  # the SDK tells of each call

@@ -23,11 +23,12 @@ from starlette.requests import Request
 from shared.auth.accounts import Accounts
 from shared.auth.gate import Gate
 from shared.auth.issuer import Issuer
-from shared.auth.passwords import PASSWORD_LENGTH, Passwords
+from shared.auth.passwords import Passwords
 from shared.auth.tokens import Tokens
 from shared.errors import NameUnknown, Unavailable
 from shared.model.login_server import host_of
 from shared.model.upload import Seal
+from shared.services.content.attributes import AttributeChanges
 from shared.services.content.blobs import Blobs
 from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Pushes
@@ -44,22 +45,25 @@ from shared.services.events.fan_out import FanOut
 from shared.services.upkeep.errands import Upkeep
 from shared.services.upkeep.garbage import Garbage
 from shared.services.upkeep.purge import Purge
-from shared.settings import Settings, SettingsInvalid
-from shared.storage import ages
+from shared.settings import Settings
+from shared.start import read_settings
 from shared.storage.bodies import Bodies
 from shared.storage.once import Once
 from shared.storage.ports import Messages, NotPrepared, Objects, Rows
 from shared.storage.preparing import prepared
-from shared.storage.rows.registries import Grace, Policies, RegistryRecord, RegistryRecords
+from shared.storage.rows.registries import (
+    READ_LOCKS,
+    Grace,
+    Policies,
+    RegistryRecord,
+    RegistryRecords,
+)
 from shared.storage.sharing import SharedRows
 from shared.storage.standing import StandingRows
 from shared.storage.stores import Stores
 from shared.wire.request import host
 
 _KEPT_SECONDS = 60
-_LEAST_GRACE = 4
-"""The shortest grace period in L: a call may take effect L late, a holder is young for twice that,
-and some have to spare."""
 _BODIES_BYTES = 64 * 1024 * 1024
 _LARGE_MANIFESTS = 16
 _STREAMS = 128
@@ -94,6 +98,7 @@ class Registry:
     tags: Tags
     referrers: Referrers
     repositories: Repositories
+    attributes: AttributeChanges
     stores: Stores
     has_redirects: bool
 
@@ -168,7 +173,7 @@ class Registries:
         return jobs
 
     def _open_jobs(self, record: RegistryRecord) -> Jobs:
-        stores = self._stores(record, self._ports.rows)
+        stores = self._stores(replace(record, flags=frozenset()), self._ports.rows)  # reads all
         lasting = self._lasting(record.policies.soft_delete_days)
         manifests = Manifests(stores, lasting)
         purge = Purge(stores, manifests)
@@ -284,9 +289,18 @@ class Registries:
             tags=Tags(stores),
             referrers=Referrers(stores),
             repositories=Repositories(stores),
+            attributes=AttributeChanges(stores, lambda: self._note_read_locks(record)),
             stores=stores,
             has_redirects=settings.blob_redirects,
         )
+
+    async def _note_read_locks(self, record: RegistryRecord) -> None:
+        """Let every process know, within a minute, that something may not be read."""
+
+        def change(there: RegistryRecord) -> RegistryRecord:
+            return replace(there, flags=there.flags | {READ_LOCKS})
+
+        await self._records.change(record.name, record.generation, change)
 
     def _standing(self, record: RegistryRecord) -> Rows:
         return StandingRows(self._ports.rows, lambda: self._check(record.name, record.generation))
@@ -346,23 +360,6 @@ async def pause(longest: float) -> None:
 async def registry(request: Request) -> Registry:
     """Give the registry that a request is for; raises NameUnknown."""
     return await registries().at(host(request))
-
-
-def read_settings() -> Settings:
-    """Read the settings, and hold them to what the rooms below rely on; raises SettingsInvalid."""
-    settings = Settings.from_env()
-    least = int((_LEAST_GRACE * ages.L).total_seconds())
-    if settings.grace.total_seconds() < least:
-        raise SettingsInvalid(
-            f"REGISTRY_GRACE_SECONDS must be at least {least}:"
-            " a request that is under way relies on what it has seen for about that long"
-        )
-    if len(settings.admin_password) > PASSWORD_LENGTH:
-        raise SettingsInvalid(
-            f"REGISTRY_ADMIN_PASSWORD must have at most {PASSWORD_LENGTH:,} characters:"
-            " nobody is let in with a longer one"
-        )
-    return settings
 
 
 @cache

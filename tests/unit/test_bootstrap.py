@@ -19,8 +19,7 @@ from shared.auth.scopes import Action
 from shared.errors import NameUnknown, Unauthorized
 from shared.errors import Unavailable as Refused
 from shared.model.names import RepositoryName
-from shared.settings import SettingsInvalid
-from shared.storage import ages, keys
+from shared.storage import keys
 from shared.storage.ports import Delete, Put, Row, Unavailable
 from shared.storage.rows import signing_keys
 from shared.storage.rows.registries import (
@@ -318,32 +317,6 @@ async def test_one_of_its_names_stands_for_a_registry(
     await store(memory)
     await memory.keep_registry("other")
     assert (await bootstrap.registries().at(asked)).login_server == login_server
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "says"),
-    [
-        ("GRACE_SECONDS", "399", r"REGISTRY_GRACE_SECONDS must be at least 400: "),
-        ("ADMIN_PASSWORD", "p" * 1_025, r"REGISTRY_ADMIN_PASSWORD must have at most 1,024 chara"),
-    ],
-)
-def test_settings_that_break_what_relies_on_them_end_the_start(
-    environment: None, monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str
-) -> None:
-    assert bootstrap.read_settings()
-    monkeypatch.setenv(f"REGISTRY_{name}", value)
-    with pytest.raises(SettingsInvalid, match=says) as caught:
-        bootstrap.registries()
-    assert "\n" not in str(caught.value)
-    assert value not in str(caught.value).replace("REGISTRY_", "")
-
-
-@pytest.mark.parametrize("settings", [{"GRACE_SECONDS": "4"}], indirect=True)
-def test_a_grace_period_is_held_to_how_late_calls_may_be(
-    environment: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ages, "L", timedelta(seconds=1))
-    assert bootstrap.read_settings().grace == timedelta(seconds=4)
 
 
 async def test_rows_are_written_on_a_record_that_is_not_old(

@@ -27,7 +27,13 @@ from shared.events import Cause, Event, ManifestDeleted, TagDeleted, values
 from shared.model.attributes import Attributes
 from shared.model.digest import Digest
 from shared.model.names import Reference, RepositoryName, Tag
-from shared.services.content.locks import check_all_tags, check_tags, locked
+from shared.services.content.locks import (
+    check_all_tags,
+    check_found,
+    check_readable,
+    check_tags,
+    locked,
+)
 from shared.storage import ages, keys
 from shared.storage.errands import Kind
 from shared.storage.ports import (
@@ -42,6 +48,7 @@ from shared.storage.ports import (
 )
 from shared.storage.rows import tags
 from shared.storage.rows.records import DeletedRecord, ManifestRecord, TagRecord
+from shared.storage.rows.registries import READ_LOCKS
 from shared.storage.stores import Stores
 from shared.storage.transactions import Transaction
 
@@ -102,20 +109,28 @@ class Manifests:
         self._kept = kept
 
     async def find(self, repository: RepositoryName, reference: Reference) -> Found:
-        """Tell what is under a reference (end-3, HEAD); raises ManifestUnknown."""
+        """Tell what is under a reference (end-3, HEAD).
+
+        Raises:
+            ManifestUnknown: it is not there.
+            RegistryDisallowedOperation: it may not be read.
+        """
         if isinstance(reference, Digest):
-            record = await self._record(repository, reference, with_body=False)
+            record = await self._readable(repository, reference, with_body=False)
             return Found(record.digest, record.media_type, record.size)
         tag = await self._tag(repository, reference)
+        await self._check_readable(repository, tag)
         return Found(tag.digest, tag.media_type, tag.size)
 
     async def read(self, repository: RepositoryName, reference: Reference) -> tuple[Found, bytes]:
-        """Read what is under a reference (end-3, GET); raises ManifestUnknown."""
+        """Read what is under a reference (end-3, GET); raises as `find` does."""
         if isinstance(reference, Digest):
             return await self._read(repository, reference)
         for _ in range(_TRIES):
             tag = await self._tag(repository, reference)
+            check_found(repository, tag)
             if body := self._bodies.get(tag.digest):
+                await self._check_readable(repository, tag)
                 return Found(tag.digest, tag.media_type, tag.size), body
             with suppress(ManifestUnknown):
                 return await self._read(repository, tag.digest)
@@ -123,7 +138,7 @@ class Manifests:
 
     async def _read(self, repository: RepositoryName, digest: Digest) -> tuple[Found, bytes]:
         kept = self._bodies.get(digest)
-        record = await self._record(repository, digest, with_body=kept is None)
+        record = await self._readable(repository, digest, with_body=kept is None)
         body = await self._body(repository, record) if kept is None else kept
         return Found(digest, record.media_type, record.size), body
 
@@ -278,6 +293,20 @@ class Manifests:
         if tag is None:
             raise unknown_tag(name)
         return tag
+
+    async def _check_readable(self, repository: RepositoryName, tag: TagRecord) -> None:
+        """Raise where a tag, its manifest or the repository may not be read."""
+        check_found(repository, tag)
+        if READ_LOCKS in self._stores.flags:
+            await self._readable(repository, tag.digest, with_body=False)
+
+    async def _readable(
+        self, repository: RepositoryName, digest: Digest, *, with_body: bool
+    ) -> ManifestRecord:
+        record = await self._record(repository, digest, with_body=with_body)
+        check_found(repository, record)
+        await check_readable(self._stores, repository)
+        return record
 
     async def _record(
         self, repository: RepositoryName, digest: Digest, *, with_body: bool
