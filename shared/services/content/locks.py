@@ -29,6 +29,11 @@ def locked(what: str) -> RegistryDisallowedOperation:
     return RegistryDisallowedOperation(f"{what} is locked: unlock it first")
 
 
+def fixed(what: str) -> RegistryDisallowedOperation:
+    """Say that tags are written once."""
+    return RegistryDisallowedOperation(f"{what}: this registry's tags are write-once; take another")
+
+
 async def is_readable(stores: Stores, repository: RepositoryName) -> bool:
     """Tell whether what a repository holds may be read."""
     if READ_LOCKS not in stores.flags:

@@ -55,6 +55,8 @@ from shared.storage.transactions import Transaction
 _TRIES = 8
 _TAGS = 24
 """How many tags go in one transaction, four rows each."""
+WITH_NAMES = 19
+"""The same where their names are kept: five rows each."""
 
 _PAGE = 960
 
@@ -195,10 +197,13 @@ class Manifests:
             now = self._clock()
             changes = self._with_event(outbox, TagDeleted(tag, by, now, str(there.digest)), now)
             with suppress(_Overtaken):
-                await self._commit(repository, [*changes, *tags.take(there, now, by.by)])
+                await self._commit(repository, [*changes, *self._taken(there, now, by)])
                 await self._tell_again(repository, outbox, sent)
                 return
         raise Unavailable(f"{repository} is being changed too often: repeat the deletion")
+
+    def _taken(self, tag: TagRecord, now: datetime, by: Cause) -> Iterable[Change]:
+        return tags.take(tag, now, by.by, is_spent=self._stores.policies.keeps_names)
 
     async def _remove(self, deletion: Deletion, row: Row) -> None:
         """Take the tags, then the manifest, as it was read; raises _Overtaken."""
@@ -208,9 +213,10 @@ class Manifests:
         deletion.etag = record.etag
         while True:
             page = left = await self._tags(deletion)
-            while len(left) >= _TAGS:
-                await self._take_some(deletion, record, left[:_TAGS])
-                left = left[_TAGS:]
+            some = min(_TAGS, WITH_NAMES) if self._stores.policies.keeps_names else _TAGS
+            while len(left) >= some:
+                await self._take_some(deletion, record, left[:some])
+                left = left[some:]
             if len(page) < _PAGE:
                 break
         await self._tell(deletion)
@@ -253,8 +259,7 @@ class Manifests:
         key = keys.manifest(deletion.digest)
         changes = Transaction([Update(key, {"deletion": deletion.id}, deletion.etag)])
         changes.add(Update(keys.WRITABLE, {"updated": self._clock()}))
-        for tag in some:
-            changes.add(*tags.mark(tag, record.life, self._clock(), deletion.by.by))
+        changes.add(*marked(self._stores, deletion, record.life, some))
         deletion.etag = (await self._commit(deletion.repository, changes))[0]
 
     def _last(
@@ -269,7 +274,8 @@ class Manifests:
             life=record.life,
         )
         yield from self._with_event(deletion.outbox, event, self._clock())
-        yield from ended(deletion, row, record, left)
+        yield from ended(deletion, row, record)
+        yield from marked(self._stores, deletion, record.life, left)
 
     @staticmethod
     def _with_event(outbox: str, event: Event, now: datetime) -> list[Change]:
@@ -323,10 +329,8 @@ class Manifests:
             raise unknown(repository, record.digest) from None
 
 
-def ended(
-    deletion: Deletion, row: Row, record: ManifestRecord, left: Iterable[TagRecord]
-) -> Iterable[Change]:
-    """Give what ends a manifest's life: the manifest goes with its last tags, what it was stays."""
+def ended(deletion: Deletion, row: Row, record: ManifestRecord) -> Iterable[Change]:
+    """Give what ends a manifest's life: it goes, and what it was stays."""
     yield Delete(keys.manifest(deletion.digest), deletion.etag)
     if record.subject:
         yield Delete(keys.referrer(Digest.parse(record.subject), deletion.digest))
@@ -342,8 +346,15 @@ def ended(
         ),
     }
     yield Insert(keys.deleted(deletion.digest, record.life), kept)
-    for tag in left:
-        yield from tags.mark(tag, record.life, deletion.at, deletion.by.by)
+
+
+def marked(
+    stores: Stores, deletion: Deletion, life: str, some: Iterable[TagRecord]
+) -> Iterable[Change]:
+    """Give what takes tags with their manifest."""
+    is_spent = stores.policies.keeps_names
+    for tag in some:
+        yield from tags.mark(tag, life, deletion.at, deletion.by.by, is_spent=is_spent)
 
 
 async def refuse(stores: Stores, repository: RepositoryName) -> None:

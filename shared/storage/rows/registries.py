@@ -55,6 +55,11 @@ class Policies:
     is_write_once: bool = False
     is_never_freed: bool = False
 
+    @property
+    def keeps_names(self) -> bool:
+        """Whether the name of a tag, once it is used, is kept."""
+        return self.is_write_once and self.is_never_freed
+
     @classmethod
     def read(cls, text: str) -> Self:
         """Read what `text` wrote; what is not there is as usual."""

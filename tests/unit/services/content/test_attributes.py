@@ -350,6 +350,16 @@ class TestAManifest:
         with pytest.raises(ManifestUnknown):
             await attributes.manifest(REPOSITORY, OTHER.digest, NO_WRITE)
 
+    async def test_changed_in_the_midst_of_a_deletion_is_no_longer_being_deleted(
+        self, stores: Stores, attributes: AttributeChanges
+    ) -> None:
+        begun = Update(keys.manifest(IMAGE.digest), {"deletion": "id"})
+        await stores.contents.commit(REPOSITORY, [begun])
+        await attributes.manifest(REPOSITORY, IMAGE.digest, NO_LIST)
+        record = await stores.contents.manifest(REPOSITORY, IMAGE.digest, with_body=False)
+        assert record
+        assert record.deletion == ""
+
     async def test_locked_in_the_midst_of_a_deletion_stays(
         self,
         manifests: Manifests,
