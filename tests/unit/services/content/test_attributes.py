@@ -21,7 +21,8 @@ from shared.services.deletions.restores import Restores
 from shared.services.upkeep.errands import Upkeep
 from shared.services.upkeep.retirement import Retirement
 from shared.storage import ages, keys
-from shared.storage.ports import Change, Delete, Update
+from shared.storage.ports import Change, Delete, Row, Update
+from shared.storage.rows.index import Index
 from shared.storage.rows.records import TagRecord
 from shared.storage.stores import Stores
 from tests.support.app import Memory
@@ -204,6 +205,20 @@ class TestARepository:
         before(memory.rows, "commit", show, 2)  # once the index has been read
         await attributes.repository(REPOSITORY, NO_LIST)
         assert await stores.index.page("", 10) == [REPOSITORY]
+
+    async def test_hidden_while_the_index_changes_all_the_time_is_told_so(
+        self, stores: Stores, attributes: AttributeChanges, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        row = stores.index.row
+
+        async def overtaken(_: object, repository: RepositoryName) -> Row | None:
+            read = await row(repository)
+            await stores.index.add(repository)
+            return read
+
+        monkeypatch.setattr(Index, "row", overtaken)
+        with pytest.raises(Unavailable, match="changed too often"):
+            await attributes.repository(REPOSITORY, NO_LIST)
 
 
 class TestATag:
