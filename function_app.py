@@ -5,12 +5,12 @@ import logging
 import azure.functions as func
 
 from functions import BLUEPRINTS, runtime
-from shared.settings import Settings
+from shared.start import read_settings
 
 runtime.mend()
 logging.getLogger("azure.core.pipeline").setLevel(logging.WARNING)  # the SDK tells of each call
 
-Settings.from_env()  # a fault ends the start, and not each request
+read_settings()  # a fault ends the start, and not each request
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 for blueprint in BLUEPRINTS:

@@ -2,7 +2,8 @@
 
 A worker keeps each registry it has served for a minute; a registry that is deleted, made anew or
 given another signing key is noticed after that at the latest. One request reads it while the others
-wait. Contents are never kept.
+wait. Contents are never kept. Rows are changed only on a record of the registry that is not older
+than that when they are sent, however long the request has taken (`storage/standing.py`).
 """
 
 import asyncio
@@ -13,7 +14,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
@@ -24,9 +25,10 @@ from shared.auth.gate import Gate
 from shared.auth.issuer import Issuer
 from shared.auth.passwords import Passwords
 from shared.auth.tokens import Tokens
-from shared.errors import NameUnknown
+from shared.errors import NameUnknown, Unavailable
 from shared.model.login_server import host_of
 from shared.model.upload import Seal
+from shared.services.content.attributes import AttributeChanges
 from shared.services.content.blobs import Blobs
 from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Pushes
@@ -41,14 +43,23 @@ from shared.services.deletions.restores import Restores
 from shared.services.events.fallback_lists import FallbackLists
 from shared.services.events.fan_out import FanOut
 from shared.services.upkeep.errands import Upkeep
+from shared.services.upkeep.garbage import Garbage
 from shared.services.upkeep.purge import Purge
 from shared.settings import Settings
+from shared.start import read_settings
 from shared.storage.bodies import Bodies
 from shared.storage.once import Once
 from shared.storage.ports import Messages, NotPrepared, Objects, Rows
 from shared.storage.preparing import prepared
-from shared.storage.rows.registries import Policies, RegistryRecord, RegistryRecords
+from shared.storage.rows.registries import (
+    READ_LOCKS,
+    Grace,
+    Policies,
+    RegistryRecord,
+    RegistryRecords,
+)
 from shared.storage.sharing import SharedRows
+from shared.storage.standing import StandingRows
 from shared.storage.stores import Stores
 from shared.wire.request import host
 
@@ -87,6 +98,7 @@ class Registry:
     tags: Tags
     referrers: Referrers
     repositories: Repositories
+    attributes: AttributeChanges
     stores: Stores
     has_redirects: bool
 
@@ -97,6 +109,7 @@ class Jobs:
 
     fan_out: FanOut
     upkeep: Upkeep
+    garbage: Garbage
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,19 +144,37 @@ class Registries:
         self._passwords = Passwords()
         self._kept: dict[str, _Kept] = {}
         self._once: Once[str, Registry] = Once()
+        self._jobs: dict[str, tuple[float, Jobs]] = {}
+        self._once_jobs: Once[str, Jobs] = Once()
 
     async def at(self, login_server: str) -> Registry:
         """Give the registry behind a login server; raises NameUnknown, StateRefused."""
         name = self._name(login_server)
         kept = self._kept.get(name)
-        if kept and time.monotonic() - kept.asked < _KEPT_SECONDS:
+        if kept and _is_known(kept.asked):
             return kept.registry
         return await self._once.do(name, lambda: self._load(name))
 
-    def jobs(self, generation: str) -> Jobs:
+    async def jobs(self, generation: str) -> Jobs:
         """Give the services of a registry's generation, whether it is still there or not."""
-        stores = self._stores(generation)
-        lasting = self._lasting(self._settings.soft_delete_days)
+        kept = self._jobs.get(generation)
+        if kept and _is_known(kept[0]):
+            return kept[1]
+        return await self._once_jobs.do(generation, lambda: self._load_jobs(generation))
+
+    async def _load_jobs(self, generation: str) -> Jobs:
+        asked = time.monotonic()
+        record = await self._records.of(generation)
+        jobs = self._open_jobs(
+            await self._with_grace(record) if record else self._fresh(generation)
+        )
+        self._jobs = {name: one for name, one in self._jobs.items() if _is_known(one[0])}
+        self._jobs[generation] = asked, jobs
+        return jobs
+
+    def _open_jobs(self, record: RegistryRecord) -> Jobs:
+        stores = self._stores(replace(record, flags=frozenset()), self._ports.rows)  # reads all
+        lasting = self._lasting(record.policies.soft_delete_days)
         manifests = Manifests(stores, lasting)
         purge = Purge(stores, manifests)
         pushes = Pushes(stores, is_sparse_allowed=self._settings.sparse_manifests)
@@ -151,7 +182,7 @@ class Registries:
         deletions = RepositoryDeletions(stores, restores, lasting)
         lists = FallbackLists(stores)
         upkeep = Upkeep(stores, manifests, restores, deletions, purge, lists)
-        return Jobs(FanOut(stores), upkeep)
+        return Jobs(FanOut(stores), upkeep, Garbage(stores, record.grace.at(now())))
 
     def _lasting(self, days: int) -> timedelta:
         """Give for how long what is deleted can come back: where it cannot, the grace period."""
@@ -185,20 +216,50 @@ class Registries:
     async def _record(self, name: str) -> RegistryRecord:
         record = await self._records.find(name)
         if record is None and name == self._settings.registry_name:
-            policies = Policies(self._settings.soft_delete_days)
-            fresh = RegistryRecord(name, new_id(), (), policies=policies)
-            await self._records.create(fresh, now())
+            await self._records.create(self._fresh(new_id()), now())
             record = await self._records.find(name)
         if record and not record.signing_keys:  # lost: whoever has a token logs in again
             await self._records.rotate(record, now())
             record = await self._records.find(name)
         if record is None:
             raise NameUnknown(f"there is no registry {name!r} here")
-        return record
+        return await self._with_grace(record)
+
+    def _fresh(self, generation: str) -> RegistryRecord:
+        """Give a registry as the settings want a new one."""
+        settings = self._settings
+        return RegistryRecord(
+            settings.registry_name,
+            generation,
+            (),
+            policies=Policies(settings.soft_delete_days),
+            grace=Grace(settings.grace),
+        )
+
+    async def _with_grace(self, record: RegistryRecord) -> RegistryRecord:
+        """Keep which grace period the settings say, and since when, where that has changed."""
+        span, moment = self._settings.grace, now()
+        if record.grace.span == span:
+            return record
+
+        def change(there: RegistryRecord) -> RegistryRecord:
+            return replace(there, grace=there.grace.changed(span, moment))
+
+        await self._records.change(record.name, record.generation, change)
+        return change(record)
+
+    async def _check(self, name: str, generation: str) -> None:
+        """Raise Unavailable where a registry is another by now; read it, if that is not known."""
+        kept = self._kept.get(name)
+        if kept is None or not _is_known(kept.asked):
+            await self._once.do(name, lambda: self._load(name))
+            kept = self._kept[name]
+        if kept.record.generation != generation:
+            raise Unavailable(f"registry {name} was made anew meanwhile: log in, and repeat it")
 
     async def _open(self, record: RegistryRecord) -> Registry:
         settings = self._settings
-        stores = self._stores(record.generation)
+        stores = self._stores(record, self._standing(record))
         accounts = Accounts(self._ports.rows, record.generation, self._passwords, new_id)
         if record.name == settings.registry_name and settings.admin_password:
             await accounts.create(record.name, settings.admin_password)
@@ -228,21 +289,39 @@ class Registries:
             tags=Tags(stores),
             referrers=Referrers(stores),
             repositories=Repositories(stores),
+            attributes=AttributeChanges(stores, lambda: self._note_read_locks(record)),
             stores=stores,
             has_redirects=settings.blob_redirects,
         )
 
-    def _stores(self, generation: str) -> Stores:
+    async def _note_read_locks(self, record: RegistryRecord) -> None:
+        """Let every process know, within a minute, that something may not be read."""
+
+        def change(there: RegistryRecord) -> RegistryRecord:
+            return replace(there, flags=there.flags | {READ_LOCKS})
+
+        await self._records.change(record.name, record.generation, change)
+
+    def _standing(self, record: RegistryRecord) -> Rows:
+        return StandingRows(self._ports.rows, lambda: self._check(record.name, record.generation))
+
+    def _stores(self, record: RegistryRecord, rows: Rows) -> Stores:
         return Stores.over(
-            self._ports.rows,
+            rows,
             self._ports.objects,
             self._ports.messages,
-            generation,
+            record.generation,
             bodies=self._bodies,
             clock=now,
             new_id=new_id,
             pause=pause,
+            flags=record.flags,
+            policies=record.policies,
         )
+
+
+def _is_known(asked: float) -> bool:
+    return time.monotonic() - asked < _KEPT_SECONDS
 
 
 def open_ports(parts: Mapping[str, str]) -> tuple[Rows, Objects, Messages]:
@@ -286,7 +365,7 @@ async def registry(request: Request) -> Registry:
 @cache
 def registries() -> Registries:
     """Build all that a worker needs, once; raises SettingsInvalid."""
-    settings = Settings.from_env()
+    settings = read_settings()
     rows, objects, messages = prepared(*open_ports(settings.storage))
     return Registries(settings, Ports(SharedRows(rows), objects, messages))
 

@@ -7,7 +7,7 @@
     ├─ 403  Denied
     ├─ 404  BlobUnknown  BlobUploadUnknown  ManifestBlobUnknown  ManifestUnknown  NameUnknown
     │       RouteUnknown
-    ├─ 405  Unsupported
+    ├─ 405  Unsupported  RegistryDisallowedOperation
     ├─ 412  ContentChanged  PreconditionFailed
     ├─ 413  ManifestTooLarge
     ├─ 414  TooManyTags
@@ -194,6 +194,22 @@ class Unsupported(RegistryError):
 
     def __init__(self, message: str | None = None, *, allow: Sequence[str]) -> None:
         super().__init__(message, headers={"Allow": ", ".join(allow)})
+
+
+class RegistryDisallowedOperation(Unsupported):
+    """A lock or a policy forbids it, whoever asks (ACR 1.7)."""
+
+    code, status, message = (
+        "REGISTRY_DISALLOWED_OPERATION",
+        405,
+        "the operation is disallowed on this registry, repository or image",
+    )
+
+    def __init__(
+        self, message: str | None = None, *, allow: Sequence[str] = ("GET", "HEAD")
+    ) -> None:
+        super().__init__(message, allow=allow)
+        self.detail = {}
 
 
 class NotYetSupported(RegistryError):

@@ -12,6 +12,6 @@ bp = func.Blueprint()
 async def fan_out_event(message: func.QueueMessage) -> None:
     """Hand on the events of one change to those who are to hear of it."""
     announcement = Announcement.read(message.get_body())
-    here = registries().jobs(announcement.generation)
+    here = await registries().jobs(announcement.generation)
 
     await here.fan_out.follow(announcement)

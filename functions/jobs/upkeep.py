@@ -12,6 +12,6 @@ bp = func.Blueprint()
 async def run_errand(message: func.QueueMessage) -> None:
     """Run an errand; one that cannot be done now is put off."""
     errand = Errand.read(message.get_body())
-    here = registries().jobs(errand.generation)
+    here = await registries().jobs(errand.generation)
 
     await here.upkeep.run(errand)

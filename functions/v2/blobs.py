@@ -5,6 +5,7 @@ from azurefunctions.extensions.http.fastapi import Request, Response
 
 from shared.auth.scopes import Action
 from shared.bootstrap import registry
+from shared.services.content.locks import check_readable
 from shared.wire import conditions, response, routes
 from shared.wire.operation import operation
 from shared.wire.request import Call
@@ -19,6 +20,7 @@ async def blob_get(req: Request) -> Response:
     call = Call.read(req, routes.BLOB)
     here = await registry(req)
     await here.gate.admit(call.credentials, call.repository, Action.PULL)
+    await check_readable(here.stores, call.repository)
 
     digest = call.digest
     look = here.blobs.find if call.is_head else here.blobs.link

@@ -15,6 +15,7 @@
                                         tagged|DIGEST|TAG   the same, from the manifest's side
                                         newest|INVERSE|TAG  the same, by time, newest first
                                         moved|TAG|INVERSE   what a tag pointed to before
+                                        used|TAG            where no tag's name is used again
                                         referrer|SUBJECT|DIGEST   the descriptor to list
                                         blob|DIGEST         link: size, object, last seen
                                         edge|TARGET|DIGEST|LIFE   that life of DIGEST uses TARGET
@@ -169,6 +170,11 @@ def newest(moment: datetime, name: Tag) -> str:
 def moved(name: Tag, moment: datetime) -> str:
     """Key of what a tag pointed to before it was moved, newest first."""
     return f"moved|{name}|{inverse(moment)}"
+
+
+def used(name: Tag) -> str:
+    """Key of the fact that there is or was a tag of this name."""
+    return f"used|{name}"
 
 
 def inverse(moment: datetime) -> str:

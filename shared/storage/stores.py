@@ -14,6 +14,7 @@ from shared.storage.rows.holdings import Holdings
 from shared.storage.rows.index import Index
 from shared.storage.rows.outbox import Outbox
 from shared.storage.rows.records import ManifestRecord
+from shared.storage.rows.registries import USUAL, Policies
 from shared.storage.rows.walks import Walks
 
 
@@ -23,7 +24,7 @@ class Stores:
 
     `clock` gives the time in UTC; `ticks` counts seconds that never go back, for what is measured
     within a process; `new_id` gives 32 hexadecimal digits, never the same twice; `pause` waits for
-    a random part of so many seconds.
+    a random part of so many seconds. `flags` and `policies` are those of the registry's record.
     """
 
     generation: str
@@ -39,9 +40,11 @@ class Stores:
     new_id: Callable[[], str]
     pause: Callable[[float], Awaitable[None]]
     ticks: Callable[[], float]
+    flags: frozenset[str]
+    policies: Policies
 
     @classmethod
-    def over(  # noqa: PLR0913 - three ports, a cache, time and chance
+    def over(  # noqa: PLR0913 - three ports, a cache, time and chance, what is agreed
         cls,
         rows: Rows,
         objects: Objects,
@@ -53,6 +56,8 @@ class Stores:
         new_id: Callable[[], str],
         pause: Callable[[float], Awaitable[None]],
         ticks: Callable[[], float] = time.monotonic,
+        flags: frozenset[str] = frozenset(),
+        policies: Policies = USUAL,
     ) -> Self:
         """Put together the stores of a registry's generation over the ports."""
         return cls(
@@ -69,6 +74,8 @@ class Stores:
             new_id=new_id,
             pause=pause,
             ticks=ticks,
+            flags=flags,
+            policies=policies,
         )
 
     async def discard(self, name: str) -> None:

@@ -82,7 +82,11 @@ class Restore(Operation):
     """Bring a manifest back out of each life that is kept."""
 
     digest: Digest
-    refusals = (ManifestUnknown, ManifestBlobUnknown, Unavailable)
+    refusals: ClassVar[tuple[type[RegistryError], ...]] = (
+        ManifestUnknown,
+        ManifestBlobUnknown,
+        Unavailable,
+    )
 
     async def run(self, process: Process) -> None:
         """Bring it back."""

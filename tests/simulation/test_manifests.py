@@ -90,7 +90,7 @@ def deletion_is_not_told_to_upkeep(patch: Patch) -> None:
 
 def marks_bear_no_life(patch: Patch) -> None:
     mark = tags.mark
-    patch.setattr(tags, "mark", lambda there, life, moment, by: [*mark(there, "", moment, by)])
+    patch.setattr(tags, "mark", lambda there, _, *rest, **more: [*mark(there, "", *rest, **more)])
 
 
 def edges_of_builds_do_not_count(patch: Patch) -> None:

@@ -31,6 +31,7 @@ from shared.storage.memory.messages import MemoryMessages
 from shared.storage.memory.objects import MemoryObjects, _Container, _Object
 from shared.storage.memory.rows import MemoryRows
 from shared.storage.ports import Change, Delete, Insert, Messages, Objects, Row, Rows, Update, Value
+from shared.storage.rows.registries import USUAL
 from shared.storage.stores import Stores
 from tests.simulation.gates import Gate, GatedMessages, GatedObjects, GatedRows
 from tests.support.clock import Clock
@@ -92,7 +93,8 @@ class World:
     """All there is. `now` moves only when told to. `read` counts the messages that were read.
 
     `rotten` are objects whose bytes have changed, `strange` those of another generation with their
-    bytes, and `promised` the objects that the clients of uploads and mounts were given.
+    bytes, `promised` the objects that the clients of uploads and mounts were given, and `frozen`
+    what repositories held when they were locked. `policies` are the registry's.
     """
 
     def __init__(self) -> None:
@@ -105,6 +107,8 @@ class World:
         self.spoiled: frozenset[Digest] = frozenset()
         self.strange: Mapping[str, bytes] = {}
         self.promised: dict[tuple[RepositoryName, Digest], str] = {}
+        self.frozen: dict[str, str] = {}
+        self.policies = USUAL
         at_once(self.rows.prepare(keys.TABLES))
         at_once(self.objects.prepare())
         at_once(self.messages.prepare(keys.QUEUES))
@@ -124,7 +128,8 @@ class World:
         other.messages.sent[:] = self.messages.sent
         other.rotten, other.spoiled = self.rotten, self.spoiled
         other.strange = self.strange
-        other.promised = dict(self.promised)
+        other.promised, other.frozen = dict(self.promised), dict(self.frozen)
+        other.policies = self.policies
         return other
 
     @property
@@ -144,6 +149,7 @@ class World:
             self.clock.now,
             hash(frozenset(self.messages.sent[self.read :])),
             tuple(sorted(self.promised.items())),
+            tuple(sorted(self.frozen.items())),
         )
 
     def process(
@@ -240,6 +246,7 @@ class Process:
             new_id=lambda: f"{number:08x}{next(numbers):08x}{0:016x}",
             pause=no_pause,
             ticks=world.clock.ticks,
+            policies=world.policies,
         )
         self.pushes = Pushes(self.stores, is_sparse_allowed=False)
         self.sparse_pushes = Pushes(self.stores, is_sparse_allowed=True)

@@ -17,11 +17,18 @@ from shared.auth.issuer import Asked
 from shared.auth.passwords import Passwords
 from shared.auth.scopes import Action
 from shared.errors import NameUnknown, Unauthorized
+from shared.errors import Unavailable as Refused
 from shared.model.names import RepositoryName
 from shared.storage import keys
 from shared.storage.ports import Delete, Put, Row, Unavailable
 from shared.storage.rows import signing_keys
-from shared.storage.rows.registries import LayoutRefused, MasterKeyWrong, RegistryRecords
+from shared.storage.rows.registries import (
+    Grace,
+    LayoutRefused,
+    MasterKeyWrong,
+    Policies,
+    RegistryRecords,
+)
 from tests.support.app import GENERATION, MASTER_KEY, NAME, PASSWORD, Memory
 from tests.support.clock import Clock
 
@@ -310,3 +317,97 @@ async def test_one_of_its_names_stands_for_a_registry(
     await store(memory)
     await memory.keep_registry("other")
     assert (await bootstrap.registries().at(asked)).login_server == login_server
+
+
+async def test_rows_are_written_on_a_record_that_is_not_old(
+    environment: None, memory: Memory, stopwatch: Stopwatch
+) -> None:
+    await store(memory)
+    here = await bootstrap.registries().at(SERVER)
+    stopwatch.seconds += 3_600  # a request that streams
+    await here.stores.index.add(RepositoryName("a"))
+    stopwatch.seconds += 59
+    await store(memory, generation="new")
+    await here.stores.index.add(RepositoryName("b"))  # read less than a minute ago
+    stopwatch.seconds += 1
+    for _ in range(2):
+        with pytest.raises(Refused, match=f"{NAME} was made anew meanwhile"):
+            await here.stores.index.add(RepositoryName("c"))
+    assert await here.stores.index.page("", 10) == ["a", "b"]
+    await memory.rows.commit(keys.REGISTRIES, keys.REGISTRY_PARTITION, [Delete(NAME)])
+    stopwatch.seconds += 61
+    with pytest.raises(Refused, match="meanwhile"):
+        await here.stores.index.add(RepositoryName("c"))
+
+
+@pytest.mark.parametrize("settings", [{"ROOT_DOMAIN": "registries.test"}], indirect=True)
+async def test_no_rows_are_written_for_a_registry_that_is_gone(
+    environment: None, memory: Memory, stopwatch: Stopwatch
+) -> None:
+    await store(memory)
+    await memory.keep_registry("other")
+    here = await bootstrap.registries().at("other.registries.test")
+    await memory.rows.commit(keys.REGISTRIES, keys.REGISTRY_PARTITION, [Delete("other")])
+    stopwatch.seconds += 61
+    with pytest.raises(NameUnknown):
+        await here.stores.index.add(RepositoryName("c"))
+    assert await here.stores.index.page("", 10) == []
+
+
+@pytest.mark.parametrize("settings", [{"SOFT_DELETE_DAYS": "9"}], indirect=True)
+async def test_jobs_follow_the_registry_and_not_the_settings(
+    environment: None, memory: Memory, stopwatch: Stopwatch
+) -> None:
+    await store(memory, policies='{"soft_delete_days": 3, "is_write_once": true}')
+    registries = bootstrap.registries()
+    jobs = await registries.jobs(GENERATION)
+    http = await registries.at(SERVER)
+    assert jobs.upkeep._manifests._kept == http.manifests._kept == timedelta(days=3)
+    assert jobs.upkeep._stores.policies == http.stores.policies == Policies(3, is_write_once=True)
+    stopwatch.seconds += 59
+    assert await registries.jobs(GENERATION) is jobs
+    gone = await registries.jobs("0" * 32)
+    assert gone.upkeep._manifests._kept == timedelta(days=9)
+    await store(memory, policies='{"soft_delete_days": 4}')
+    stopwatch.seconds += 2
+    jobs = await registries.jobs(GENERATION)
+    assert jobs.upkeep._manifests._kept == timedelta(days=4)
+    assert len(registries._jobs) == 2
+
+
+@pytest.mark.parametrize("settings", [{"GRACE_SECONDS": "600"}], indirect=True)
+async def test_the_collector_heeds_a_lower_grace_period_when_the_longer_one_has_passed(
+    environment: None, memory: Memory, stopwatch: Stopwatch, clock: Clock
+) -> None:
+    await store(memory, grace=Grace(timedelta(hours=1)).text())
+    registries = bootstrap.registries()
+
+    async def lately() -> timedelta:
+        stopwatch.seconds += 61
+        await registries.at(SERVER)
+        return (await registries.jobs(GENERATION)).garbage._lately
+
+    assert await lately() == timedelta(hours=1) * 3 / 2
+    clock.move(minutes=59)
+    assert await lately() == timedelta(hours=1) * 3 / 2
+    clock.move(minutes=1)
+    assert await lately() == timedelta(minutes=10) * 3 / 2
+
+
+async def test_the_collector_itself_notes_that_the_setting_is_lower(
+    environment: None, memory: Memory, clock: Clock
+) -> None:
+    await store(memory, grace=Grace(timedelta(days=30)).text())
+    jobs = await bootstrap.registries().jobs(GENERATION)
+    assert jobs.garbage._lately == timedelta(days=45)
+    record = await RegistryRecords(memory.rows, MASTER_KEY).of(GENERATION)
+    assert record
+    assert record.grace == Grace(
+        timedelta(days=1), timedelta(days=30), clock() + timedelta(days=30)
+    )
+
+
+async def test_jobs_refuse_state_of_another_layout(environment: None, memory: Memory) -> None:
+    await store(memory, layout=2)
+    with pytest.raises(LayoutRefused):
+        await bootstrap.registries().jobs(GENERATION)

@@ -45,6 +45,7 @@ TABLE = {
     "PreconditionFailed": ("MANIFEST_INVALID", 412),
     "RangeInvalid": ("RANGE_INVALID", 416),
     "RouteUnknown": ("UNSUPPORTED", 404),
+    "RegistryDisallowedOperation": ("REGISTRY_DISALLOWED_OPERATION", 405),
     "SizeInvalid": ("SIZE_INVALID", 400),
     "TagInvalid": ("TAG_INVALID", 400),
     "TooManyRequests": ("TOOMANYREQUESTS", 429),

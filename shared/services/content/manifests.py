@@ -22,10 +22,18 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
-from shared.errors import ManifestUnknown, Unavailable, Unsupported
+from shared.errors import ManifestUnknown, Unavailable
 from shared.events import Cause, Event, ManifestDeleted, TagDeleted, values
+from shared.model.attributes import Attributes
 from shared.model.digest import Digest
 from shared.model.names import Reference, RepositoryName, Tag
+from shared.services.content.locks import (
+    check_all_tags,
+    check_found,
+    check_readable,
+    check_tags,
+    locked,
+)
 from shared.storage import ages, keys
 from shared.storage.errands import Kind
 from shared.storage.ports import (
@@ -40,12 +48,15 @@ from shared.storage.ports import (
 )
 from shared.storage.rows import tags
 from shared.storage.rows.records import DeletedRecord, ManifestRecord, TagRecord
+from shared.storage.rows.registries import READ_LOCKS
 from shared.storage.stores import Stores
 from shared.storage.transactions import Transaction
 
 _TRIES = 8
 _TAGS = 24
 """How many tags go in one transaction, four rows each."""
+WITH_NAMES = 19
+"""The same where their names are kept: five rows each."""
 
 _PAGE = 960
 
@@ -100,20 +111,28 @@ class Manifests:
         self._kept = kept
 
     async def find(self, repository: RepositoryName, reference: Reference) -> Found:
-        """Tell what is under a reference (end-3, HEAD); raises ManifestUnknown."""
+        """Tell what is under a reference (end-3, HEAD).
+
+        Raises:
+            ManifestUnknown: it is not there.
+            RegistryDisallowedOperation: it may not be read.
+        """
         if isinstance(reference, Digest):
-            record = await self._record(repository, reference, with_body=False)
+            record = await self._readable(repository, reference, with_body=False)
             return Found(record.digest, record.media_type, record.size)
         tag = await self._tag(repository, reference)
+        await self._check_readable(repository, tag)
         return Found(tag.digest, tag.media_type, tag.size)
 
     async def read(self, repository: RepositoryName, reference: Reference) -> tuple[Found, bytes]:
-        """Read what is under a reference (end-3, GET); raises ManifestUnknown."""
+        """Read what is under a reference (end-3, GET); raises as `find` does."""
         if isinstance(reference, Digest):
             return await self._read(repository, reference)
         for _ in range(_TRIES):
             tag = await self._tag(repository, reference)
+            check_found(repository, tag)
             if body := self._bodies.get(tag.digest):
+                await self._check_readable(repository, tag)
                 return Found(tag.digest, tag.media_type, tag.size), body
             with suppress(ManifestUnknown):
                 return await self._read(repository, tag.digest)
@@ -121,7 +140,7 @@ class Manifests:
 
     async def _read(self, repository: RepositoryName, digest: Digest) -> tuple[Found, bytes]:
         kept = self._bodies.get(digest)
-        record = await self._record(repository, digest, with_body=kept is None)
+        record = await self._readable(repository, digest, with_body=kept is None)
         body = await self._body(repository, record) if kept is None else kept
         return Found(digest, record.media_type, record.size), body
 
@@ -130,7 +149,7 @@ class Manifests:
 
         Raises:
             ManifestUnknown: it is not there.
-            Unsupported: the repository is locked.
+            RegistryDisallowedOperation: it is locked, or a tag of it, or the repository.
         """
         now = self._clock()
         deletion = Deletion(
@@ -171,32 +190,47 @@ class Manifests:
         is_told = False
         while self._clock() < last:
             there = await self._tag(repository, tag)
+            check_tags(repository, [there])
             if not is_told:
                 await self._outbox.promise(repository, [outbox])
                 is_told = True
             now = self._clock()
             changes = self._with_event(outbox, TagDeleted(tag, by, now, str(there.digest)), now)
             with suppress(_Overtaken):
-                await self._commit(repository, [*changes, *tags.take(there, now, by.by)])
+                await self._commit(repository, [*changes, *self._taken(there, now, by)])
                 await self._tell_again(repository, outbox, sent)
                 return
         raise Unavailable(f"{repository} is being changed too often: repeat the deletion")
 
+    def _taken(self, tag: TagRecord, now: datetime, by: Cause) -> Iterable[Change]:
+        return tags.take(tag, now, by.by, is_spent=self._stores.policies.keeps_names)
+
     async def _remove(self, deletion: Deletion, row: Row) -> None:
         """Take the tags, then the manifest, as it was read; raises _Overtaken."""
         record = ManifestRecord.read(row)
+        if not record.attributes.allow_deletion:
+            raise locked(f"manifest {deletion.digest} of {deletion.repository}")
         deletion.etag = record.etag
         while True:
-            page = await self._contents.tags_of(deletion.repository, deletion.digest, _PAGE)
-            left = page
-            while len(left) >= _TAGS:
-                await self._take_some(deletion, record, left[:_TAGS])
-                left = left[_TAGS:]
+            page = left = await self._tags(deletion)
+            some = min(_TAGS, WITH_NAMES) if self._stores.policies.keeps_names else _TAGS
+            while len(left) >= some:
+                await self._take_some(deletion, record, left[:some])
+                left = left[some:]
             if len(page) < _PAGE:
                 break
         await self._tell(deletion)
         await self._commit(deletion.repository, self._last(deletion, row, record, left))
         await self._tell_again(deletion.repository, deletion.outbox, deletion.at)
+
+    async def _tags(self, deletion: Deletion) -> list[TagRecord]:
+        """Read some of the tags that are left, if all of them may go."""
+        repository, digest = deletion.repository, deletion.digest
+        page = await self._contents.tags_of(repository, digest, _PAGE)
+        check_tags(repository, page)
+        if len(page) == _PAGE:
+            await check_all_tags(self._stores, repository, digest)
+        return page
 
     async def _tell(self, deletion: Deletion) -> None:
         if not deletion.is_told:
@@ -225,8 +259,7 @@ class Manifests:
         key = keys.manifest(deletion.digest)
         changes = Transaction([Update(key, {"deletion": deletion.id}, deletion.etag)])
         changes.add(Update(keys.WRITABLE, {"updated": self._clock()}))
-        for tag in some:
-            changes.add(*tags.mark(tag, record.life, self._clock(), deletion.by.by))
+        changes.add(*marked(self._stores, deletion, record.life, some))
         deletion.etag = (await self._commit(deletion.repository, changes))[0]
 
     def _last(
@@ -241,7 +274,8 @@ class Manifests:
             life=record.life,
         )
         yield from self._with_event(deletion.outbox, event, self._clock())
-        yield from ended(deletion, row, record, left)
+        yield from ended(deletion, row, record)
+        yield from marked(self._stores, deletion, record.life, left)
 
     @staticmethod
     def _with_event(outbox: str, event: Event, now: datetime) -> list[Change]:
@@ -266,6 +300,20 @@ class Manifests:
             raise unknown_tag(name)
         return tag
 
+    async def _check_readable(self, repository: RepositoryName, tag: TagRecord) -> None:
+        """Raise where a tag, its manifest or the repository may not be read."""
+        check_found(repository, tag)
+        if READ_LOCKS in self._stores.flags:
+            await self._readable(repository, tag.digest, with_body=False)
+
+    async def _readable(
+        self, repository: RepositoryName, digest: Digest, *, with_body: bool
+    ) -> ManifestRecord:
+        record = await self._record(repository, digest, with_body=with_body)
+        check_found(repository, record)
+        await check_readable(self._stores, repository)
+        return record
+
     async def _record(
         self, repository: RepositoryName, digest: Digest, *, with_body: bool
     ) -> ManifestRecord:
@@ -281,10 +329,8 @@ class Manifests:
             raise unknown(repository, record.digest) from None
 
 
-def ended(
-    deletion: Deletion, row: Row, record: ManifestRecord, left: Iterable[TagRecord]
-) -> Iterable[Change]:
-    """Give what ends a manifest's life: the manifest goes with its last tags, what it was stays."""
+def ended(deletion: Deletion, row: Row, record: ManifestRecord) -> Iterable[Change]:
+    """Give what ends a manifest's life: it goes, and what it was stays."""
     yield Delete(keys.manifest(deletion.digest), deletion.etag)
     if record.subject:
         yield Delete(keys.referrer(Digest.parse(record.subject), deletion.digest))
@@ -300,8 +346,15 @@ def ended(
         ),
     }
     yield Insert(keys.deleted(deletion.digest, record.life), kept)
-    for tag in left:
-        yield from tags.mark(tag, record.life, deletion.at, deletion.by.by)
+
+
+def marked(
+    stores: Stores, deletion: Deletion, life: str, some: Iterable[TagRecord]
+) -> Iterable[Change]:
+    """Give what takes tags with their manifest."""
+    is_spent = stores.policies.keeps_names
+    for tag in some:
+        yield from tags.mark(tag, life, deletion.at, deletion.by.by, is_spent=is_spent)
 
 
 async def refuse(stores: Stores, repository: RepositoryName) -> None:
@@ -309,8 +362,8 @@ async def refuse(stores: Stores, repository: RepositoryName) -> None:
     row = await stores.contents.repository(repository)
     if row and row.values.get("deletion"):
         raise Unavailable(f"{repository} is being deleted: repeat the request")
-    if row and not row.values.get("write_enabled", True):
-        raise Unsupported(f"{repository} is locked: unlock it first", allow=["GET", "HEAD"])
+    if row and not Attributes.read(row.values).write_enabled:
+        raise locked(repository)
 
 
 def unknown(repository: RepositoryName, digest: Digest) -> ManifestUnknown:

@@ -4,7 +4,7 @@
     blob|, manifest|    of each reference, merged: whoever takes one meanwhile fails, or the push
     edge|               of each reference, with what it names
     manifest|           inserted, or merged where it is there
-    tag|, tagged| …     as `rows/tags.py` has it
+    tag|, tagged| …     as `rows/tags.py` has it; a new one's `used|`, where no name is used again
     referrer|           where the manifest has a subject
     outbox|             an event for each tag, first: an id that is taken tells of an answer lost
 
@@ -20,6 +20,7 @@ from enum import Enum
 
 from shared.events import Cause, ManifestPushed, values
 from shared.model import media_types
+from shared.model.attributes import FREE
 from shared.model.digest import Digest
 from shared.model.manifest import Manifest
 from shared.model.names import RepositoryName, Tag, is_referrers_tag
@@ -42,6 +43,7 @@ from shared.storage.rows.records import (
     body_values,
     referrer_values,
 )
+from shared.storage.rows.registries import USUAL, Policies
 from shared.storage.transactions import Transaction
 
 
@@ -77,7 +79,7 @@ class Plan:
     """A push under way: what is known, and what is only expected, of the rows that it meets.
 
     `kept` are values that an earlier life had, `linked` what it used as blobs. `may_miss` says
-    which content may be missing.
+    which content may be missing, `policies` whether tags move and names are used again.
     """
 
     repository: RepositoryName
@@ -89,6 +91,7 @@ class Plan:
     outbox: Mapping[Tag, str]
     kept: Mapping[str, Value] = field(default_factory=dict)
     linked: frozenset[Digest] = frozenset()
+    policies: Policies = USUAL
     may_miss: frozenset[Names] = frozenset()
     body_object: str = ""
     is_live: bool = False
@@ -180,6 +183,13 @@ class Plan:
                 missing.append(target)
         return missing
 
+    def is_fixed(self, tag: Tag) -> bool:
+        """Tell whether a tag, once it is there, points to the same for good.
+
+        A list of referrers does not: it changes with them, and its tag names their subject.
+        """
+        return self.policies.is_write_once and not is_referrers_tag(tag)
+
     def is_list_of_referrers(self) -> bool:
         """Tell a list that a client keeps itself: it may name referrers that are gone meanwhile."""
         is_index = self.manifest.media_type in media_types.INDEXES
@@ -192,6 +202,8 @@ class Plan:
         yield from self._opening()  # after the references: what lacks some, lists no repository
         yield self._manifest_row()
         for tag, there in self.tags.items():
+            if there is None and self.is_fixed(tag) and self.policies.keeps_names:
+                yield tags.claim(tag, self.now)
             yield from tags.point(self._tag(tag, there), there, self.cause.by)
         if self.manifest.subject:
             key = keys.referrer(self.manifest.subject.digest, self.digest)
@@ -261,6 +273,7 @@ class Plan:
             size=len(self.manifest.body),
             created=there.created if there else self.now,
             updated=tags.after(self.now, there),
+            attributes=there.attributes if there else FREE,
         )
 
     @property

@@ -9,6 +9,8 @@ the conditions saw:
     a lock, a deletion of all       `writable` is not there: the push reads `repository`, and tells
     another push of the manifest    one insert fails, and tags what the other has made
     another push of the tag         the tag's ETag has changed: all is read anew, and tried again
+    a tag of that name, or its end, where tags are written once: one insert, of the tag or of
+                                    `used|`, fails, and the push tells
     a deletion of the manifest      merging `manifest|` makes the deletion begin again; after it,
                                     the manifest is not there, and inserted
 
@@ -36,17 +38,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import batched
 
-from shared.errors import (
-    ManifestBlobUnknown,
-    ManifestInvalid,
-    PreconditionFailed,
-    Unavailable,
-    Unsupported,
-)
+from shared.errors import ManifestBlobUnknown, ManifestInvalid, PreconditionFailed, Unavailable
 from shared.events import Cause
+from shared.model.attributes import Attributes
 from shared.model.digest import Digest
 from shared.model.manifest import Manifest
 from shared.model.names import RepositoryName, Tag
+from shared.services.content.listing import list_as_said
+from shared.services.content.locks import fixed, locked
 from shared.services.content.plans import Build, Names, Opening, Plan
 from shared.services.content.tag_turns import TagTurns
 from shared.storage import ages, keys
@@ -128,7 +127,8 @@ class Pushes:
         Raises:
             ManifestBlobUnknown: it refers to content that the repository does not hold.
             PreconditionFailed: `condition` does not hold of a tag.
-            Unsupported: the repository is locked.
+            RegistryDisallowedOperation: the repository or a tag that is there is locked, or tags
+                are written once, and this one has been.
         """
         async with self._turns.at(repository, tags):
             plan = self._plan(repository, manifest, tags, by)
@@ -169,6 +169,7 @@ class Pushes:
             cause=by,
             now=now,
             life=self._stores.new_id(),
+            policies=self._stores.policies,
             outbox={tag: self._stores.outbox.key(now) for tag in (tags or [Tag("")])},
             is_live=(repository, manifest.digest) in self._hints,
         )
@@ -263,6 +264,11 @@ class Pushes:
             await self._look_at_manifest(plan, condition)
         elif kind == "build":
             await self._look_at_build(plan)
+        elif kind == "used":
+            await self._look_at_tags(plan, condition)
+            tag = Tag(keys.last_part(key))
+            if plan.tags[tag] is None:
+                raise fixed(f"tag {tag} of {plan.repository} was there, and does not come again")
         else:
             if kind in {"blob", "manifest"} and Digest.parse(keys.last_part(key)) in plan.targets:
                 await self._look_at_targets(plan)
@@ -275,14 +281,15 @@ class Pushes:
         if not is_missing:
             return
         row = await self._contents.repository(plan.repository)
-        if row and not row.values.get("write_enabled", True):
-            raise Unsupported(
-                f"{plan.repository} is locked: unlock it first", allow=["GET", "HEAD"]
-            )
+        allowed = Attributes.read(row.values if row else {})
+        if not allowed.write_enabled:
+            raise locked(plan.repository)
         if row and row.values.get("deletion"):
             raise Unavailable(f"{plan.repository} is being deleted: repeat the push")
         since = self._clock()
-        await self._stores.index.add(plan.repository)
+        await self._stores.index.add(plan.repository, is_listed=allowed.list_enabled)
+        if not allowed.list_enabled:  # that may have changed since
+            await list_as_said(self._stores, plan.repository)
         plan.opening = Opening(row.etag if row else "", since)
 
     async def _look_at_manifest(self, plan: Plan, condition: Condition) -> None:
@@ -327,6 +334,11 @@ class Pushes:
         for tag in plan.tags:
             condition.check(there.get(tag))
             plan.tags[tag] = there.get(tag)
+        for tag, record in there.items():
+            if not record.attributes.write_enabled:
+                raise locked(f"tag {tag} of {plan.repository}")
+            if plan.is_fixed(tag) and record.digest != plan.digest:
+                raise fixed(f"tag {tag} of {plan.repository} is there, and does not move")
 
     def _remember(self, plan: Plan) -> None:
         if not plan.manifest.children and plan.manifest.is_typed:

@@ -13,8 +13,22 @@ class Tags:
         self._contents = stores.contents
 
     async def page(self, repository: RepositoryName, after: str, limit: int) -> Page[str]:
-        """List up to `limit` tags that follow `after` (end-8); raises NameUnknown."""
-        records = await self._contents.tags(repository, after, limit + 1) if limit else []
-        if not records and not await self._contents.exists(repository):
+        """List up to `limit` tags that follow `after` and are not hidden (end-8).
+
+        Raises NameUnknown.
+        """
+        names = await self._names(repository, after, limit + 1) if limit else []
+        if not names and not await self._contents.exists(repository):
             raise NameUnknown(detail={"name": repository})
-        return cut_page([str(record.name) for record in records], limit, str)
+        return cut_page(names, limit, str)
+
+    async def _names(self, repository: RepositoryName, after: str, limit: int) -> list[str]:
+        """Read on until there are enough that are not hidden."""
+        names: list[str] = []
+        while wanted := limit - len(names):
+            found = await self._contents.tags(repository, after, wanted)
+            names += [str(record.name) for record in found if record.attributes.list_enabled]
+            if len(found) < wanted:
+                break
+            after = found[-1].name
+        return names

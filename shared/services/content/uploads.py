@@ -52,6 +52,7 @@ from shared.model.upload import (
     listed_block_ids,
 )
 from shared.services.content.joining import Joining
+from shared.services.content.locks import is_readable
 from shared.services.content.staging import Place, Staging
 from shared.storage import keys
 from shared.storage.ages import Span
@@ -175,7 +176,9 @@ class Uploads:
     async def mount(
         self, repository: RepositoryName, digest: Digest, source: RepositoryName
     ) -> bool:
-        """Show a blob of another repository in this one (end-11); False where that has none."""
+        """Show a blob of another repository in this one (end-11); False where that shows none."""
+        if not await is_readable(self._stores, source):
+            return False
         return await self._joining.share(repository, digest, source)
 
     async def discover(self, repository: RepositoryName, digest: Digest, may_pull: May) -> bool:

@@ -1,6 +1,6 @@
 """Repositories, deleted as a whole and brought back: a sequence that any process can go on with.
 
-    S1 find the repository neither locked nor being deleted
+    S1 find the repository neither locked nor being deleted, and nothing in it that is locked
     S2 transaction: take `writable`, write the deletion's id into `repository`, as it was read
     S3 transactions: end the life of each manifest, as its own deletion does; each merges
        `repository` by the ETag that the one before has left
@@ -18,11 +18,13 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import cast
 
-from shared.errors import ManifestUnknown, NameUnknown, Unavailable, Unsupported
+from shared.errors import ManifestUnknown, NameUnknown, Unavailable
 from shared.events import Cause, RepositoryDeleted, values
 from shared.model import media_types
+from shared.model.attributes import Attributes
 from shared.model.names import RepositoryName
-from shared.services.content.manifests import Deletion, ended
+from shared.services.content.locks import check_all_tags, check_manifests, locked
+from shared.services.content.manifests import WITH_NAMES, Deletion, ended, marked
 from shared.services.deletions.restores import Restores
 from shared.storage import ages, keys
 from shared.storage.errands import Kind
@@ -36,12 +38,12 @@ from shared.storage.ports import (
     Update,
     Value,
 )
-from shared.storage.rows import tags
-from shared.storage.rows.records import DeletedRecord, ManifestRecord, TagRecord
+from shared.storage.rows.records import DeletedRecord, ManifestRecord
 from shared.storage.stores import Stores
 from shared.storage.transactions import Transaction
 
 _TAGS = 23
+"""How many tags go in one transaction; fewer where their names are kept."""
 _SOME = 50
 
 
@@ -63,7 +65,7 @@ class RepositoryDeletions:
 
         Raises:
             NameUnknown: there is no such repository.
-            Unsupported: it is locked.
+            RegistryDisallowedOperation: it is locked, or something in it.
         """
         row = await self._contents.repository(repository)
         if row is None:
@@ -99,8 +101,10 @@ class RepositoryDeletions:
         return len(lives)
 
     async def _begin(self, repository: RepositoryName, row: Row, by: Cause) -> None:
-        if not (row.values.get("write_enabled", True) and row.values.get("delete_enabled", True)):
-            raise Unsupported(f"{repository} is locked: unlock it first", allow=["GET", "HEAD"])
+        if not Attributes.read(row.values).allow_deletion:
+            raise locked(repository)
+        await check_manifests(self._stores, repository)
+        await check_all_tags(self._stores, repository)
         deletion, now = self._stores.new_id(), self._stores.clock()
         await self._stores.errands.send(
             Kind.DELETE_REPOSITORY, repository, after=2 * ages.L, deletion=deletion
@@ -133,19 +137,19 @@ class RepositoryDeletions:
         self, repository: RepositoryName, row: Row, record: ManifestRecord, etag: str
     ) -> str:
         deletion = self._deletion(repository, row, record)
+        some = WITH_NAMES if self._stores.policies.keeps_names else _TAGS
         while True:
-            page = await self._contents.tags_of(repository, record.digest, _TAGS)
-            if len(page) < _TAGS:
+            page = await self._contents.tags_of(repository, record.digest, some)
+            marks = marked(self._stores, deletion, record.life, page)
+            if len(page) < some:
                 break
-            marks = _marks(page, record.life, deletion)
             etag = await self._commit(repository, etag, marks)
         whole = await self._contents.manifest_row(repository, record.digest)
         if whole is None:
             raise _Overtaken
         deletion.etag = whole.etag
-        return await self._commit(
-            repository, etag, ended(deletion, whole, ManifestRecord.read(whole), page)
-        )
+        end = ended(deletion, whole, ManifestRecord.read(whole))
+        return await self._commit(repository, etag, [*end, *marks])
 
     async def _end(self, repository: RepositoryName, row: Row, etag: str) -> None:
         by, at = _cause(row), cast("datetime", row.values["deletion_at"])
@@ -193,11 +197,6 @@ class RepositoryDeletions:
             taken += [one for one in page if one.deletion == deletion]
             after = f"{page[-1].manifest.digest}|{page[-1].manifest.life}"
         return taken
-
-
-def _marks(page: Iterable[TagRecord], life: str, deletion: Deletion) -> Iterable[Change]:
-    for tag in page:
-        yield from tags.mark(tag, life, deletion.at, deletion.by.by)
 
 
 def _comes_late(deleted: DeletedRecord) -> bool:

@@ -4,6 +4,7 @@ What it was, its attributes among them, stays in `repository`: whoever pushes to
 finds them.
 """
 
+from shared.model.attributes import Attributes
 from shared.model.names import RepositoryName
 from shared.storage import ages, keys
 from shared.storage.errands import Kind
@@ -63,7 +64,7 @@ class Retirement:
         """Tell whether a name is listed for nothing: for so long that no push can be behind it."""
         if listed is None:
             return True
-        if row and not row.values.get("write_enabled", True):
+        if row and not Attributes.read(row.values).write_enabled:
             return False
         if listed.age >= 2 * ages.L:
             return True

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import cast
 
+from shared.model.attributes import Attributes
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName, Tag
 from shared.storage import keys
@@ -36,7 +37,7 @@ class Contents:
         if row is not None:
             return True
         row = await self._get(repository, keys.REPOSITORY)
-        return row is not None and not row.values.get("write_enabled", True)
+        return row is not None and not Attributes.read(row.values).write_enabled
 
     async def repository(self, repository: RepositoryName) -> Row | None:
         """Read what is kept of a repository from its first manifest on."""
@@ -89,13 +90,19 @@ class Contents:
         return {record.name: record for record in map(TagRecord.read, rows)}
 
     async def tags_of(
-        self, repository: RepositoryName, digest: Digest, limit: int, life: str = ""
+        self,
+        repository: RepositoryName,
+        digest: Digest,
+        limit: int,
+        life: str = "",
+        *,
+        after: str = "",
     ) -> list[TagRecord]:
         """List up to `limit` tags of a manifest, or of a life of it that is over."""
         rows = await self._rows.scan(
             keys.CONTENTS,
             self._partition(repository),
-            after=keys.tagged(digest, ""),
+            after=keys.tagged(digest, after),
             before=keys.end_of(f"tagged|{digest}"),
             limit=limit,
             where={"life": life},

@@ -1,11 +1,11 @@
-"""The index of repositories: names alone, in order."""
+"""The index of repositories: names in order, and whether each is to be listed."""
 
 import re
 from contextlib import suppress
 
 from shared.model.names import RepositoryName
 from shared.storage import keys
-from shared.storage.ports import Conflict, Delete, NotFound, Put, Row, Rows
+from shared.storage.ports import Conflict, Delete, NotFound, Put, Row, Rows, Update, Upsert
 
 _BEFORE_NAMES = re.compile("[\0-,].*", re.DOTALL)
 
@@ -17,11 +17,26 @@ class Index:
         self._rows = rows
         self._generation = generation
 
-    async def add(self, repository: RepositoryName) -> None:
-        """List a repository; changes its ETag where it is listed already."""
+    async def add(self, repository: RepositoryName, *, is_listed: bool = True) -> None:
+        """Note a repository; changes its ETag where it is noted already.
+
+        It is hidden where it is to be, or was before.
+        """
+        values = {} if is_listed else {"list_enabled": False}
         await self._rows.commit(
-            keys.REPOSITORIES, self._generation, [Put(keys.encode_repository(repository), {})]
+            keys.REPOSITORIES,
+            self._generation,
+            [Upsert(keys.encode_repository(repository), values)],
         )
+
+    async def show(self, repository: RepositoryName, etag: str, *, is_listed: bool) -> bool:
+        """List or hide a repository; False where its row is not as it was read."""
+        row = Update(keys.encode_repository(repository), {"list_enabled": is_listed}, etag)
+        try:
+            await self._rows.commit(keys.REPOSITORIES, self._generation, [row])
+        except (NotFound, Conflict):
+            return False
+        return True
 
     async def row(self, repository: RepositoryName) -> Row | None:
         """Read the row that lists a repository."""
@@ -76,7 +91,7 @@ class Index:
         return keys.kept_names(self._generation)
 
     async def page(self, after: str, limit: int) -> list[RepositoryName]:
-        """List up to `limit` names that follow `after`, in order.
+        """List up to `limit` names that follow `after`, in order, without those that are hidden.
 
         `after` may be any text. What begins with a character that sorts before all those of names
         is cut off: names follow without it as they do with it, and their code has other places
@@ -85,13 +100,20 @@ class Index:
         return await self._names(self._generation, after, limit)
 
     async def _names(self, partition: str, after: str, limit: int) -> list[RepositoryName]:
-        name = RepositoryName(_BEFORE_NAMES.sub("", after))
-        rows = await self._rows.scan(
-            keys.REPOSITORIES,
-            partition,
-            after=keys.encode_repository(name),
-            before="}",
-            limit=limit,
-            only=(),
-        )
-        return [keys.decode_repository(row.key) for row in rows]
+        key = keys.encode_repository(RepositoryName(_BEFORE_NAMES.sub("", after)))
+        names: list[RepositoryName] = []
+        while len(names) < limit:
+            rows = await self._rows.scan(
+                keys.REPOSITORIES,
+                partition,
+                after=key,
+                before="}",
+                limit=limit - len(names),
+                only=("list_enabled",),
+            )
+            listed = [row for row in rows if row.values.get("list_enabled", True)]
+            if len(rows) < limit - len(names):
+                return [*names, *(keys.decode_repository(row.key) for row in listed)]
+            names += [keys.decode_repository(row.key) for row in listed]
+            key = rows[-1].key
+        return names

@@ -7,6 +7,7 @@ from typing import Self, cast
 
 import orjson
 
+from shared.model.attributes import FREE, Attributes
 from shared.model.digest import Digest
 from shared.model.manifest import Manifest
 from shared.model.names import Tag
@@ -28,6 +29,7 @@ class TagRecord:
     created: datetime
     updated: datetime
     etag: str = ""
+    attributes: Attributes = FREE
 
     @classmethod
     def read(cls, row: Row) -> Self:
@@ -41,16 +43,18 @@ class TagRecord:
             created=cast("datetime", values["created"]),
             updated=cast("datetime", values["updated"]),
             etag=row.etag,
+            attributes=Attributes.read(values),
         )
 
     def values(self) -> Mapping[str, Value]:
-        """Give the values to write."""
+        """Give the values to write; attributes, where they are other than usual."""
         return {
             "digest": str(self.digest),
             "media_type": self.media_type,
             "size": self.size,
             "created": self.created,
             "updated": self.updated,
+            **(self.attributes.values() if self.attributes != FREE else {}),
         }
 
 
@@ -74,6 +78,7 @@ class ManifestRecord:
     subject: str = ""
     deletion: str = ""
     is_incomplete: bool = False
+    attributes: Attributes = FREE
     age: timedelta = timedelta(0)
     etag: str = ""
 
@@ -87,6 +92,7 @@ class ManifestRecord:
         "subject",
         "deletion",
         "is_incomplete",
+        *Attributes.__slots__,
     )
 
     @classmethod
@@ -105,6 +111,7 @@ class ManifestRecord:
             subject=str(values.get("subject", "")),
             deletion=str(values.get("deletion", "")),
             is_incomplete=bool(values.get("is_incomplete", False)),
+            attributes=Attributes.read(values),
             age=row.age,
             etag=row.etag,
         )

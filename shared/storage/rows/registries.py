@@ -1,6 +1,7 @@
 """Registries: a row for each, which says what it is, and in which layout its state is written.
 
-    registries   registry   NAME    generation, layout, login server, account, flags, policies
+    registries   registry   NAME    generation, layout, login server, account, flags,
+                                    policies, grace
 
 LAYOUT is the version of everything in storage: of keys, of what rows hold, of objects' names. An
 app reads the version that it writes, and the one before. State of any other version is refused
@@ -8,13 +9,13 @@ before anything is read or written.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Self
 
 from shared.storage import keys
-from shared.storage.ports import Conflict, Insert, Row, Rows
+from shared.storage.ports import Conflict, Insert, NotFound, Row, Rows, Unavailable, Update
 from shared.storage.rows.signing_keys import SealBroken, SigningKey, SigningKeys
 
 LAYOUT = 1
@@ -22,6 +23,12 @@ _READ = (LAYOUT,)
 
 ACCOUNT = "AzureWebJobsStorage"
 """The setting that says where a registry's storage account is: so far there is one."""
+
+READ_LOCKS = "read-locks"
+"""The flag that something may not be read: without it nobody who reads looks for that."""
+
+_TRIES = 8
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 class StateRefused(Exception):
@@ -38,9 +45,20 @@ class LayoutRefused(StateRefused):
 
 @dataclass(frozen=True, slots=True)
 class Policies:
-    """What a registry does by itself: it keeps what was deleted for so many days; 0: not at all."""
+    """What a registry does by itself, and what it does not let happen.
+
+    It keeps what was deleted for so many days; 0: not at all. Under `is_write_once` a tag does not
+    move; with `is_never_freed` the name of one that was deleted is not used again, either.
+    """
 
     soft_delete_days: int = 7
+    is_write_once: bool = False
+    is_never_freed: bool = False
+
+    @property
+    def keeps_names(self) -> bool:
+        """Whether the name of a tag, once it is used, is kept."""
+        return self.is_write_once and self.is_never_freed
 
     @classmethod
     def read(cls, text: str) -> Self:
@@ -51,6 +69,46 @@ class Policies:
     def text(self) -> str:
         """Give the form that the row holds."""
         return json.dumps({name: getattr(self, name) for name in self.__slots__})
+
+
+USUAL = Policies()
+
+
+@dataclass(frozen=True, slots=True)
+class Grace:
+    """For how long a blob is safe after it was last seen.
+
+    Where that was lowered, what was promised before still holds: it is the `longer` span, `until`
+    that has passed once.
+    """
+
+    span: timedelta = timedelta()
+    longer: timedelta = timedelta()
+    until: datetime = _LONG_AGO
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Read what `text` wrote."""
+        span, longer, until = json.loads(text)
+        return cls(
+            timedelta(seconds=span), timedelta(seconds=longer), datetime.fromisoformat(until)
+        )
+
+    def text(self) -> str:
+        """Give the form that the row holds."""
+        spans = self.span.total_seconds(), self.longer.total_seconds()
+        return json.dumps([*spans, self.until.isoformat()])
+
+    def at(self, now: datetime) -> timedelta:
+        """Give what is in force."""
+        return self.longer if now < self.until else self.span
+
+    def changed(self, span: timedelta, now: datetime) -> "Grace":
+        """Give what is in force once the setting is another."""
+        before = self.at(now)
+        if span == self.span:
+            return self
+        return Grace(span, before, now + before) if span < before else Grace(span)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +127,7 @@ class RegistryRecord:
     account: str = ACCOUNT
     flags: frozenset[str] = frozenset()
     policies: Policies = Policies()
+    grace: Grace = Grace()
 
 
 class RegistryRecords:
@@ -92,6 +151,44 @@ class RegistryRecords:
                 f"REGISTRY_MASTER_KEY is not the one that registry {name} was made with:"
                 " put that one back"
             ) from None
+
+    async def of(self, generation: str) -> RegistryRecord | None:
+        """Read the registry that has this generation, without its keys; raises StateRefused."""
+        rows = await self._rows.scan(
+            keys.REGISTRIES,
+            keys.REGISTRY_PARTITION,
+            after="",
+            before=keys.end_of(""),
+            limit=1,
+            where={"generation": generation},
+        )
+        if not rows:
+            return None
+        _check_layout(rows[0])
+        return _record(rows[0], ())
+
+    async def change(
+        self,
+        name: str,
+        generation: str,
+        change: Callable[[RegistryRecord], RegistryRecord],
+    ) -> None:
+        """Change flags, policies or the grace period of a registry that is still this one."""
+        for _ in range(_TRIES):
+            row = await self._rows.get(keys.REGISTRIES, keys.REGISTRY_PARTITION, name)
+            if row is None or row.values["generation"] != generation:
+                return
+            there = _record(row, ())
+            changed = _values(change(there))
+            if changed == _values(there):
+                return
+            update = Update(name, changed, row.etag)
+            try:
+                await self._rows.commit(keys.REGISTRIES, keys.REGISTRY_PARTITION, [update])
+            except (Conflict, NotFound):
+                continue
+            return
+        raise Unavailable(f"registry {name} is being changed too often")
 
     async def create(self, record: RegistryRecord, now: datetime) -> None:
         """Make a registry, unless there is one of its name.
@@ -122,6 +219,7 @@ def _values(record: RegistryRecord) -> dict[str, str | int]:
         "account": record.account,
         "flags": " ".join(sorted(record.flags)),
         "policies": record.policies.text(),
+        "grace": record.grace.text(),
     }
 
 
@@ -134,6 +232,7 @@ def _record(row: Row, signing_keys: Sequence[SigningKey]) -> RegistryRecord:
         account=str(row.values["account"]),
         flags=frozenset(str(row.values["flags"]).split()),
         policies=Policies.read(str(row.values["policies"])),
+        grace=Grace.read(str(row.values["grace"])) if "grace" in row.values else Grace(),
     )
 
 

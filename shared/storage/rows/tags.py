@@ -5,6 +5,8 @@
     newest|INVERSE|TAG    for lists by time
     moved|TAG|INVERSE     what it pointed to before; for those who want that back
     manifest|DIGEST       of what it left: told when
+    used|TAG              where a name is never used again: inserted with the first tag of it, put
+                          when a tag goes, and never taken
 
 All of them change together. `tagged|` stays behind when the manifest is deleted, marked with the
 life that is over: the list of tags that come back with it. A push of the tag takes the mark's
@@ -14,7 +16,9 @@ place.
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from shared.model.attributes import Attributes
 from shared.model.digest import Digest
+from shared.model.names import Tag
 from shared.storage import keys
 from shared.storage.ports import Change, Delete, Insert, Put, Update, Value
 from shared.storage.rows.records import TagRecord
@@ -25,6 +29,11 @@ _TICK = timedelta(microseconds=1)
 def after(moment: datetime, there: TagRecord | None) -> datetime:
     """Give the time of a change: `moment`, or just after the last change."""
     return max(moment, there.updated + _TICK) if there else moment
+
+
+def claim(name: Tag, moment: datetime) -> Insert:
+    """Use a tag's name for the first time, or fail."""
+    return Insert(keys.used(name), {"at": moment})
 
 
 def point(new: TagRecord, there: TagRecord | None, by: str) -> Iterable[Change]:
@@ -44,20 +53,28 @@ def point(new: TagRecord, there: TagRecord | None, by: str) -> Iterable[Change]:
         yield from _leave(there, new.updated, by)
 
 
-def take(there: TagRecord, moment: datetime, by: str) -> Iterable[Change]:
-    """Take a tag away from its manifest."""
+def take(
+    there: TagRecord, moment: datetime, by: str, *, is_spent: bool = False
+) -> Iterable[Change]:
+    """Take a tag away from its manifest; `is_spent`: its name is not to be used again."""
     yield Delete(keys.tag(there.name), there.etag)
     yield Delete(keys.tagged(there.digest, there.name))
     yield Delete(keys.newest(there.updated, there.name))
     yield from _leave(there, after(moment, there), by)
+    if is_spent:
+        yield _spend(there.name, moment)
 
 
-def mark(there: TagRecord, life: str, moment: datetime, by: str) -> Iterable[Change]:
+def mark(
+    there: TagRecord, life: str, moment: datetime, by: str, *, is_spent: bool = False
+) -> Iterable[Change]:
     """Take a tag with its manifest; `there` was read from the manifest's side."""
     yield Delete(keys.tag(there.name))
     yield Update(keys.tagged(there.digest, there.name), {"life": life}, there.etag)
     yield Delete(keys.newest(there.updated, there.name))
     yield _history(there, after(moment, there), by)
+    if is_spent:
+        yield _spend(there.name, moment)
 
 
 def bring_back(marked: TagRecord, moment: datetime) -> Iterable[Change]:
@@ -69,10 +86,19 @@ def bring_back(marked: TagRecord, moment: datetime) -> Iterable[Change]:
         size=marked.size,
         created=marked.created,
         updated=after(moment, marked),
+        attributes=marked.attributes,
     )
     yield Insert(keys.tag(new.name), new.values())
     yield Update(keys.tagged(new.digest, new.name), {**new.values(), "life": ""}, marked.etag)
     yield Put(keys.newest(new.updated, new.name), new.values())
+
+
+def allow(there: TagRecord, attributes: Attributes) -> Iterable[Change]:
+    """Change a tag's attributes; whoever is about to move or take it has missed that."""
+    values = attributes.values()
+    yield Update(keys.tag(there.name), values, there.etag)
+    yield Update(keys.tagged(there.digest, there.name), values)
+    yield Update(keys.newest(there.updated, there.name), values)
 
 
 def forget(marked: TagRecord) -> Delete:
@@ -83,6 +109,11 @@ def forget(marked: TagRecord) -> Delete:
 def left(digest: Digest, moment: datetime) -> Update:
     """Tell a manifest that a tag has left it. Whoever deletes it begins again."""
     return Update(keys.manifest(digest), {"left": moment, "deletion": ""})
+
+
+def _spend(name: Tag, moment: datetime) -> Put:
+    """Let a name never be used again, be its tag from before that was so."""
+    return Put(keys.used(name), {"at": moment})
 
 
 def _leave(there: TagRecord, moment: datetime, by: str) -> Iterable[Change]:

@@ -11,6 +11,7 @@ from shared.model.manifest import Manifest, read_manifest
 from shared.model.media_types import OCI_INDEX, OCI_MANIFEST
 from shared.model.names import RepositoryName, Tag
 from shared.model.upload import Seal
+from shared.services.content.attributes import AttributeChanges
 from shared.services.content.blobs import Blobs
 from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Pushes
@@ -106,6 +107,20 @@ def pushes(stores: Stores) -> Pushes:
 @pytest.fixture
 def manifests(stores: Stores) -> Manifests:
     return Manifests(stores, KEPT)
+
+
+@pytest.fixture
+def noted() -> list[str]:
+    """What the registry's record was told of read locks."""
+    return []
+
+
+@pytest.fixture
+def attributes(stores: Stores, noted: list[str]) -> AttributeChanges:
+    async def note() -> None:
+        noted.append("read locks")
+
+    return AttributeChanges(stores, note)
 
 
 @pytest.fixture

@@ -62,7 +62,7 @@ async def test_a_manifest_comes_back_with_its_tags_and_attributes(
     tags = [Tag(f"v{number:02}") for number in range(30)]
     for start in range(0, 30, 10):
         await pushes.put(REPOSITORY, image, tags[start : start + 10], by=ME)
-    locked = Update(keys.manifest(image.digest), {"delete_enabled": False})
+    locked = Update(keys.manifest(image.digest), {"list_enabled": False})
     await stores.contents.commit(REPOSITORY, [locked])
     await manifests.delete(REPOSITORY, image.digest, by=ME)
     page = await restores.page(REPOSITORY, "", 10)
@@ -73,7 +73,7 @@ async def test_a_manifest_comes_back_with_its_tags_and_attributes(
         assert (await manifests.read(REPOSITORY, tag))[1] == image.body
     row = await stores.contents.manifest_row(REPOSITORY, image.digest)
     assert row
-    assert row.values["delete_enabled"] is False
+    assert row.values["list_enabled"] is False
     assert (await restores.page(REPOSITORY, "", 10)).items == []
     assert len(memory.keys("edge|")) == 2
     assert len(memory.keys("newest|")) == 30

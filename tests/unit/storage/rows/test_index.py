@@ -23,6 +23,27 @@ async def test_a_name_that_cannot_be_has_its_place_all_the_same(stores: Stores, 
     assert await stores.index.page(after, 100) == [name for name in NAMES if name > after]
 
 
+async def test_a_name_that_is_hidden_is_left_out_of_every_page(stores: Stores) -> None:
+    for name in NAMES:
+        await stores.index.add(name, is_listed=name not in NAMES[1:5])
+    assert await stores.index.page("", 100) == [A, *NAMES[5:]]
+    assert await stores.index.page("", 2) == [A, NAMES[5]]
+    assert await stores.index.page("", 1) == [A]
+    assert await stores.index.page("a", 1) == [NAMES[5]]
+
+
+async def test_a_name_that_is_hidden_stays_so_until_it_is_shown(stores: Stores) -> None:
+    await stores.index.add(A)
+    listed = await stores.index.etag(A)
+    assert await stores.index.show(A, listed, is_listed=False)
+    assert not await stores.index.show(A, listed, is_listed=True)
+    await stores.index.add(A)
+    assert await stores.index.page("", 1) == []
+    assert await stores.index.show(A, await stores.index.etag(A), is_listed=True)
+    assert await stores.index.page("", 1) == [A]
+    assert not await stores.index.show(NAMES[1], "none", is_listed=True)
+
+
 async def test_a_name_is_struck_off_if_nothing_has_changed(stores: Stores) -> None:
     await stores.index.add(A)
     assert await stores.index.remove(A, await stores.index.etag(A))

@@ -2,6 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from shared.model.attributes import FREE, Attributes
 from shared.model.digest import Digest
 from shared.model.manifest import read_manifest
 from shared.model.names import Tag
@@ -23,8 +24,9 @@ DIGEST = Digest.of(b"x")
 MANIFEST: dict[str, Value] = {"life": "life", "media_type": "a/b", "seen": AT, "pushed": AT}
 
 
-def test_a_tag_comes_back_out_of_its_row() -> None:
-    tag = TagRecord(Tag("v1"), DIGEST, "a/b", 7, AT, AT, "etag")
+@pytest.mark.parametrize("attributes", [FREE, Attributes(write_enabled=False)])
+def test_a_tag_comes_back_out_of_its_row(attributes: Attributes) -> None:
+    tag = TagRecord(Tag("v1"), DIGEST, "a/b", 7, AT, AT, "etag", attributes)
     assert TagRecord.read(Row(keys.tag(tag.name), tag.values(), "etag")) == tag
 
 

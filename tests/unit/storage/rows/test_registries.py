@@ -1,8 +1,14 @@
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 
 from shared.storage import keys
-from shared.storage.ports import Update
+from shared.storage.ports import Change, Unavailable, Update
 from shared.storage.rows.registries import (
+    READ_LOCKS,
+    Grace,
     MasterKeyWrong,
     Policies,
     RegistryRecord,
@@ -49,6 +55,83 @@ async def test_a_registry_reads_as_it_was_made(records: RegistryRecords) -> None
 def test_policies_of_another_version_are_read() -> None:
     assert Policies.read("{}") == Policies()
     assert Policies.read('{"soft_delete_days": 1, "later": true}') == Policies(1)
+
+
+HOUR = timedelta(hours=1)
+
+
+async def test_a_registry_is_found_by_its_generation(records: RegistryRecords) -> None:
+    grace = Grace(HOUR, 2 * HOUR, LONG_AGO)
+    made = RegistryRecord("another", "one", (), policies=Policies(3), grace=grace)
+    await records.create(made, LONG_AGO)
+    assert await records.of("one") == made
+    assert await records.of("two") is None
+
+
+async def test_a_registry_is_changed_while_it_is_the_same(records: RegistryRecords) -> None:
+    def change(there: RegistryRecord) -> RegistryRecord:
+        return replace(there, flags=there.flags | {READ_LOCKS})
+
+    await records.create(RegistryRecord("another", "one", ()), LONG_AGO)
+    await records.change("another", "two", change)
+    await records.change("none", "one", change)
+    there = await records.of("one")
+    assert there
+    assert there.flags == frozenset()
+    for _ in range(2):
+        await records.change("another", "one", change)
+        there = await records.of("one")
+        assert there
+        assert there.flags == {READ_LOCKS}
+
+
+@pytest.mark.parametrize("others", [1, 8])
+async def test_whoever_changes_a_registry_misses_nobody_else(
+    records: RegistryRecords, memory: Memory, monkeypatch: pytest.MonkeyPatch, others: int
+) -> None:
+    await records.create(RegistryRecord("another", "one", ()), LONG_AGO)
+    commit, left = memory.rows.commit, others
+
+    async def overtaken(table: str, partition: str, changes: Sequence[Change]) -> list[str]:
+        nonlocal left
+        if left:
+            left -= 1
+            await commit(table, partition, [Update("another", {"login_server": str(left)})])
+        return await commit(table, partition, changes)
+
+    monkeypatch.setattr(memory.rows, "commit", overtaken)
+    changed = records.change("another", "one", lambda it: replace(it, flags=frozenset("c")))
+    if others == 8:
+        with pytest.raises(Unavailable, match="too often"):
+            await changed
+        return
+    await changed
+    there = await records.of("one")
+    assert there
+    assert (there.login_server, there.flags) == ("0", frozenset("c"))
+
+
+def test_a_lower_grace_period_is_heeded_when_the_longer_one_has_passed(clock: Clock) -> None:
+    day, start = timedelta(days=1), clock()
+    long = Grace(day)
+    assert long.changed(day, start) is long
+    lowered = long.changed(HOUR, start)
+    assert Grace.read(lowered.text()) == lowered
+    assert lowered.at(start) == lowered.at(start + 0.999 * day) == day
+    assert lowered.at(start + day) == HOUR
+    assert lowered.changed(HOUR, start + day / 2) is lowered
+
+
+def test_what_was_in_force_holds_through_several_changes(clock: Clock) -> None:
+    day, start = timedelta(days=1), clock()
+    lowered = Grace(day).changed(HOUR, start)
+    again = lowered.changed(HOUR / 2, start + day / 2)
+    assert again.at(start + 1.4 * day) == day
+    assert again.at(start + 1.5 * day) == HOUR / 2
+    raised = lowered.changed(2 * HOUR, start + day / 2)
+    assert raised.at(start + 1.4 * day) == day
+    assert lowered.changed(2 * day, start).at(start) == 2 * day
+    assert lowered.changed(2 * HOUR, start + 2 * day) == Grace(2 * HOUR)
 
 
 async def test_the_key_is_sealed(records: RegistryRecords, memory: Memory) -> None:
