@@ -11,7 +11,7 @@ manifest is merged by its ETag, so that a deletion, or another life, ends it.
 """
 
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from shared.errors import ManifestUnknown, Unavailable
 from shared.events import Cause, ManifestPushed, values
@@ -58,7 +58,7 @@ class Restores:
             ManifestBlobUnknown: the repository does not hold its blobs any more.
         """
         deleted = await self._contents.deleted(repository, digest, life)
-        if deleted is None or deleted.until < self._stores.clock():
+        if deleted is None or deleted.left < timedelta():
             raise unknown(repository, digest)
         manifest = await self._read(repository, deleted)
         fresh = self._stores.new_id()

@@ -8,7 +8,8 @@
     G5 its row
 
 Each can be repeated, and a crash leaves the row, so that it is. A restore begins before the life's
-time is over, the purge 4 L after. What was restored is another life, with edges of its own.
+time is over, the purge 4 L after, both by storage's clock: those of two hosts may differ by more.
+What was restored is another life, with edges of its own.
 
 `look` tells what would go, and changes nothing.
 """
@@ -87,7 +88,7 @@ class Purge:
         )
 
     def _wait(self, deleted: DeletedRecord) -> timedelta:
-        return deleted.until + 4 * ages.L - self._stores.clock()
+        return deleted.left + 4 * ages.L
 
     async def _manifest(self, deleted: DeletedRecord) -> Manifest | None:
         """Read the body; None where it went in a purge before this one, after the edges."""

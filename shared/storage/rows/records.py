@@ -115,7 +115,7 @@ class DeletedRecord:
     """A life of a manifest that is over, and kept `until` then.
 
     `deletion` is the id of the repository's deletion, if it ended with that. `kept` is what the
-    manifest's row held.
+    manifest's row held; of one that is listed, what is listed of it.
     """
 
     manifest: ManifestRecord
@@ -128,6 +128,7 @@ class DeletedRecord:
     etag: str = ""
 
     OWN = ("deleted_at", "deleted_by", "until", "with_repository")
+    LISTED = (*ManifestRecord.WITHOUT_BODY, *OWN)
 
     @classmethod
     def read(cls, row: Row) -> Self:
@@ -143,6 +144,14 @@ class DeletedRecord:
             age=row.age,
             etag=row.etag,
         )
+
+    @property
+    def left(self) -> timedelta:
+        """Give how long it is kept from now on; below zero, for how long it is so no more.
+
+        The clock of the host that deleted it says for how long in all, storage's since when.
+        """
+        return self.until - self.at - self.age
 
 
 def body_values(body: bytes) -> Mapping[str, Value]:
