@@ -98,31 +98,30 @@ class Restores:
         await self._pushes.put(repository, manifest, [tag], by=by)
 
     async def finish(
-        self, repository: RepositoryName, digest: Digest, life: str, *, by: Cause
+        self, repository: RepositoryName, digest: Digest, life: str, *, by: Cause, live: str = ""
     ) -> None:
         """Bring back the tags of a life that is over and whose manifest is live, and purge it."""
-        if await self.bring_back(repository, digest, life, by=by):
+        if await self.bring_back(repository, digest, life, by=by, live=live):
             await self._purge.purge(repository, digest, life, is_restored=True)
 
     async def bring_back(
-        self, repository: RepositoryName, digest: Digest, life: str, *, by: Cause
+        self, repository: RepositoryName, digest: Digest, life: str, *, by: Cause, live: str = ""
     ) -> bool:
         """Point the tags that a life has left, and that are free, to the manifest that is live.
 
-        False where it was deleted meanwhile.
+        Only to the life `live` of it, if that is named. False where it was deleted meanwhile.
         """
-        record = await self._contents.manifest(repository, digest, with_body=False)
-        while record:
+        span = ages.Span(self._stores.ticks)
+        while record := await self._contents.manifest(repository, digest, with_body=False):
+            live = live or record.life
+            if record.life != live:
+                return False
             marks = await self._contents.tags_of(repository, digest, _TAGS, life)
             if not marks:
                 return True
-            if not await self._bring_some(repository, record, marks, by):
-                there = await self._contents.manifest(repository, digest, with_body=False)
-                if there and there.life != record.life:
-                    return False
-                record = there
-                continue
-            record = await self._contents.manifest(repository, digest, with_body=False)
+            if span.is_over:
+                raise Unavailable(f"the tags of {digest} are coming back: repeat the request")
+            await self._bring_some(repository, record, marks, by)
         return False
 
     async def _bring_some(
@@ -131,8 +130,8 @@ class Restores:
         record: ManifestRecord,
         marks: list[TagRecord],
         by: Cause,
-    ) -> bool:
-        """Bring tags back in one transaction; False where something has changed."""
+    ) -> None:
+        """Bring tags back in one transaction, unless something has changed."""
         there = await self._contents.some_tags(repository, [mark.name for mark in marks])
         free = [mark for mark in marks if mark.name not in there]
         now = self._stores.clock()
@@ -156,8 +155,6 @@ class Restores:
             if wanted[error.index].key == keys.WRITABLE:
                 await refuse(self._stores, repository)
                 raise Unavailable(f"{repository} is being changed: repeat the request") from None
-            return False
-        return True
 
     async def _read(self, repository: RepositoryName, deleted: DeletedRecord) -> Manifest:
         return await self._body(repository, deleted.manifest)

@@ -126,20 +126,17 @@ class Upkeep:
                 pass
             else:
                 return
-        await self._restores.bring_back(repository, digest, record.life, by=by)
+        await self._restores.bring_back(repository, digest, record.life, by=by, live=record.life)
 
     def _deletion(self, errand: Errand, by: Cause) -> Deletion:
-        now = self._stores.clock()
-        return Deletion(
-            repository=errand.repository,
-            digest=_digest(errand),
-            id=errand.text("deletion"),
-            by=by,
-            at=now,
-            until=datetime.fromisoformat(errand.text("until")),
-            outbox=self._stores.outbox.key(now),
-            is_resumed=True,
-        )
+        deletion = self._manifests.deletion(errand.repository, _digest(errand), by=by)
+        deletion.id, deletion.is_yielding = errand.text("deletion"), True
+        deletion.until = datetime.fromisoformat(errand.text("until"))
+        deletion.subject = errand.text("subject")
+        deletion.subject_life = errand.text("subject_life")
+        if deletion.subject:
+            deletion.is_meant = self._purge.goes_with(deletion)
+        return deletion
 
     async def _end_restore(self, errand: Errand) -> None:
         """Bring back the tags of a life whose manifest a restore has pushed."""
@@ -148,7 +145,8 @@ class Upkeep:
         if record is None or record.life != errand.text("fresh"):
             return
         by = Cause(**_fields(errand, "cause"))
-        await self._restores.finish(repository, digest, errand.text("life"), by=by)
+        life = errand.text("life")
+        await self._restores.finish(repository, digest, life, by=by, live=record.life)
 
 
 def _digest(errand: Errand) -> Digest:
