@@ -161,9 +161,12 @@ def body_values(body: bytes) -> Mapping[str, Value]:
 
 
 def referrer_values(manifest: Manifest) -> Mapping[str, Value]:
-    """Give a referrer's row: its artifact type, and the descriptor to list unless that is large."""
-    shown = orjson.dumps(manifest.as_referrer())
-    values: dict[str, Value] = {"artifact_type": manifest.artifact_type or ""}
+    """Give a referrer's row: its artifact type, and the descriptor to list unless that is large.
+
+    A type that cannot be printed is none: nobody can ask for it.
+    """
+    shown, kind = orjson.dumps(manifest.as_referrer()), manifest.artifact_type or ""
+    values: dict[str, Value] = {"artifact_type": kind if kind.isprintable() else ""}
     return values if len(shown) > INLINE_BYTES else {**values, **body_values(shown)}
 
 

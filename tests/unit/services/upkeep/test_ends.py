@@ -6,12 +6,15 @@ from datetime import timedelta
 import pytest
 
 from shared.errors import Unavailable
+from shared.events import RepositoryDeleted, values
 from shared.model.names import Tag
 from shared.services.content import manifests as deleting
 from shared.services.content import plans
 from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Pushes
+from shared.services.deletions.repositories import RepositoryDeletions
 from shared.services.deletions.restores import Restores
+from shared.services.upkeep import errands
 from shared.services.upkeep import purge as purging
 from shared.services.upkeep.errands import Upkeep
 from shared.services.upkeep.purge import Purge
@@ -320,6 +323,31 @@ async def test_a_restore_of_many_tags_ends_in_time_and_goes_on(
             continue
         break
     assert len(await names(stores)) == 150
+
+
+async def test_what_a_repository_leaves_is_seen_to_a_page_at_a_time(
+    pushes: Pushes,
+    deletions: RepositoryDeletions,
+    upkeep: Upkeep,
+    memory: Memory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(errands, "_LIVES", 2)
+    for number in range(5):
+        image = image_of(TWO, annotations={"number": str(number)})
+        await pushes.put(REPOSITORY, image, [], by=ME)
+    await deletions.delete(REPOSITORY, by=ME)
+    memory.messages.sent.clear()
+    event = dict(values(RepositoryDeleted("an id", ME, upkeep._stores.clock())))
+    await upkeep._stores.errands.send(Kind.AFTER_DELETION, REPOSITORY, event=event)
+    for pages in range(3):
+        (errand,) = sent(memory, Kind.AFTER_DELETION)
+        memory.messages.sent[:] = [
+            it for it in memory.messages.sent if Kind.AFTER_DELETION.value not in it[1]
+        ]
+        await upkeep.run(errand)
+        assert len(sent(memory, Kind.PURGE)) == min(2 * pages + 2, 5)
+    assert sent(memory, Kind.AFTER_DELETION) == []
 
 
 async def test_a_build_whose_end_is_repeated_by_itself_is_ended(
