@@ -248,6 +248,7 @@ class Manifests:
                 life=record.life,
                 deletion=deletion.id,
                 cause=asdict(deletion.by),
+                at=deletion.at.isoformat(),
                 until=deletion.until.isoformat(),
                 subject=deletion.subject,
                 subject_life=deletion.subject_life,

@@ -138,6 +138,7 @@ class Upkeep:
     def _deletion(self, errand: Errand, by: Cause) -> Deletion:
         deletion = self._manifests.deletion(errand.repository, _digest(errand), by=by)
         deletion.id, deletion.is_yielding = errand.text("deletion"), True
+        deletion.at = datetime.fromisoformat(errand.text("at"))  # both by the clock of one host
         deletion.until = datetime.fromisoformat(errand.text("until"))
         deletion.subject = errand.text("subject")
         deletion.subject_life = errand.text("subject_life")

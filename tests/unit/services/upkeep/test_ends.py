@@ -125,6 +125,26 @@ class TestDeletions:
         assert await names(stores) == []
         assert memory.keys("manifest|") == []
 
+    async def test_upkeep_keeps_it_for_as_long_whatever_its_clock_says(
+        self,
+        stores: Stores,
+        pushes: Pushes,
+        manifests: Manifests,
+        upkeep: Upkeep,
+        memory: Memory,
+        clock: Clock,
+        slowly: Callable[[float], None],
+    ) -> None:
+        await tagged(pushes, 150)
+        slowly(20)
+        with pytest.raises(Unavailable):
+            await manifests.delete(REPOSITORY, IMAGE.digest, by=ME)
+        slowly(0)
+        object.__setattr__(stores, "clock", lambda: clock() + timedelta(hours=1))
+        upkeep._manifests._clock = stores.clock
+        await run_errands(memory, upkeep)
+        assert (await only(stores)).left == KEPT
+
     async def test_who_goes_on_with_one_that_another_has_ended_gives_no_tag_back(
         self,
         stores: Stores,
