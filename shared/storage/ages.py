@@ -13,12 +13,12 @@ than twice this was not written by a request that is still under way. Ages are t
 
 
 class Span:
-    """The half of L that what a request relies on stays good for, from now on."""
+    """A time that begins now: the half of L that what a request relies on stays good for."""
 
-    def __init__(self, ticks: Callable[[], float]) -> None:
+    def __init__(self, ticks: Callable[[], float], length: timedelta | None = None) -> None:
         """Begin it; `ticks` counts the seconds of this process, and never goes back."""
         self._ticks = ticks
-        self._end = ticks() + L.total_seconds() / 2
+        self._end = ticks() + (L / 2 if length is None else length).total_seconds()
 
     @property
     def is_over(self) -> bool:

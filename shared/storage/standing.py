@@ -7,7 +7,7 @@ whoever made these rows reads it again, and refuses the change if the registry i
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from shared.storage.ports import Change, Row, Rows
+from shared.storage.ports import Change, Row, Rows, RowsPage
 
 
 class StandingRows:
@@ -41,6 +41,21 @@ class StandingRows:
         """Read a range of rows."""
         return await self._rows.scan(
             table, partition, after=after, before=before, limit=limit, where=where, only=only
+        )
+
+    async def page(
+        self,
+        table: str,
+        *,
+        first: str,
+        before: str,
+        position: str,
+        limit: int,
+        only: Sequence[str] | None = None,
+    ) -> RowsPage:
+        """Read rows of many partitions."""
+        return await self._rows.page(
+            table, first=first, before=before, position=position, limit=limit, only=only
         )
 
     async def commit(self, table: str, partition: str, changes: Sequence[Change]) -> list[str]:

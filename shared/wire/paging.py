@@ -33,7 +33,7 @@ class Wanted:
         if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS):
             raise PaginationNumberInvalid(f"n={text[:50]!r} must be a whole number of 0 or more")
         last = request.query_params.get("last", "")[:_LAST_LENGTH]
-        return cls(min(int(text), most), last)
+        return cls(min(int(text), most), _plain(last))
 
     def following(self, path: str, page: Page[Any], extra: Mapping[str, str] | None = None) -> str:
         """Give the relative URL of the page after this one, or nothing after the last.
@@ -44,6 +44,18 @@ class Wanted:
             return ""
         query = {"last": page.last, "n": self.n, "orderby": "", **(extra or {})}
         return f"{path}?{urlencode(query)}"
+
+
+def _plain(last: str) -> str:
+    """Give the text of visible ASCII that the same names follow: none has any other character.
+
+    What storage says to control characters is not promised, and it sorts some others in its own
+    way.
+    """
+    for place, character in enumerate(last):
+        if not "!" <= character <= "~":
+            return last[:place] + "~" * (character > "~")
+    return last
 
 
 def artifact_type(request: Request) -> str:

@@ -16,6 +16,7 @@ from shared.storage.bodies import Bodies
 from shared.storage.ports import Put
 from shared.storage.rows.records import TagRecord
 from shared.storage.stores import Stores
+from shared.wire.paging import _plain
 from tests.property.strategies import NAMES, TAGS
 from tests.support.app import Memory
 from tests.support.clock import Clock, Ids
@@ -54,6 +55,13 @@ def test_the_catalog_is_its_model(names: list[str], last: str, limit: int) -> No
 
     following = sorted({name for name in names if name > last})
     assert run(listed()) == (following[:limit], bool(limit) and len(following) > limit)
+
+
+@given(st.lists(st.one_of(NAMES, TAGS), max_size=12), LASTS)
+def test_a_last_of_visible_characters_is_followed_by_the_same(names: list[str], last: str) -> None:
+    plain = _plain(last)
+    assert all("!" <= character <= "~" for character in plain)
+    assert [name for name in names if name > plain] == [name for name in names if name > last]
 
 
 async def tag_all(stores: Stores, tags: list[str]) -> None:

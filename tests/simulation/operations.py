@@ -63,6 +63,10 @@ class Operation(ABC):
         """Tell whether it may take a manifest."""
         return False
 
+    def brings(self, repository: RepositoryName, digest: Digest) -> bool:
+        """Tell whether it may bring a manifest, or bring it back."""
+        return False
+
     def is_refused_unfairly(self, world: World) -> bool:
         """Tell whether a refusal is wrong, since it has been done."""
         return False
@@ -105,6 +109,10 @@ class Push(Operation):
     def digest(self) -> Digest:
         """Name what is pushed."""
         return self.manifest.digest
+
+    def brings(self, repository: RepositoryName, digest: Digest) -> bool:
+        """Tell whether it may bring a manifest, or bring it back."""
+        return (repository, digest) == (self.repository, self.digest)
 
     async def run(self, process: Process) -> None:
         """Push it."""
@@ -217,9 +225,8 @@ class Delete(Operation):
     def broken(self, world: World, others: Others, since: datetime) -> Iterable[str]:
         """It is gone, with its tags, and the event is kept."""
         rows = world.contents(self.repository)
-        if not _any(others, Push, self.repository, digest=self.digest) and (
-            keys.manifest(self.digest) in rows
-        ):
+        is_brought = any(each.brings(self.repository, self.digest) for each in others)
+        if not is_brought and keys.manifest(self.digest) in rows:
             yield f"manifest {self.digest} is there after its deletion"
         if not _has_event(world, "ManifestDeleted", digest=str(self.digest)):
             yield "the event of a deletion is lost"

@@ -93,6 +93,10 @@ class Restore(Operation):
         for life in lives(process, self.repository, self.digest):
             await process.restores.manifest(self.repository, self.digest, life, by=ME)
 
+    def brings(self, repository: RepositoryName, digest: Digest) -> bool:
+        """Tell whether it may bring a manifest, or bring it back."""
+        return (repository, digest) == (self.repository, self.digest)
+
     def broken(self, world: World, others: Others, since: datetime) -> Iterable[str]:
         """It is there."""
         is_taken = any(each.takes(self.repository, self.digest) for each in others)

@@ -32,4 +32,5 @@ def stores(prepared: Memory, clock: Clock, bodies: Bodies) -> Stores:
         clock=clock,
         new_id=Ids(),
         pause=no_pause,
+        ticks=clock.ticks,
     )

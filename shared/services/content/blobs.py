@@ -12,7 +12,10 @@ A deletion, and a push that uses the blob:
 
 P before D1 or between D1 and D2: D2 finds the edge. P between D2 and D3: D3 fails, and D begins
 again. P after D3: P fails. An edge of a manifest that is deleted does not count: it stays for as
-long as that manifest can be restored.
+long as that manifest can be restored. So there may be many, and D2 ends in time.
+
+Where the link was read and then is gone, it is deleted, by another or by D3 itself: the storage
+client repeats a call whose answer was lost, and then is told that there is no such row.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -24,6 +27,7 @@ from shared.model.digest import Digest
 from shared.model.names import RepositoryName
 from shared.services.content.turns import Turns
 from shared.storage import keys
+from shared.storage.ages import Span
 from shared.storage.ports import Conflict, Delete, NotFound, Update
 from shared.storage.rows.records import Link
 from shared.storage.stores import Stores
@@ -42,6 +46,7 @@ class Blobs:
         self._contents = stores.contents
         self._objects = stores.objects
         self._clock = stores.clock
+        self._ticks = stores.ticks
         self._grace = grace
         self._url_seconds = url_seconds
         self._streams = streams
@@ -99,18 +104,24 @@ class Blobs:
             BlobUnknown: the repository does not hold it.
             Unsupported: a manifest uses it.
         """
+        link: Link | None = await self.link(repository, digest)
+        span = Span(self._ticks)
         for _ in range(_TRIES):
-            link = await self.link(repository, digest)
-            if user := await self._contents.user(repository, digest):
+            if link is None:
+                return
+            if user := await self._contents.user(repository, digest, span):
                 raise Unsupported(
                     f"{digest} is in use by the manifest {user}: delete that first",
                     allow=("GET", "HEAD"),
                 )
             try:
                 await self._contents.commit(repository, [Delete(keys.blob(digest), link.etag)])
-            except (Conflict, NotFound):
-                continue
-            return
+            except Conflict:
+                link = await self._contents.link(repository, digest)
+            except NotFound:
+                return
+            else:
+                return
         raise Unavailable(f"{digest} is being changed too often: repeat the deletion")
 
     async def _read(self, link: Link, start: int, length: int, owner: str) -> AsyncGenerator[bytes]:

@@ -11,19 +11,25 @@ Deleting a manifest, and who meets it:
 Whoever relies on the manifest merges its row, and clears the id: another push of it, a tag that
 comes or goes, an index that names it. Before D3 the next step fails, and begins again at D1; after
 D3 they find no manifest. With few tags D2 is not needed. If it is, upkeep is told before: it
-finishes a deletion whose id still stands in the manifest, and else gives the tags back.
+finishes a deletion whose id still stands in the manifest, and else gives the tags back. So does
+whoever deletes the same meanwhile: it goes on under the id that it finds. A request ends in time,
+and says that it is to be repeated.
+
+A referrer goes with its subject, unless that comes back: then D2 and D3 change `writable` as it was
+read before the subject was looked for. Every push changes it, so one that brings the subject in
+between is not missed.
 
 A transaction's event is its first row, under an id that never repeats. Where it is there already,
 the transaction went through, its answer was lost, and the storage client has sent it again.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 from shared.errors import ManifestUnknown, Unavailable
-from shared.events import Cause, Event, ManifestDeleted, TagDeleted, values
+from shared.events import Cause, ManifestDeleted, TagDeleted, values
 from shared.model.attributes import Attributes
 from shared.model.digest import Digest
 from shared.model.names import Reference, RepositoryName, Tag
@@ -37,6 +43,7 @@ from shared.services.content.locks import (
 from shared.storage import ages, keys
 from shared.storage.errands import Kind
 from shared.storage.ports import (
+    ANY,
     Change,
     Conflict,
     Delete,
@@ -74,8 +81,10 @@ class Found:
 class Deletion:
     """A deletion under way. `until` is when it is for good.
 
-    `with_repository` is the id of the repository's deletion, if this is part of one; `is_resumed`
-    says that it began earlier, and goes on while nobody has come to rely on the manifest.
+    `with_repository` is the id of the repository's deletion, if this is part of one; `subject` and
+    `subject_life` say with what it goes, and `is_meant` whether that is still so. One that
+    `is_yielding` ends where somebody has come to rely on the manifest since it was read with
+    `etag`, or since the deletion began.
     """
 
     repository: RepositoryName
@@ -87,12 +96,15 @@ class Deletion:
     outbox: str
     with_repository: str = ""
     etag: str = ""
-    is_told: bool = False
-    is_resumed: bool = False
+    subject: str = ""
+    subject_life: str = ""
+    is_meant: Callable[[], Awaitable[bool]] | None = None
+    is_yielding: bool = False
+    told: ages.Span | None = None
 
 
 class Superseded(Exception):
-    """Somebody has come to rely on the manifest since its deletion began."""
+    """Somebody has come to rely on the manifest, or on its subject, since its deletion began."""
 
 
 class _Overtaken(Exception):
@@ -108,6 +120,7 @@ class Manifests:
         self._outbox = stores.outbox
         self._bodies = stores.bodies
         self._clock = stores.clock
+        self._ticks = stores.ticks
         self._kept = kept
 
     async def find(self, repository: RepositoryName, reference: Reference) -> Found:
@@ -151,8 +164,12 @@ class Manifests:
             ManifestUnknown: it is not there.
             RegistryDisallowedOperation: it is locked, or a tag of it, or the repository.
         """
+        await self.carry_out(self.deletion(repository, digest, by=by))
+
+    def deletion(self, repository: RepositoryName, digest: Digest, *, by: Cause) -> Deletion:
+        """Give a deletion that is to be carried out."""
         now = self._clock()
-        deletion = Deletion(
+        return Deletion(
             repository=repository,
             digest=digest,
             id=self._stores.new_id(),
@@ -161,67 +178,65 @@ class Manifests:
             until=now + self._kept,
             outbox=self._outbox.key(now),
         )
-        await self.carry_out(deletion)
 
     async def carry_out(self, deletion: Deletion) -> None:
-        """Bring a deletion to its end; raises as `delete` does.
-
-        One that goes on after a crash ends where somebody has come to rely on the manifest since:
-        then its id no longer stands there. Raises Superseded.
-        """
-        last = self._clock() + ages.L / 2
-        while True:
+        """Bring a deletion to its end; raises as `delete` does, and Superseded."""
+        span = ages.Span(self._ticks)
+        while not span.is_over:
             row = await self._contents.manifest_row(deletion.repository, deletion.digest)
             if row is None:
                 raise unknown(deletion.repository, deletion.digest)
-            if deletion.is_resumed and ManifestRecord.read(row).deletion != deletion.id:
+            record = ManifestRecord.read(row)
+            is_as_read = record.etag == deletion.etag or record.deletion == deletion.id
+            if deletion.is_yielding and not is_as_read:
                 raise Superseded
+            deletion.id, deletion.etag = record.deletion or deletion.id, record.etag
             with suppress(_Overtaken):
-                return await self._remove(deletion, row)
-            if self._clock() >= last:
-                break
+                return await self._remove(deletion, row, record, span)
         where = deletion.repository
         raise Unavailable(f"{where} is being changed too often: repeat the deletion")
 
     async def untag(self, repository: RepositoryName, tag: Tag, *, by: Cause) -> None:
         """Delete a tag and keep its manifest (end-9); raises as `delete` does."""
-        outbox, sent = self._outbox.key(self._clock()), self._clock()
-        last = sent + ages.L / 2
-        is_told = False
-        while self._clock() < last:
+        outbox, span = self._outbox.key(self._clock()), ages.Span(self._ticks)
+        told: ages.Span | None = None
+        while not span.is_over:
             there = await self._tag(repository, tag)
             check_tags(repository, [there])
-            if not is_told:
-                await self._outbox.promise(repository, [outbox])
-                is_told = True
+            told = told or await self._tell(repository, outbox)
             now = self._clock()
-            changes = self._with_event(outbox, TagDeleted(tag, by, now, str(there.digest)), now)
+            event = TagDeleted(tag, by, now, str(there.digest))
+            changes: list[Change] = [Insert(outbox, values(event)), _touched(now)]
             with suppress(_Overtaken):
                 await self._commit(repository, [*changes, *self._taken(there, now, by)])
-                await self._tell_again(repository, outbox, sent)
+                await self._tell_again(repository, outbox, told)
                 return
         raise Unavailable(f"{repository} is being changed too often: repeat the deletion")
 
     def _taken(self, tag: TagRecord, now: datetime, by: Cause) -> Iterable[Change]:
         return tags.take(tag, now, by.by, is_spent=self._stores.policies.keeps_names)
 
-    async def _remove(self, deletion: Deletion, row: Row) -> None:
+    async def _remove(
+        self, deletion: Deletion, row: Row, record: ManifestRecord, span: ages.Span
+    ) -> None:
         """Take the tags, then the manifest, as it was read; raises _Overtaken."""
-        record = ManifestRecord.read(row)
+        repository = deletion.repository
         if not record.attributes.allow_deletion:
-            raise locked(f"manifest {deletion.digest} of {deletion.repository}")
-        deletion.etag = record.etag
+            raise locked(f"manifest {deletion.digest} of {repository}")
+        some = min(_TAGS, WITH_NAMES) if self._stores.policies.keeps_names else _TAGS
         while True:
             page = left = await self._tags(deletion)
-            some = min(_TAGS, WITH_NAMES) if self._stores.policies.keeps_names else _TAGS
             while len(left) >= some:
+                if span.is_over:
+                    raise Unavailable(f"the deletion of {deletion.digest} goes on: repeat it")
                 await self._take_some(deletion, record, left[:some])
                 left = left[some:]
             if len(page) < _PAGE:
                 break
-        await self._tell(deletion)
-        await self._commit(deletion.repository, self._last(deletion, row, record, left))
-        await self._tell_again(deletion.repository, deletion.outbox, deletion.at)
+        deletion.told = deletion.told or await self._tell(repository, deletion.outbox)
+        touched = await self._writable(deletion)
+        await self._commit(repository, self._last(deletion, row, record, left, touched))
+        await self._tell_again(repository, deletion.outbox, deletion.told)
 
     async def _tags(self, deletion: Deletion) -> list[TagRecord]:
         """Read some of the tags that are left, if all of them may go."""
@@ -232,15 +247,28 @@ class Manifests:
             await check_all_tags(self._stores, repository, digest)
         return page
 
-    async def _tell(self, deletion: Deletion) -> None:
-        if not deletion.is_told:
-            await self._outbox.promise(deletion.repository, [deletion.outbox])
-            deletion.is_told = True
+    async def _tell(self, repository: RepositoryName, outbox: str) -> ages.Span:
+        """Tell of a change that is about to be made; give for how long that holds."""
+        span = ages.Span(self._ticks, ages.L)
+        await self._outbox.promise(repository, [outbox])
+        return span
 
-    async def _tell_again(self, repository: RepositoryName, outbox: str, sent: datetime) -> None:
+    async def _tell_again(self, repository: RepositoryName, outbox: str, told: ages.Span) -> None:
         """Tell once more of a change that took so long that its message may have been dropped."""
-        if self._clock() - sent > ages.L:
+        if told.is_over:
             await self._outbox.promise_again(repository, [outbox])
+
+    async def _writable(self, deletion: Deletion) -> Change:
+        """Give the change of `writable`; of one that was read before it was asked what is meant."""
+        if deletion.is_meant is None:
+            return _touched(self._clock())
+        row = await self._contents.writable(deletion.repository)
+        if not await deletion.is_meant():
+            raise Superseded
+        if row is None:
+            await refuse(self._stores, deletion.repository)
+            raise _Overtaken
+        return _touched(self._clock(), row.etag)
 
     async def _take_some(
         self, deletion: Deletion, record: ManifestRecord, some: Iterable[TagRecord]
@@ -254,16 +282,24 @@ class Manifests:
                 life=record.life,
                 deletion=deletion.id,
                 cause=asdict(deletion.by),
+                at=deletion.at.isoformat(),
                 until=deletion.until.isoformat(),
+                subject=deletion.subject,
+                subject_life=deletion.subject_life,
             )
+        touched = await self._writable(deletion)
         key = keys.manifest(deletion.digest)
-        changes = Transaction([Update(key, {"deletion": deletion.id}, deletion.etag)])
-        changes.add(Update(keys.WRITABLE, {"updated": self._clock()}))
+        changes = Transaction([Update(key, {"deletion": deletion.id}, deletion.etag), touched])
         changes.add(*marked(self._stores, deletion, record.life, some))
         deletion.etag = (await self._commit(deletion.repository, changes))[0]
 
     def _last(
-        self, deletion: Deletion, row: Row, record: ManifestRecord, left: Iterable[TagRecord]
+        self,
+        deletion: Deletion,
+        row: Row,
+        record: ManifestRecord,
+        left: Iterable[TagRecord],
+        touched: Change,
     ) -> Iterable[Change]:
         event = ManifestDeleted(
             digest=str(deletion.digest),
@@ -273,13 +309,10 @@ class Manifests:
             subject=record.subject,
             life=record.life,
         )
-        yield from self._with_event(deletion.outbox, event, self._clock())
+        yield Insert(deletion.outbox, values(event))
+        yield touched
         yield from ended(deletion, row, record)
         yield from marked(self._stores, deletion, record.life, left)
-
-    @staticmethod
-    def _with_event(outbox: str, event: Event, now: datetime) -> list[Change]:
-        return [Insert(outbox, values(event)), Update(keys.WRITABLE, {"updated": now})]
 
     async def _commit(self, repository: RepositoryName, changes: Iterable[Change]) -> list[str]:
         """Commit; raises _Overtaken where a row is not as it was read."""
@@ -327,6 +360,10 @@ class Manifests:
             return await self._stores.body(record)
         except NotFound:  # deleted since the record was read
             raise unknown(repository, record.digest) from None
+
+
+def _touched(now: datetime, etag: str = ANY) -> Update:
+    return Update(keys.WRITABLE, {"updated": now}, etag)
 
 
 def ended(deletion: Deletion, row: Row, record: ManifestRecord) -> Iterable[Change]:

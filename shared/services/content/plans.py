@@ -25,6 +25,7 @@ from shared.model.digest import Digest
 from shared.model.manifest import Manifest
 from shared.model.names import RepositoryName, Tag, is_referrers_tag
 from shared.storage import keys
+from shared.storage.ages import Span
 from shared.storage.ports import (
     ANY,
     MOST_CHANGES,
@@ -58,11 +59,11 @@ class Names(Enum):
 class Opening:
     """What a push found of a repository that takes none yet: its row's ETag, if there is one.
 
-    `since` is when the name was sent to the catalog.
+    `span` began when the name was sent to the catalog.
     """
 
     etag: str
-    since: datetime
+    span: Span
 
 
 @dataclass(slots=True)

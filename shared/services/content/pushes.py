@@ -25,9 +25,10 @@ A repository's first push, and `retire` (services/upkeep/retirement.py):
     P3 put the index row                      R3 take `writable`, merge `repository`: as they were
     P4 insert `writable`, merge `repository`  R4 strike off the index row, as it was
 
-P3 before R1: P4 comes within 2 L of P3, or not at all; R4 takes no index row that is younger,
-unless R3 took a `writable`. P3 after R1: the index row is not as it was. P4 before R3: R3 fails.
-P4 after R3: `repository` is not as P2 read it, and the push begins again at P1.
+P3 before R1: P4 comes within 2 L of P3, or not at all: it is sent within half of L of sending P3,
+however much else there is to do, or P2 and P3 are done again. R4 takes no index row that is
+younger, unless R3 took a `writable`. P3 after R1: the index row is not as it was. P4 before R3: R3
+fails. P4 after R3: `repository` is not as P2 read it, and the push begins again at P1.
 
 With over 100 rows there are several transactions. Each changes `build|` by the ETag that the one
 before has left: nobody who ends what is abandoned can do so between two of them.
@@ -35,7 +36,6 @@ before has left: nobody who ends what is abandoned can do so between two of them
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import batched
 
 from shared.errors import ManifestBlobUnknown, ManifestInvalid, PreconditionFailed, Unavailable
@@ -49,6 +49,7 @@ from shared.services.content.locks import fixed, locked
 from shared.services.content.plans import Build, Names, Opening, Plan
 from shared.services.content.tag_turns import TagTurns
 from shared.storage import ages, keys
+from shared.storage.ages import Span
 from shared.storage.errands import Kind
 from shared.storage.hints import Hints
 from shared.storage.origins import MANIFEST, Origin
@@ -109,6 +110,7 @@ class Pushes:
         self._stores = stores
         self._contents = stores.contents
         self._clock = stores.clock
+        self._ticks = stores.ticks
         self._sparse = frozenset(Names) if is_sparse_allowed else frozenset[Names]()
         self._hints = Hints()
         self._turns = TagTurns()
@@ -176,18 +178,18 @@ class Pushes:
 
     async def _carry_out(self, plan: Plan, condition: Condition) -> None:
         outbox, events = self._stores.outbox, list(plan.outbox.values())
-        sent = self._clock()
+        span, told = Span(self._ticks), Span(self._ticks, ages.L)
         await outbox.promise(plan.repository, events)
         if condition.digests is not None or any(
             (plan.repository, tag) in self._hints for tag in plan.tags
         ):
             await self._look_at_tags(plan, condition)
-        await self._write(plan, condition, until=sent + ages.L / 2)
-        if self._clock() - sent > ages.L:
+        await self._write(plan, condition, span)
+        if told.is_over:
             await outbox.promise_again(plan.repository, events)
         self._remember(plan)
 
-    async def _write(self, plan: Plan, condition: Condition, until: datetime) -> None:
+    async def _write(self, plan: Plan, condition: Condition, span: Span) -> None:
         pause = 0.0
         while True:
             try:
@@ -199,15 +201,13 @@ class Pushes:
                 kind = surprise.kind
             else:
                 return
-            if self._clock() >= until:
+            if span.is_over:
                 raise Unavailable(f"{plan.repository} is being changed too often: repeat the push")
             if kind in {"tag", "tagged"}:
                 await self._stores.pause(pause)
                 pause = min(max(2 * pause, _FIRST_PAUSE), _LONGEST_PAUSE)
 
     async def _try(self, plan: Plan) -> None:
-        if plan.opening and self._clock() - plan.opening.since > ages.L / 2:
-            plan.opening = None
         if len(plan.manifest.body) > INLINE_BYTES and not plan.is_live and not plan.body_object:
             await self._keep_body(plan)
         if plan.is_completing and plan.is_large:
@@ -217,7 +217,15 @@ class Pushes:
             )
         while plan.is_large:
             await self._place_some(plan)
+        await self._keep_listed(plan)
         await self._commit(plan, plan.whole())
+
+    async def _keep_listed(self, plan: Plan) -> None:
+        """List a new repository again where that was too long ago to be relied on."""
+        if plan.opening and plan.opening.span.is_over:
+            await self._open(plan, is_missing=True)
+        if plan.opening and plan.opening.span.is_over:
+            raise Unavailable(f"storage is too slow to begin {plan.repository}: repeat the push")
 
     async def _commit(self, plan: Plan, transaction: Transaction) -> list[str]:
         changes = [*transaction]
@@ -236,6 +244,7 @@ class Pushes:
                 digest=str(plan.digest),
                 life=plan.life,
             )
+        await self._keep_listed(plan)
         transaction, placed = plan.part()
         etags = await self._commit(plan, transaction)
         build = plan.build or Build()
@@ -286,11 +295,11 @@ class Pushes:
             raise locked(plan.repository)
         if row and row.values.get("deletion"):
             raise Unavailable(f"{plan.repository} is being deleted: repeat the push")
-        since = self._clock()
+        span = Span(self._ticks)
         await self._stores.index.add(plan.repository, is_listed=allowed.list_enabled)
         if not allowed.list_enabled:  # that may have changed since
             await list_as_said(self._stores, plan.repository)
-        plan.opening = Opening(row.etag if row else "", since)
+        plan.opening = Opening(row.etag if row else "", span)
 
     async def _look_at_manifest(self, plan: Plan, condition: Condition) -> None:
         plan.record = await self._contents.manifest(plan.repository, plan.digest, with_body=False)

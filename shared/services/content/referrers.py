@@ -47,9 +47,12 @@ class Referrers:
     ) -> Page[orjson.Fragment]:
         """List descriptors of up to `limit` referrers whose digests follow `after` (end-12).
 
-        Only those of `artifact_type`, unless that is empty. A subject never seen has none. A page
-        ends with PAGE_BYTES; one that is larger by itself is a page of its own.
+        Only those of `artifact_type`, unless that is empty; nothing is of a type that cannot be
+        printed. A subject never seen has none. A page ends with PAGE_BYTES; one that is larger by
+        itself is a page of its own.
         """
+        if artifact_type and not artifact_type.isprintable():
+            return Page([], has_more=False, last="")
         rows = await self._stores.contents.referrers(
             repository, subject, artifact_type=artifact_type, after=after, limit=limit + 1
         )

@@ -140,12 +140,15 @@ class Uploads:
 
     async def cancel(self, repository: RepositoryName, upload: Upload) -> None:
         """End a session (end-14); raises BlobUploadUnknown where it has ended."""
-        mark = Origin(CANCELLED, self._stores.clock(), self._stores.new_id(), repository)
+        objects, call = self._stores.objects, self._stores.new_id()
+        mark = Origin(CANCELLED, self._stores.clock(), call, repository)
         name = self._named(upload.object or upload.id)
         try:
-            await self._stores.objects.commit(name, [], mark.metadata())
+            await objects.commit(name, [], mark.metadata())
         except Conflict:
-            raise BlobUploadUnknown from None
+            facts = await objects.facts(name)
+            if facts is None or Origin.read(facts).by != call:
+                raise BlobUploadUnknown from None
 
     async def commit(
         self, repository: RepositoryName, upload: Upload, digest: Digest, part: Part

@@ -45,6 +45,7 @@ from shared.storage.transactions import Transaction
 _TAGS = 23
 """How many tags go in one transaction; fewer where their names are kept."""
 _SOME = 50
+_LIVES = 1_000
 
 
 class _Overtaken(Exception):
@@ -76,13 +77,13 @@ class RepositoryDeletions:
 
     async def go_on(self, repository: RepositoryName, deletion: str = "") -> None:
         """Bring a deletion that has begun to its end; of `deletion` alone, if that is named."""
-        last = self._stores.clock() + ages.L / 2
+        span = ages.Span(self._stores.ticks)
         listed = await self._stores.index.row(repository)
         row = await self._contents.repository(repository)
         named = deletion or (row.values.get("deletion") if row else "")
         while row and named and row.values.get("deletion") == named:
             try:
-                await self._end_lives(repository, row, last)
+                await self._end_lives(repository, row, span)
             except _Overtaken:
                 row = await self._contents.repository(repository)
                 continue
@@ -92,12 +93,15 @@ class RepositoryDeletions:
 
     async def restore(self, repository: RepositoryName, deletion: str, *, by: Cause) -> int:
         """Bring back the manifests that a deletion took, images before indexes; count them."""
+        span = ages.Span(self._stores.ticks)
         await self.go_on(repository)
         lives = await self._taken(repository, deletion)
         for deleted in sorted(lives, key=_comes_late):
             record = deleted.manifest
             with suppress(ManifestUnknown):  # another was quicker
                 await self._restores.manifest(repository, record.digest, record.life, by=by)
+            if span.is_over:
+                raise Unavailable(f"{repository} is coming back: repeat the request")
         return len(lives)
 
     async def _begin(self, repository: RepositoryName, row: Row, by: Cause) -> None:
@@ -123,18 +127,22 @@ class RepositoryDeletions:
             if not there or not there.values.get("deletion"):
                 raise Unavailable(f"{repository} is being changed: repeat the deletion") from None
 
-    async def _end_lives(self, repository: RepositoryName, row: Row, last: datetime) -> None:
+    async def _end_lives(self, repository: RepositoryName, row: Row, span: ages.Span) -> None:
         """End the life of each manifest, then the deletion; raises _Overtaken."""
         etag = row.etag
         while some := await self._contents.manifests(repository, "", _SOME):
             for record in some:
-                etag = await self._end_life(repository, row, record, etag)
-                if self._stores.clock() > last:
-                    raise Unavailable(f"the deletion of {repository} goes on: repeat it")
+                etag = await self._end_life(repository, row, record, etag, span)
+                _check(repository, span)
         await self._end(repository, row, etag)
 
     async def _end_life(
-        self, repository: RepositoryName, row: Row, record: ManifestRecord, etag: str
+        self,
+        repository: RepositoryName,
+        row: Row,
+        record: ManifestRecord,
+        etag: str,
+        span: ages.Span,
     ) -> str:
         deletion = self._deletion(repository, row, record)
         some = WITH_NAMES if self._stores.policies.keeps_names else _TAGS
@@ -144,6 +152,7 @@ class RepositoryDeletions:
             if len(page) < some:
                 break
             etag = await self._commit(repository, etag, marks)
+            _check(repository, span)
         whole = await self._contents.manifest_row(repository, record.digest)
         if whole is None:
             raise _Overtaken
@@ -193,10 +202,16 @@ class RepositoryDeletions:
     async def _taken(self, repository: RepositoryName, deletion: str) -> list[DeletedRecord]:
         taken: list[DeletedRecord] = []
         after = ""
-        while page := await self._contents.lives(repository, after, _SOME):
+        while page := await self._contents.lives(repository, after, _LIVES):
             taken += [one for one in page if one.deletion == deletion]
             after = f"{page[-1].manifest.digest}|{page[-1].manifest.life}"
         return taken
+
+
+def _check(repository: RepositoryName, span: ages.Span) -> None:
+    """End a request that takes long, once it has come further."""
+    if span.is_over:
+        raise Unavailable(f"the deletion of {repository} goes on: repeat it")
 
 
 def _comes_late(deleted: DeletedRecord) -> bool:

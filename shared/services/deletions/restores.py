@@ -11,16 +11,17 @@ manifest is merged by its ETag, so that a deletion, or another life, ends it.
 """
 
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from shared.errors import ManifestUnknown, Unavailable
 from shared.events import Cause, ManifestPushed, values
 from shared.model.digest import Digest
-from shared.model.manifest import Manifest, read_manifest
+from shared.model.manifest import Manifest
 from shared.model.names import RepositoryName, Tag
 from shared.model.page import Page, cut_page
 from shared.services.content.manifests import refuse, unknown
 from shared.services.content.pushes import Pushes
+from shared.services.content.reading import understood
 from shared.services.upkeep.purge import Purge
 from shared.storage import ages, keys
 from shared.storage.errands import Kind
@@ -58,7 +59,7 @@ class Restores:
             ManifestBlobUnknown: the repository does not hold its blobs any more.
         """
         deleted = await self._contents.deleted(repository, digest, life)
-        if deleted is None or deleted.until < self._stores.clock():
+        if deleted is None or deleted.left < timedelta():
             raise unknown(repository, digest)
         manifest = await self._read(repository, deleted)
         fresh = self._stores.new_id()
@@ -98,31 +99,30 @@ class Restores:
         await self._pushes.put(repository, manifest, [tag], by=by)
 
     async def finish(
-        self, repository: RepositoryName, digest: Digest, life: str, *, by: Cause
+        self, repository: RepositoryName, digest: Digest, life: str, *, by: Cause, live: str = ""
     ) -> None:
         """Bring back the tags of a life that is over and whose manifest is live, and purge it."""
-        if await self.bring_back(repository, digest, life, by=by):
+        if await self.bring_back(repository, digest, life, by=by, live=live):
             await self._purge.purge(repository, digest, life, is_restored=True)
 
     async def bring_back(
-        self, repository: RepositoryName, digest: Digest, life: str, *, by: Cause
+        self, repository: RepositoryName, digest: Digest, life: str, *, by: Cause, live: str = ""
     ) -> bool:
         """Point the tags that a life has left, and that are free, to the manifest that is live.
 
-        False where it was deleted meanwhile.
+        Only to the life `live` of it, if that is named. False where it was deleted meanwhile.
         """
-        record = await self._contents.manifest(repository, digest, with_body=False)
-        while record:
+        span = ages.Span(self._stores.ticks)
+        while record := await self._contents.manifest(repository, digest, with_body=False):
+            live = live or record.life
+            if record.life != live:
+                return False
             marks = await self._contents.tags_of(repository, digest, _TAGS, life)
             if not marks:
                 return True
-            if not await self._bring_some(repository, record, marks, by):
-                there = await self._contents.manifest(repository, digest, with_body=False)
-                if there and there.life != record.life:
-                    return False
-                record = there
-                continue
-            record = await self._contents.manifest(repository, digest, with_body=False)
+            if span.is_over:
+                raise Unavailable(f"the tags of {digest} are coming back: repeat the request")
+            await self._bring_some(repository, record, marks, by)
         return False
 
     async def _bring_some(
@@ -131,8 +131,8 @@ class Restores:
         record: ManifestRecord,
         marks: list[TagRecord],
         by: Cause,
-    ) -> bool:
-        """Bring tags back in one transaction; False where something has changed."""
+    ) -> None:
+        """Bring tags back in one transaction, unless something has changed."""
         there = await self._contents.some_tags(repository, [mark.name for mark in marks])
         free = [mark for mark in marks if mark.name not in there]
         now = self._stores.clock()
@@ -156,8 +156,6 @@ class Restores:
             if wanted[error.index].key == keys.WRITABLE:
                 await refuse(self._stores, repository)
                 raise Unavailable(f"{repository} is being changed: repeat the request") from None
-            return False
-        return True
 
     async def _read(self, repository: RepositoryName, deleted: DeletedRecord) -> Manifest:
         return await self._body(repository, deleted.manifest)
@@ -167,7 +165,7 @@ class Restores:
             body = await self._stores.body(record)
         except NotFound:
             raise unknown(repository, record.digest) from None
-        return read_manifest(body, record.media_type, record.digest.algorithm)
+        return await understood(body, record.media_type, record.digest.algorithm)
 
     async def _linked(
         self, repository: RepositoryName, manifest: Manifest, life: str

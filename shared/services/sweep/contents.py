@@ -187,6 +187,7 @@ class ContentsSweep:
         begun = [row for row in part.older("manifest", 2 * ages.L) if row.values.get("deletion")]
         if not begun or await self._contents.writable(part.repository) is None:
             return
+        now = self._stores.clock()
         for row in begun:
             send = self._errand(
                 Kind.END_DELETION,
@@ -195,7 +196,8 @@ class ContentsSweep:
                 life=str(row.values["life"]),
                 deletion=str(row.values["deletion"]),
                 cause=_CAUSE,
-                until=(self._stores.clock() + self._kept).isoformat(),
+                at=now.isoformat(),
+                until=(now + self._kept).isoformat(),
             )
             yield part.finding(What.DELETION, [row], send)
 

@@ -7,11 +7,9 @@ E3 transactions: take its edges; each changes the build's row by the ETag that t
 E4 its row, its body if that is an object
 """
 
-from contextlib import suppress
-
 from shared.model.digest import Digest
-from shared.model.manifest import read_manifest
 from shared.model.names import RepositoryName
+from shared.services.content.reading import understood
 from shared.storage import ages
 from shared.storage.errands import Kind
 from shared.storage.ports import Conflict, Delete, NotFound, Row, Update
@@ -34,13 +32,19 @@ class Builds:
         if row is None:
             return
         if row.age < 2 * ages.L:
-            await self._stores.errands.send(
-                Kind.END_BUILD, repository, after=2 * ages.L, digest=str(digest), life=life
-            )
+            await self._come_again(repository, digest, life)
             return
-        with suppress(Conflict, NotFound):  # it goes on
+        try:
             await self._end(repository, row, is_needed=await self._is_needed(repository, row))
+        except (Conflict, NotFound):  # it goes on; or our own try did this, its answer lost
+            await self._come_again(repository, digest, life)
+        else:
             await self._stores.errands.send(Kind.RETIRE, repository)  # it may have held it up
+
+    async def _come_again(self, repository: RepositoryName, digest: Digest, life: str) -> None:
+        await self._stores.errands.send(
+            Kind.END_BUILD, repository, after=2 * ages.L, digest=str(digest), life=life
+        )
 
     async def _is_needed(self, repository: RepositoryName, row: Row) -> bool:
         record = ManifestRecord.read(row)
@@ -69,5 +73,5 @@ class Builds:
             body = await self._stores.body(record)
         except NotFound:  # it went after the edges, before the row
             return []
-        manifest = read_manifest(body, record.media_type, record.digest.algorithm)
+        manifest = await understood(body, record.media_type, record.digest.algorithm)
         return list(dict.fromkeys(it.digest for it in (*manifest.blobs, *manifest.children)))

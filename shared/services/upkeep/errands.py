@@ -5,7 +5,8 @@ Each errand looks at what is there first. It may come twice, late, or when anoth
 
 import logging
 from collections.abc import Mapping
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 from shared.errors import ManifestUnknown, RegistryError, Unsupported
@@ -23,6 +24,9 @@ from shared.storage import ages
 from shared.storage.errands import Errand, Kind
 from shared.storage.ports import StorageError
 from shared.storage.stores import Stores
+
+_LIVES = 100
+"""How many lives an errand looks at; for more it is sent again."""
 
 _log = logging.getLogger(__name__)
 
@@ -100,17 +104,20 @@ class Upkeep:
             digest = Digest.parse(event.digest)
             await self._purge.purge(errand.repository, digest, event.life)
         else:
-            await self._purge_all(errand.repository)
+            await self._purge_some(errand)
         await self._retirement.retire(errand.repository)
 
-    async def _purge_all(self, repository: RepositoryName) -> None:
-        """Purge, or send upkeep to purge, what a repository's deletion took."""
-        after = ""
-        while page := await self._stores.contents.lives(repository, after, 100):
-            for deleted in page:
-                record = deleted.manifest
-                await self._purge.purge(repository, record.digest, record.life)
-            after = f"{page[-1].manifest.digest}|{page[-1].manifest.life}"
+    async def _purge_some(self, errand: Errand) -> None:
+        """Purge, or send upkeep to purge, what a repository's deletion took: a page of it."""
+        after = errand.text("after")
+        page = await self._stores.contents.lives(errand.repository, after, _LIVES)
+        for deleted in page:
+            record = deleted.manifest
+            await self._purge.purge(errand.repository, record.digest, record.life)
+            after = f"{record.digest}|{record.life}"
+        if len(page) == _LIVES:
+            rest = replace(errand, fields={**errand.fields, "after": after})
+            await self._stores.errands.send_again(rest, timedelta())
 
     async def _end_deletion(self, errand: Errand) -> None:
         """Finish a deletion whose id still stands in its manifest; else give the tags back."""
@@ -126,20 +133,18 @@ class Upkeep:
                 pass
             else:
                 return
-        await self._restores.bring_back(repository, digest, record.life, by=by)
+        await self._restores.bring_back(repository, digest, record.life, by=by, live=record.life)
 
     def _deletion(self, errand: Errand, by: Cause) -> Deletion:
-        now = self._stores.clock()
-        return Deletion(
-            repository=errand.repository,
-            digest=_digest(errand),
-            id=errand.text("deletion"),
-            by=by,
-            at=now,
-            until=datetime.fromisoformat(errand.text("until")),
-            outbox=self._stores.outbox.key(now),
-            is_resumed=True,
-        )
+        deletion = self._manifests.deletion(errand.repository, _digest(errand), by=by)
+        deletion.id, deletion.is_yielding = errand.text("deletion"), True
+        deletion.at = datetime.fromisoformat(errand.text("at"))  # both by the clock of one host
+        deletion.until = datetime.fromisoformat(errand.text("until"))
+        deletion.subject = errand.text("subject")
+        deletion.subject_life = errand.text("subject_life")
+        if deletion.subject:
+            deletion.is_meant = self._purge.goes_with(deletion)
+        return deletion
 
     async def _end_restore(self, errand: Errand) -> None:
         """Bring back the tags of a life whose manifest a restore has pushed."""
@@ -148,7 +153,8 @@ class Upkeep:
         if record is None or record.life != errand.text("fresh"):
             return
         by = Cause(**_fields(errand, "cause"))
-        await self._restores.finish(repository, digest, errand.text("life"), by=by)
+        life = errand.text("life")
+        await self._restores.finish(repository, digest, life, by=by, live=record.life)
 
 
 def _digest(errand: Errand) -> Digest:

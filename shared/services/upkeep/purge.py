@@ -1,33 +1,36 @@
 """The purge: what is kept of a life that is over goes for good, once nobody can bring it back.
 
     G1 its referrers, each as by a deletion: where the digest is not live, no other life of it ends
-       later, and they were last pushed before it was deleted
+       later, and they were last pushed before it was deleted. Both are seen to by the deletion's
+       transaction: a push that comes before it, of the referrer or of the subject, makes it fail
     G2 its edges: from then on the collector may take what only this life used
     G3 its marks, those that it still has
     G4 its body, where that is an object
     G5 its row
 
 Each can be repeated, and a crash leaves the row, so that it is. A restore begins before the life's
-time is over, the purge 4 L after. What was restored is another life, with edges of its own.
+time is over, the purge 4 L after, both by storage's clock: those of two hosts may differ by more.
+What was restored is another life, with edges of its own.
 
 `look` tells what would go, and changes nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import batched
 
-from shared.errors import ManifestUnknown, Unsupported
+from shared.errors import ManifestUnknown, Unavailable, Unsupported
 from shared.events import Cause
 from shared.model.digest import Digest
-from shared.model.manifest import Manifest, read_manifest
 from shared.model.names import RepositoryName
-from shared.services.content.manifests import Manifests
+from shared.services.content.manifests import Deletion, Manifests, Superseded
+from shared.services.content.reading import understood
 from shared.storage import ages, keys
 from shared.storage.errands import Kind
 from shared.storage.ports import Conflict, Delete, NotFound
-from shared.storage.rows.records import DeletedRecord, TagRecord
+from shared.storage.rows.records import DeletedRecord, ManifestRecord, TagRecord
 from shared.storage.stores import Stores
 
 _SOME = 98
@@ -62,103 +65,130 @@ class Purge:
         deleted = await self._contents.deleted(repository, digest, life)
         if deleted is None:
             return
+        span = ages.Span(self._stores.ticks)
         wait = timedelta() if is_restored else self._wait(deleted)
         if wait > timedelta():
             await self._stores.errands.send(
                 Kind.PURGE, repository, after=wait, digest=str(digest), life=life
             )
             return
-        leavings = await self.look(repository, deleted, is_restored=is_restored)
-        await self._take(repository, deleted, leavings)
+        if not is_restored and await self._is_last(repository, digest, life):
+            await self._take_referrers(repository, deleted, span)
+        await self._take_rest(repository, deleted, span)
 
-    async def look(
-        self, repository: RepositoryName, deleted: DeletedRecord, *, is_restored: bool = False
-    ) -> Leavings:
+    async def look(self, repository: RepositoryName, deleted: DeletedRecord) -> Leavings:
         """Tell what a purge of this life would take."""
         record = deleted.manifest
-        manifest = await self._manifest(deleted)
-        is_last = not is_restored and await self._is_last(repository, deleted)
+        is_last = await self._is_last(repository, record.digest, record.life)
+        older = self._referrers(repository, deleted)
         return Leavings(
-            referrers=await self._referrers(repository, deleted) if is_last else [],
-            targets=list(dict.fromkeys(_targets(manifest))) if manifest else [],
+            referrers=[one.digest async for one in older] if is_last else [],
+            targets=await self._targets(deleted),
             marks=await self._contents.tags_of(repository, record.digest, _MARKS, record.life),
             object=record.object,
         )
 
     def _wait(self, deleted: DeletedRecord) -> timedelta:
-        return deleted.until + 4 * ages.L - self._stores.clock()
+        return deleted.left + 4 * ages.L
 
-    async def _manifest(self, deleted: DeletedRecord) -> Manifest | None:
-        """Read the body; None where it went in a purge before this one, after the edges."""
+    async def _targets(self, deleted: DeletedRecord) -> Sequence[Digest]:
+        """Read the body; it names nothing if it went in a purge before this, after the edges."""
         record = deleted.manifest
         try:
             body = await self._stores.body(record)
         except NotFound:
-            return None
-        return read_manifest(body, record.media_type, record.digest.algorithm)
+            return []
+        manifest = await understood(body, record.media_type, record.digest.algorithm)
+        return list(dict.fromkeys(it.digest for it in (*manifest.blobs, *manifest.children)))
 
-    async def _is_last(self, repository: RepositoryName, deleted: DeletedRecord) -> bool:
-        """Tell whether this life is the last of its digest."""
-        digest = deleted.manifest.digest
+    async def _is_last(self, repository: RepositoryName, digest: Digest, life: str) -> bool:
+        """Tell whether nothing of a digest is left that ends later than this life of it."""
         if await self._contents.manifest(repository, digest, with_body=False):
             return False
-        last = await self._contents.last_life(repository, digest)
-        return last in {"", deleted.manifest.life}
+        return await self._contents.last_life(repository, digest) in {"", life}
+
+    def goes_with(self, deletion: Deletion) -> Callable[[], Awaitable[bool]]:
+        """Give the question whether a manifest still goes with its subject."""
+        subject = Digest.parse(deletion.subject)
+        return lambda: self._is_last(deletion.repository, subject, deletion.subject_life)
 
     async def _referrers(
         self, repository: RepositoryName, deleted: DeletedRecord
-    ) -> Sequence[Digest]:
-        subject, after, older = deleted.manifest.digest, "", []
+    ) -> AsyncIterator[ManifestRecord]:
+        """Find the referrers that go with this life."""
+        subject, after = deleted.manifest.digest, ""
         while rows := await self._contents.referrers(
             repository, subject, artifact_type="", after=after, limit=_SOME
         ):
-            found = [Digest.parse(keys.last_part(row.key)) for row in rows]
-            older += [it for it in found if await self._is_older(repository, it, deleted)]
-            after = str(found[-1])
-        return older
+            for row in rows:
+                digest = Digest.parse(after := keys.last_part(row.key))
+                if older := await self._older(repository, digest, deleted):
+                    yield older
 
-    async def _is_older(
+    async def _older(
         self, repository: RepositoryName, digest: Digest, deleted: DeletedRecord
-    ) -> bool:
-        """Tell whether a referrer was last pushed before its subject was deleted.
+    ) -> ManifestRecord | None:
+        """Read a referrer that was last pushed before its subject was deleted.
 
         The deletion's row is read after it: the time in between makes that one older, not this.
         """
         record = await self._contents.manifest(repository, digest, with_body=False)
         if record is None:
-            return False
+            return None
         life = deleted.manifest
         later = await self._contents.deleted(repository, life.digest, life.life)
-        return later is not None and record.age > later.age
+        return record if later and record.age > later.age else None
 
-    async def _take(
-        self, repository: RepositoryName, deleted: DeletedRecord, leavings: Leavings
+    async def _take_referrers(
+        self, repository: RepositoryName, deleted: DeletedRecord, span: ages.Span
     ) -> None:
-        record = deleted.manifest
-        for referrer in leavings.referrers:
-            if not (
-                await self._is_last(repository, deleted)
-                and await self._is_older(repository, referrer, deleted)
-            ):
-                continue
-            with suppress(ManifestUnknown, Unsupported):
-                await self._manifests.delete(repository, referrer, by=Cause("purge"))
-        for start in range(0, len(leavings.targets), _SOME):
-            some = leavings.targets[start : start + _SOME]
-            await take_edges(self._stores, repository, record.digest, record.life, some)
-        for mark in leavings.marks:
-            with suppress(NotFound, Conflict):
-                key = keys.tagged(record.digest, mark.name)
-                await self._contents.commit(repository, [Delete(key, mark.etag)])
-        if len(leavings.marks) == _MARKS:
-            await self._take(repository, deleted, await self.look(repository, deleted))
-            return
-        if leavings.object:
-            await self._stores.discard(leavings.object)
+        async for referrer in self._referrers(repository, deleted):
+            await self._take_referrer(repository, deleted, referrer)
+            _check(span, deleted.manifest.digest)
+
+    async def _take_referrer(
+        self, repository: RepositoryName, deleted: DeletedRecord, referrer: ManifestRecord
+    ) -> None:
+        """Delete a referrer, unless it or its subject is pushed meanwhile."""
+        deletion = self._manifests.deletion(repository, referrer.digest, by=Cause("purge"))
+        deletion.etag, deletion.is_yielding = referrer.etag, True
+        deletion.subject = str(deleted.manifest.digest)
+        deletion.subject_life = deleted.manifest.life
+        deletion.is_meant = self.goes_with(deletion)
+        with suppress(ManifestUnknown, Unsupported, Superseded):
+            await self._manifests.carry_out(deletion)
+
+    async def _take_rest(
+        self, repository: RepositoryName, deleted: DeletedRecord, span: ages.Span
+    ) -> None:
+        digest, life = deleted.manifest.digest, deleted.manifest.life
+        for some in batched(await self._targets(deleted), _SOME, strict=False):
+            await take_edges(self._stores, repository, digest, life, some)
+        while marks := await self._contents.tags_of(repository, digest, _SOME, life):
+            await self._take_marks(repository, marks)
+            if len(marks) < _SOME:
+                break
+            _check(span, digest)
+        if deleted.manifest.object:
+            await self._stores.discard(deleted.manifest.object)
         with suppress(NotFound):
-            await self._contents.commit(
-                repository, [Delete(keys.deleted(record.digest, record.life))]
-            )
+            await self._contents.commit(repository, [Delete(keys.deleted(digest, life))])
+
+    async def _take_marks(self, repository: RepositoryName, marks: Sequence[TagRecord]) -> None:
+        """Take marks together; where one has changed, each by itself."""
+        taken = [Delete(keys.tagged(mark.digest, mark.name), mark.etag) for mark in marks]
+        try:
+            await self._contents.commit(repository, taken)
+        except (NotFound, Conflict):
+            for one in taken:
+                with suppress(NotFound, Conflict):
+                    await self._contents.commit(repository, [one])
+
+
+def _check(span: ages.Span, digest: Digest) -> None:
+    """End a purge that takes long, once it has come further."""
+    if span.is_over:
+        raise Unavailable(f"the purge of {digest} goes on: repeat it")
 
 
 async def take_edges(
@@ -178,7 +208,3 @@ async def take_edges(
             edges = [row.key for row in there]
         else:
             return
-
-
-def _targets(manifest: Manifest) -> Sequence[Digest]:
-    return [each.digest for each in (*manifest.blobs, *manifest.children)]

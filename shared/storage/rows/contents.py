@@ -10,7 +10,8 @@ from shared.model.attributes import Attributes
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName, Tag
 from shared.storage import keys
-from shared.storage.ports import Change, Row, Rows
+from shared.storage.ages import Span
+from shared.storage.ports import Change, Row, Rows, Unavailable
 from shared.storage.rows.records import DeletedRecord, Link, ManifestRecord, TagRecord
 
 _AT_ONCE = 16
@@ -124,9 +125,16 @@ class Contents:
     async def lives(
         self, repository: RepositoryName, after: str, limit: int, digest: Digest | str = ""
     ) -> list[DeletedRecord]:
-        """List up to `limit` lives that are over, of all manifests or of one."""
+        """List up to `limit` lives that are over, of all manifests or of one, without bodies."""
         prefix = f"deleted|{digest}" if digest else "deleted"
-        rows = await self._scan(repository, f"{prefix}|{after}", keys.end_of(prefix), limit)
+        rows = await self._rows.scan(
+            keys.CONTENTS,
+            self._partition(repository),
+            after=f"{prefix}|{after}",
+            before=keys.end_of(prefix),
+            limit=limit,
+            only=DeletedRecord.LISTED,
+        )
         return [DeletedRecord.read(row) for row in rows]
 
     async def last_life(self, repository: RepositoryName, digest: Digest) -> str:
@@ -200,9 +208,14 @@ class Contents:
         )
         return [ManifestRecord.read(row) for row in rows]
 
-    async def user(self, repository: RepositoryName, target: Digest) -> Digest | None:
-        """Name a manifest that uses a blob or a manifest, or None: one whose edge counts."""
-        edge = await self._first(repository, target, lambda _: True)
+    async def user(
+        self, repository: RepositoryName, target: Digest, span: Span | None = None
+    ) -> Digest | None:
+        """Name a manifest that uses a blob or a manifest, or None: one whose edge counts.
+
+        Raises Unavailable where there are more edges than can be looked at in the span.
+        """
+        edge = await self._first(repository, target, lambda _: True, span)
         return keys.user_of(edge.key)[0] if edge else None
 
     async def is_linked(self, repository: RepositoryName, target: Digest) -> bool:
@@ -256,11 +269,17 @@ class Contents:
         return there
 
     async def _first(
-        self, repository: RepositoryName, target: Digest, is_wanted: Callable[[Row], bool]
+        self,
+        repository: RepositoryName,
+        target: Digest,
+        is_wanted: Callable[[Row], bool],
+        span: Span | None = None,
     ) -> Row | None:
         """Find an edge that is wanted and counts."""
         after = ""
         while rows := await self.edges(repository, target, _AT_ONCE, after):
+            if span and span.is_over:
+                raise Unavailable(f"{target} is named by too many manifests that are deleted")
             wanted = [row for row in rows if is_wanted(row)]
             counts = await asyncio.gather(*(self.counts(repository, row) for row in wanted))
             for row, does_count in zip(wanted, counts, strict=True):

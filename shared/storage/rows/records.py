@@ -122,7 +122,7 @@ class DeletedRecord:
     """A life of a manifest that is over, and kept `until` then.
 
     `deletion` is the id of the repository's deletion, if it ended with that. `kept` is what the
-    manifest's row held.
+    manifest's row held; of one that is listed, what is listed of it.
     """
 
     manifest: ManifestRecord
@@ -135,6 +135,7 @@ class DeletedRecord:
     etag: str = ""
 
     OWN = ("deleted_at", "deleted_by", "until", "with_repository")
+    LISTED = (*ManifestRecord.WITHOUT_BODY, *OWN)
 
     @classmethod
     def read(cls, row: Row) -> Self:
@@ -151,6 +152,14 @@ class DeletedRecord:
             etag=row.etag,
         )
 
+    @property
+    def left(self) -> timedelta:
+        """Give how long it is kept from now on; below zero, for how long it is so no more.
+
+        The clock of the host that deleted it says for how long in all, storage's since when.
+        """
+        return self.until - self.at - self.age
+
 
 def body_values(body: bytes) -> Mapping[str, Value]:
     """Cut a body of up to INLINE_BYTES into values of a row."""
@@ -159,9 +168,12 @@ def body_values(body: bytes) -> Mapping[str, Value]:
 
 
 def referrer_values(manifest: Manifest) -> Mapping[str, Value]:
-    """Give a referrer's row: its artifact type, and the descriptor to list unless that is large."""
-    shown = orjson.dumps(manifest.as_referrer())
-    values: dict[str, Value] = {"artifact_type": manifest.artifact_type or ""}
+    """Give a referrer's row: its artifact type, and the descriptor to list unless that is large.
+
+    A type that cannot be printed is none: nobody can ask for it.
+    """
+    shown, kind = orjson.dumps(manifest.as_referrer()), manifest.artifact_type or ""
+    values: dict[str, Value] = {"artifact_type": kind if kind.isprintable() else ""}
     return values if len(shown) > INLINE_BYTES else {**values, **body_values(shown)}
 
 

@@ -19,6 +19,9 @@ from tests.unit.wire.conftest import request
         ("n=" + "9" * 18, Wanted(1_000, "")),
         ("last=a%2Fb", Wanted(1_000, "a/b")),
         ("last=" + "a" * 600, Wanted(1_000, "a" * 512)),
+        ("last=a%00b", Wanted(1_000, "a")),
+        ("last=a%7fb", Wanted(1_000, "a~")),
+        ("last=%f0%9f%98%80", Wanted(1_000, "~")),
     ],
 )
 def test_a_page_is_asked_for(query: str, wanted: Wanted) -> None:

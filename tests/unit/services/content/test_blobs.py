@@ -9,7 +9,7 @@ from shared.errors import BlobUnknown, TooManyRequests, Unavailable, Unsupported
 from shared.model.digest import Digest
 from shared.services.content.blobs import Blobs
 from shared.services.content.pushes import Pushes
-from shared.storage import keys
+from shared.storage import keys, ports
 from shared.storage.ports import Delete, Insert, Update
 from shared.storage.stores import Stores
 from tests.support.app import Memory
@@ -200,14 +200,6 @@ async def test_a_blob_that_a_push_uses_in_the_midst_of_its_deletion_stays(
     assert await blobs.find(REPOSITORY, DIGEST)
 
 
-async def test_a_blob_deleted_by_another_in_the_midst_of_ours_is_unknown(
-    stores: Stores, blobs: Blobs, memory: Memory, before: Before
-) -> None:
-    before(memory.rows, "commit", lambda: remove(stores))
-    with pytest.raises(BlobUnknown):
-        await blobs.delete(REPOSITORY, DIGEST)
-
-
 async def test_few_are_read_at_once_however_slowly(blobs: Blobs) -> None:
     link = await blobs.link(REPOSITORY, DIGEST)
     slow = [await blobs.read(link, 0, link.size) for _ in range(2)]
@@ -229,3 +221,43 @@ async def test_who_goes_away_gives_the_place_back(blobs: Blobs) -> None:
         pieces = cast("AsyncGenerator[bytes]", await blobs.read(link, 0, link.size))
         assert await anext(pieces)
         await pieces.aclose()
+
+
+async def test_a_deletion_that_is_repeated_by_itself_is_done(
+    stores: Stores, blobs: Blobs, memory: Memory, before: Before
+) -> None:
+    """The answer to the first try is lost, and the storage client sends it again."""
+    link = await blobs.link(REPOSITORY, DIGEST)
+    first = [Delete(keys.blob(DIGEST), link.etag)]
+    before(memory.rows, "commit", lambda: stores.contents.commit(REPOSITORY, first))
+    await blobs.delete(REPOSITORY, DIGEST)
+    with pytest.raises(BlobUnknown):
+        await blobs.delete(REPOSITORY, DIGEST)
+
+
+async def test_a_deletion_that_is_seen_to_is_done_though_others_meet_it(
+    stores: Stores, blobs: Blobs, memory: Memory, before: Before
+) -> None:
+    async def touched_then_gone() -> None:
+        await touch(stores)
+        before(memory.rows, "get", lambda: remove(stores))
+
+    before(memory.rows, "commit", touched_then_gone)
+    await blobs.delete(REPOSITORY, DIGEST)
+
+
+async def test_a_deletion_looks_at_edges_for_so_long(
+    stores: Stores, blobs: Blobs, clock: Clock, memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edges = [Insert(keys.edge(DIGEST, Digest.of(bytes([n])), "old"), {}) for n in range(90)]
+    await stores.contents.commit(REPOSITORY, edges)
+    scan = memory.rows.scan
+
+    async def slow(*arguments: object, **options: object) -> object:
+        clock.move(seconds=20)
+        return await scan(*arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(memory.rows, "scan", slow)
+    with pytest.raises(ports.Unavailable, match="too many manifests that are deleted"):
+        await blobs.delete(REPOSITORY, DIGEST)
+    assert await blobs.link(REPOSITORY, DIGEST)

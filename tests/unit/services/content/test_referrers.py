@@ -61,6 +61,18 @@ async def test_referrers_are_listed_with_their_descriptors(stores: Stores, pushe
     assert (rest.items, rest.has_more) == (wanted[2:], False)
 
 
+async def test_a_type_that_cannot_be_printed_is_not_asked_of_storage(
+    stores: Stores, pushes: Pushes, memory: Memory
+) -> None:
+    odd = referrer("one", "a\nb")
+    await pushes.put(REPOSITORY, odd, [], by=ME)
+    (key,) = memory.keys("referrer|")
+    (row,) = await stores.contents.rows(REPOSITORY, [key])
+    assert row.values["artifact_type"] == ""
+    assert (await listed(stores)).items == [odd.as_referrer()]
+    assert (await listed(stores, "a\nb")).items == []
+
+
 async def test_a_subject_never_seen_has_none(stores: Stores) -> None:
     assert (await listed(stores)).items == []
 

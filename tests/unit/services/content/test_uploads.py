@@ -1,6 +1,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -236,6 +237,23 @@ async def test_a_finished_session_is_unknown_and_cannot_be_cancelled(
         with pytest.raises(BlobUploadUnknown):
             await refused
     assert await shown(stores, Digest.of(b"one")) == b"one"
+
+
+async def test_a_cancellation_that_is_repeated_by_itself_is_done(
+    uploads: Uploads, memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer to the first try is lost, and the storage client sends it again."""
+    commit = memory.objects.commit
+
+    async def twice(*arguments: Any) -> str:
+        await commit(*arguments)
+        return await commit(*arguments)
+
+    upload = await appended(uploads, uploads.start(), b"one")
+    monkeypatch.setattr(memory.objects, "commit", twice)
+    await uploads.cancel(REPOSITORY, upload)
+    with pytest.raises(BlobUploadUnknown):
+        await uploads.cancel(REPOSITORY, upload)
 
 
 async def test_a_session_cancelled_in_the_midst_of_its_end_is_one_or_the_other(

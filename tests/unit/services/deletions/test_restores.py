@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Pushes
 from shared.services.deletions.restores import Restores
 from shared.services.upkeep.errands import Upkeep
+from shared.services.upkeep.purge import Purge
 from shared.storage import keys
 from shared.storage.ports import Delete, Insert, Update
 from shared.storage.rows.records import INLINE_BYTES, DeletedRecord
@@ -188,3 +190,29 @@ async def test_a_tag_goes_back_to_what_it_was(
     moved = clock() + timedelta(microseconds=1)
     with pytest.raises(ManifestUnknown):
         await restores.tag(REPOSITORY, LATEST, moved, by=ME)
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+async def test_time_is_storages_own_whatever_a_hosts_clock_says(
+    stores: Stores,
+    pushes: Pushes,
+    manifests: Manifests,
+    prepared: Memory,
+    clock: Clock,
+    hours: int,
+) -> None:
+    """Were it a host's, one could still restore what another has begun to purge."""
+    elsewhere = replace(stores, clock=lambda: clock() + timedelta(hours=hours))
+    purge = Purge(elsewhere, Manifests(elsewhere, KEPT))
+    restores = Restores(elsewhere, Pushes(elsewhere, is_sparse_allowed=False), purge)
+    await pushes.put(REPOSITORY, IMAGE, [], by=ME)
+    await manifests.delete(REPOSITORY, IMAGE.digest, by=ME)
+    life = (await deleted(stores)).manifest.life
+    clock.now += KEPT + timedelta(seconds=1)
+    with pytest.raises(ManifestUnknown):
+        await restores.manifest(REPOSITORY, IMAGE.digest, life, by=ME)
+    await purge.purge(REPOSITORY, IMAGE.digest, life)
+    assert prepared.messages.sent[-1][2] == 399
+    clock.move(seconds=399)
+    await purge.purge(REPOSITORY, IMAGE.digest, life)
+    assert prepared.keys("deleted|") == []
