@@ -42,8 +42,10 @@ from shared.services.events.fallback_lists import FallbackLists
 from shared.services.events.fan_out import FanOut
 from shared.services.upkeep.errands import Upkeep
 from shared.services.upkeep.purge import Purge
+from shared.services.upkeep.sleepers import Sleepers
 from shared.settings import Settings
 from shared.storage.bodies import Bodies
+from shared.storage.later import LateMessages
 from shared.storage.once import Once
 from shared.storage.ports import Messages, NotPrepared, Objects, Rows
 from shared.storage.preparing import prepared
@@ -118,12 +120,13 @@ class _Kept:
 
 
 class Registries:
-    """The registries that this process serves."""
+    """The registries that this process serves; `sleepers` are the messages of all of them."""
 
     def __init__(self, settings: Settings, ports: Ports) -> None:
         self._settings = settings
         self._ports = ports
         self._records = RegistryRecords(ports.rows, settings.master_key)
+        self.sleepers = Sleepers(LateMessages(ports.messages, now))
         self._bodies = Bodies(_BODIES_BYTES)
         self._staging = Staging(ports.objects)
         self._streams = Turns(_STREAMS, _PATIENCE_SECONDS, "downloads")

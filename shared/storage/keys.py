@@ -26,6 +26,7 @@
     container content  GENERATION/HEX   a blob, or (HEX = LIFE) a manifest's body; HEX is drawn anew
     queue events                        the keys of outbox rows, sent before these are written
     queue upkeep                        errands: an event to follow, a sequence to bring to its end
+    queue later                         what is to sleep for long, with its queue and its time
 
 GENERATION is a registry's id, new on each creation: a registry that is created again sees nothing
 of the one before. LIFE is an id for each time that a manifest was pushed and not there. INVERSE is
@@ -47,7 +48,8 @@ TABLES = (REGISTRIES, ACCOUNTS, REPOSITORIES, CONTENTS, BLOBS)
 
 EVENTS = "events"
 UPKEEP = "upkeep"
-QUEUES = (EVENTS, UPKEEP)
+LATER = "later"
+QUEUES = (EVENTS, UPKEEP, LATER)
 
 REGISTRY_PARTITION = "registry"
 REPOSITORY = "repository"

@@ -8,6 +8,7 @@ from typing import Self
 
 from shared.storage.bodies import Bodies
 from shared.storage.errands import Errands
+from shared.storage.later import LateMessages
 from shared.storage.ports import Messages, Objects, Rows
 from shared.storage.rows.contents import Contents
 from shared.storage.rows.holdings import Holdings
@@ -53,14 +54,15 @@ class Stores:
         ticks: Callable[[], float] = time.monotonic,
     ) -> Self:
         """Put together the stores of a registry's generation over the ports."""
+        late = LateMessages(messages, clock)
         return cls(
             generation=generation,
             contents=Contents(rows, generation),
             holdings=Holdings(rows, generation),
             index=Index(rows, generation),
             objects=objects,
-            outbox=Outbox(messages, generation, new_id),
-            errands=Errands(messages, generation),
+            outbox=Outbox(late, generation, new_id),
+            errands=Errands(late, generation),
             bodies=bodies,
             clock=clock,
             new_id=new_id,

@@ -110,10 +110,10 @@ async def objects(empty_objects: Objects) -> Objects:
 
 
 @pytest.fixture
-async def messages(place: str | None) -> AsyncIterator[Messages]:
+async def messages(place: str | None, clock: Clock) -> AsyncIterator[Messages]:
     """Messages without a queue yet."""
     if place is None:
-        yield MemoryMessages()
+        yield MemoryMessages(clock)
         return
     account = AzureAccount(place)
     yield AzureMessages(account)

@@ -99,7 +99,7 @@ class World:
         self.clock = Clock(START)
         self.rows = NumberedRows(self.clock)
         self.objects = MemoryObjects(self.clock)
-        self.messages = MemoryMessages()
+        self.messages = MemoryMessages(self.clock)
         self.read = 0
         self.rotten: frozenset[str] = frozenset()
         self.spoiled: frozenset[Digest] = frozenset()

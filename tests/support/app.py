@@ -6,6 +6,7 @@ with fresh stores, a clock and settings. What a site sees differs from Azure in 
 
 import asyncio
 import functools
+import json
 import os
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -86,11 +87,12 @@ class Memory:
     clock: Clock = field(default_factory=Clock)
     rows: MemoryRows = field(init=False)
     objects: MemoryObjects = field(init=False)
-    messages: MemoryMessages = field(default_factory=MemoryMessages)
+    messages: MemoryMessages = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rows", MemoryRows(self.clock))
         object.__setattr__(self, "objects", MemoryObjects(self.clock))
+        object.__setattr__(self, "messages", MemoryMessages(self.clock))
 
     async def prepare(self) -> Self:
         """Make tables, container and queues."""
@@ -188,6 +190,15 @@ class Site:
             for queue, body, _ in now:
                 function = waiting[queue]
                 inputs = {function.trigger["name"]: TypedData(string=body)}
+                await worker.invoke(function, inputs, {}, str(uuid.uuid4()))
+
+    async def wake(self) -> None:
+        """Run what is run every five minutes."""
+        worker, functions = indexed()
+        for function in functions:
+            if function.kind == "timerTrigger":
+                request = json.dumps({"Schedule": {"AdjustForDST": True}, "IsPastDue": False})
+                inputs = {function.trigger["name"]: TypedData(json=request)}
                 await worker.invoke(function, inputs, {}, str(uuid.uuid4()))
 
 
