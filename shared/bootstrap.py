@@ -45,6 +45,7 @@ from shared.services.upkeep.purge import Purge
 from shared.services.upkeep.sleepers import Sleepers
 from shared.settings import Settings
 from shared.storage.bodies import Bodies
+from shared.storage.halt import Halt
 from shared.storage.later import LateMessages
 from shared.storage.once import Once
 from shared.storage.ports import Messages, NotPrepared, Objects, Rows
@@ -63,11 +64,12 @@ _PATIENCE_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """The three kinds of storage."""
+    """The three kinds of storage; `beside` are objects that are no content."""
 
     rows: Rows
     objects: Objects
     messages: Messages
+    beside: Objects
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +105,12 @@ class Jobs:
 
 @dataclass(frozen=True, slots=True)
 class Administration:
-    """What operators' commands work with: one registry's record and its accounts."""
+    """What operators' commands work with: one registry's record, accounts, and its storage."""
 
     records: RegistryRecords
     record: RegistryRecord
     accounts: Accounts
+    halt: Halt
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +128,7 @@ class Registries:
     def __init__(self, settings: Settings, ports: Ports) -> None:
         self._settings = settings
         self._ports = ports
-        self._records = RegistryRecords(ports.rows, settings.master_key)
+        self._records = RegistryRecords(ports.rows, ports.beside, settings.master_key)
         self.sleepers = Sleepers(LateMessages(ports.messages, now))
         self._bodies = Bodies(_BODIES_BYTES)
         self._staging = Staging(ports.objects)
@@ -241,6 +244,7 @@ class Registries:
             self._ports.objects,
             self._ports.messages,
             generation,
+            beside=self._ports.beside,
             bodies=self._bodies,
             clock=now,
             new_id=new_id,
@@ -248,7 +252,7 @@ class Registries:
         )
 
 
-def open_ports(parts: Mapping[str, str]) -> tuple[Rows, Objects, Messages]:
+def open_ports(parts: Mapping[str, str]) -> tuple[Rows, Objects, Messages, Objects]:
     """Give the ports of the storage account in the settings.
 
     Their libraries are loaded when the first request comes, and not while the host waits for the
@@ -259,11 +263,13 @@ def open_ports(parts: Mapping[str, str]) -> tuple[Rows, Objects, Messages]:
     return connections.open_ports(parts)
 
 
-def opened_rows(parts: Mapping[str, str]) -> AbstractAsyncContextManager[Rows]:
-    """Open the rows of the storage account in the settings for a while."""
+def opened_ports(
+    parts: Mapping[str, str],
+) -> AbstractAsyncContextManager[tuple[Rows, Objects, Messages, Objects]]:
+    """Give the same for a while."""
     from shared.storage.azure import connections  # noqa: PLC0415 - as above
 
-    return connections.opened_rows(parts)
+    return connections.opened_ports(parts)
 
 
 def now() -> datetime:
@@ -290,15 +296,15 @@ async def registry(request: Request) -> Registry:
 def registries() -> Registries:
     """Build all that a worker needs, once; raises SettingsInvalid."""
     settings = Settings.from_env()
-    rows, objects, messages = prepared(*open_ports(settings.storage))
-    return Registries(settings, Ports(SharedRows(rows), objects, messages))
+    rows, objects, messages, beside = prepared(*open_ports(settings.storage))
+    return Registries(settings, Ports(SharedRows(rows), objects, messages, beside))
 
 
 @asynccontextmanager
 async def administration(settings: Settings, name: str) -> AsyncIterator[Administration | None]:
     """Open a registry for one command; None where there is none; raises StateRefused."""
-    async with opened_rows(settings.storage) as rows:
-        records = RegistryRecords(rows, settings.master_key)
+    async with opened_ports(settings.storage) as (rows, _, _, beside):
+        records = RegistryRecords(rows, beside, settings.master_key)
         try:
             record = await records.find(name)
         except NotPrepared:
@@ -307,7 +313,7 @@ async def administration(settings: Settings, name: str) -> AsyncIterator[Adminis
             yield None
         else:
             accounts = Accounts(rows, record.generation, Passwords(), new_id)
-            yield Administration(records, record, accounts)
+            yield Administration(records, record, accounts, Halt(beside))
 
 
 def _derived(master_key: str, generation: str) -> bytes:

@@ -24,6 +24,8 @@
                                                             sound: joined blindly
                                         repo|REPO           a repository that holds the blob
     container content  GENERATION/HEX   a blob, or (HEX = LIFE) a manifest's body; HEX is drawn anew
+    container registries GENERATION     what a rebuild must know of a registry: its row, state, time
+                         halted         there while rows may be missing: nothing is to be removed
     queue events                        the keys of outbox rows, sent before these are written
     queue upkeep                        errands: an event to follow, a sequence to bring to its end
     queue later                         what is to sleep for long, with its queue and its time
@@ -50,6 +52,8 @@ EVENTS = "events"
 UPKEEP = "upkeep"
 LATER = "later"
 QUEUES = (EVENTS, UPKEEP, LATER)
+
+HALTED = "halted"
 
 REGISTRY_PARTITION = "registry"
 REPOSITORY = "repository"

@@ -8,6 +8,7 @@ from typing import Self
 
 from shared.storage.bodies import Bodies
 from shared.storage.errands import Errands
+from shared.storage.halt import Halt
 from shared.storage.later import LateMessages
 from shared.storage.ports import Messages, Objects, Rows
 from shared.storage.rows.contents import Contents
@@ -33,6 +34,7 @@ class Stores:
     objects: Objects
     outbox: Outbox
     errands: Errands
+    halt: Halt
     bodies: Bodies
     clock: Callable[[], datetime]
     new_id: Callable[[], str]
@@ -40,13 +42,14 @@ class Stores:
     ticks: Callable[[], float]
 
     @classmethod
-    def over(  # noqa: PLR0913 - three ports, a cache, time and chance
+    def over(  # noqa: PLR0913 - four ports, a cache, time and chance
         cls,
         rows: Rows,
         objects: Objects,
         messages: Messages,
         generation: str,
         *,
+        beside: Objects,
         bodies: Bodies,
         clock: Callable[[], datetime],
         new_id: Callable[[], str],
@@ -63,12 +66,20 @@ class Stores:
             objects=objects,
             outbox=Outbox(late, generation, new_id),
             errands=Errands(late, generation),
+            halt=Halt(beside),
             bodies=bodies,
             clock=clock,
             new_id=new_id,
             pause=pause,
             ticks=ticks,
         )
+
+    async def removal_is_halted(self) -> bool:
+        """Tell whether bytes, and rows that keep them, have to stay, as other rows may be missing.
+
+        Asked once it is known what would go, just before it does.
+        """
+        return await self.halt.is_on()
 
     async def discard(self, name: str) -> None:
         """Remove an object that nothing names any more, as it is now."""

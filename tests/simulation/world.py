@@ -100,6 +100,7 @@ class World:
         self.rows = NumberedRows(self.clock)
         self.objects = MemoryObjects(self.clock)
         self.messages = MemoryMessages(self.clock)
+        self.beside = MemoryObjects(self.clock)
         self.read = 0
         self.rotten: frozenset[str] = frozenset()
         self.spoiled: frozenset[Digest] = frozenset()
@@ -107,6 +108,7 @@ class World:
         self.promised: dict[tuple[RepositoryName, Digest], str] = {}
         at_once(self.rows.prepare(keys.TABLES))
         at_once(self.objects.prepare())
+        at_once(self.beside.prepare())
         at_once(self.messages.prepare(keys.QUEUES))
 
     def copy(self) -> Self:
@@ -235,6 +237,7 @@ class Process:
             objects,
             messages,
             generation,
+            beside=world.beside,
             bodies=Bodies(100_000),
             clock=lambda: world.clock.now + timedelta(microseconds=number),
             new_id=lambda: f"{number:08x}{next(numbers):08x}{0:016x}",

@@ -199,7 +199,7 @@ async def test_another_signing_key_reaches_a_warm_worker_within_a_minute(
     asked = Asked("password", "", (), NAME, PASSWORD)
     before = (await first.issuer.issue(asked, SERVER))["access_token"]
 
-    records = RegistryRecords(memory.rows, MASTER_KEY)
+    records = RegistryRecords(memory.rows, memory.beside, MASTER_KEY)
     record = await records.find(NAME)
     assert record
     kid = await records.rotate(record, clock())
@@ -256,7 +256,7 @@ async def test_a_new_registry_takes_its_policies_from_the_settings(
     environment: None, memory: Memory, days: int
 ) -> None:
     await bootstrap.registries().at(SERVER)
-    made = await RegistryRecords(memory.rows, MASTER_KEY).find(NAME)
+    made = await RegistryRecords(memory.rows, memory.beside, MASTER_KEY).find(NAME)
     assert made
     assert made.policies.soft_delete_days == days
 

@@ -24,7 +24,7 @@ from shared.model.digest import Digest
 from shared.model.manifest import Manifest, read_manifest
 from shared.model.names import RepositoryName
 from shared.services.content.manifests import Manifests
-from shared.storage import ages, keys
+from shared.storage import ages, halt, keys
 from shared.storage.errands import Kind
 from shared.storage.ports import Conflict, Delete, NotFound
 from shared.storage.rows.records import DeletedRecord, TagRecord
@@ -65,11 +65,12 @@ class Purge:
             return
         wait = timedelta() if is_restored else self._wait(deleted)
         if wait > timedelta():
-            await self._stores.errands.send(
-                Kind.PURGE, repository, after=wait, digest=str(digest), life=life
-            )
+            await self._come_again(repository, deleted, wait)
             return
         leavings = await self.look(repository, deleted, is_restored=is_restored)
+        if await self._stores.removal_is_halted():
+            await self._come_again(repository, deleted, halt.AGAIN)
+            return
         await self._take(repository, deleted, leavings)
 
     async def look(
@@ -84,6 +85,14 @@ class Purge:
             targets=list(dict.fromkeys(_targets(manifest))) if manifest else [],
             marks=await self._contents.tags_of(repository, record.digest, _MARKS, record.life),
             object=record.object,
+        )
+
+    async def _come_again(
+        self, repository: RepositoryName, deleted: DeletedRecord, wait: timedelta
+    ) -> None:
+        record = deleted.manifest
+        await self._stores.errands.send(
+            Kind.PURGE, repository, after=wait, digest=str(record.digest), life=record.life
         )
 
     def _wait(self, deleted: DeletedRecord) -> timedelta:

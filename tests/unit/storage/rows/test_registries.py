@@ -1,7 +1,10 @@
+import json
+from collections.abc import Sequence
+
 import pytest
 
 from shared.storage import keys
-from shared.storage.ports import Update
+from shared.storage.ports import Change, Unavailable, Update
 from shared.storage.rows.registries import (
     MasterKeyWrong,
     Policies,
@@ -14,7 +17,7 @@ from tests.support.clock import Clock
 
 @pytest.fixture
 def records(worker: None, prepared: Memory) -> RegistryRecords:
-    return RegistryRecords(prepared.rows, MASTER_KEY)
+    return RegistryRecords(prepared.rows, prepared.beside, MASTER_KEY)
 
 
 async def test_a_registry_is_made_once(records: RegistryRecords) -> None:
@@ -55,7 +58,7 @@ async def test_the_key_is_sealed(records: RegistryRecords, memory: Memory) -> No
     await memory.keep_registry()
     assert b"ENCRYPTED" in registry_rows()[1].values["sealed"]  # type: ignore[operator]
     with pytest.raises(MasterKeyWrong, match=NAME):
-        await RegistryRecords(memory.rows, MASTER_KEY + "!").find(NAME)
+        await RegistryRecords(memory.rows, memory.beside, MASTER_KEY + "!").find(NAME)
 
 
 async def test_keys_are_rows_of_their_own_and_the_newest_comes_last(
@@ -87,3 +90,57 @@ async def test_a_key_is_opened_again_when_its_row_has_changed(
     changed = await records.find(NAME)
     assert changed
     assert changed.signing_keys[0] is not first.signing_keys[0]
+
+
+async def test_what_a_rebuild_must_know_is_written_before_the_row(
+    records: RegistryRecords, memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def dies(*_: object) -> None:
+        raise Unavailable("the table is busy")
+
+    record = RegistryRecord("another", "one", (), "hub.example", flags=frozenset({"b", "a"}))
+    with monkeypatch.context() as patch:
+        patch.setattr(memory.rows, "commit", dies)
+        with pytest.raises(Unavailable):
+            await records.create(record, LONG_AGO)
+    await records.create(record, LONG_AGO)
+    row = await memory.rows.get(keys.REGISTRIES, keys.REGISTRY_PARTITION, "another")
+    assert row
+    assert await written(memory) == {
+        "one": {
+            "name": "another",
+            "state": "active",
+            "created": LONG_AGO.isoformat(),
+            **row.values,
+        }
+    }
+
+
+async def test_nothing_is_left_written_of_a_registry_whose_name_is_taken(
+    records: RegistryRecords, memory: Memory
+) -> None:
+    await records.create(RegistryRecord("another", "one", ()), LONG_AGO)
+    await records.create(RegistryRecord("another", "two", ()), LONG_AGO)
+    assert [*await written(memory)] == ["one"]
+
+
+async def test_who_meets_his_own_call_takes_nothing_back(
+    records: RegistryRecords, memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = memory.rows.commit
+
+    async def twice(table: str, partition: str, changes: Sequence[Change]) -> list[str]:
+        await commit(table, partition, changes)
+        if partition != keys.REGISTRY_PARTITION:
+            return []
+        return await commit(table, partition, changes)
+
+    monkeypatch.setattr(memory.rows, "commit", twice)
+    await records.create(RegistryRecord("another", "one", ()), LONG_AGO)
+    assert [*await written(memory)] == ["one"]
+
+
+async def written(memory: Memory) -> dict[str, object]:
+    assert memory.beside._container
+    found = memory.beside._container.objects
+    return {name: json.loads(it.data) for name, it in found.items()}
