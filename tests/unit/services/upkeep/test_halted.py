@@ -20,7 +20,7 @@ from shared.storage import keys
 from shared.storage.bodies import Bodies
 from shared.storage.errands import Errand, Kind
 from shared.storage.halt import AGAIN
-from shared.storage.ports import StorageError
+from shared.storage.ports import Delete, StorageError
 from shared.storage.preparing import prepared as preparing
 from shared.storage.rows.records import INLINE_BYTES
 from shared.storage.stores import Stores
@@ -201,10 +201,15 @@ async def test_bad_bytes_are_let_go_later(stores: Stores, memory: Memory, clock:
 
 
 async def test_a_halt_between_the_reads_and_the_write_is_heeded(
-    stores: Stores, memory: Memory, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    stores: Stores, pushes: Pushes, memory: Memory, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The last read of the collector finds the table that was made anew meanwhile."""
+    """The last read of the collector, for edges, finds the table that was made anew meanwhile.
+
+    There is no link by whose ETag it could fail, as of bytes that are about to be healed.
+    """
     await hold(stores, BLOB)
+    await pushes.put(REPOSITORY, image_of([BLOB]), [], by=ME)
+    await stores.contents.commit(REPOSITORY, [Delete(keys.blob(DIGEST))])
     clock.now += 2 * GRACE
     scan = memory.rows.scan
 
