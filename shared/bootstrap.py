@@ -45,9 +45,12 @@ from shared.services.events.fan_out import FanOut
 from shared.services.upkeep.errands import Upkeep
 from shared.services.upkeep.garbage import Garbage
 from shared.services.upkeep.purge import Purge
+from shared.services.upkeep.sleepers import Sleepers
 from shared.settings import Settings
 from shared.start import read_settings
 from shared.storage.bodies import Bodies
+from shared.storage.halt import Halt
+from shared.storage.later import LateMessages
 from shared.storage.once import Once
 from shared.storage.ports import Messages, NotPrepared, Objects, Rows
 from shared.storage.preparing import prepared
@@ -72,11 +75,12 @@ _PATIENCE_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """The three kinds of storage."""
+    """The three kinds of storage; `beside` are objects that are no content."""
 
     rows: Rows
     objects: Objects
     messages: Messages
+    beside: Objects
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +118,12 @@ class Jobs:
 
 @dataclass(frozen=True, slots=True)
 class Administration:
-    """What operators' commands work with: one registry's record and its accounts."""
+    """What operators' commands work with: one registry's record, accounts, and its storage."""
 
     records: RegistryRecords
     record: RegistryRecord
     accounts: Accounts
+    halt: Halt
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +136,13 @@ class _Kept:
 
 
 class Registries:
-    """The registries that this process serves."""
+    """The registries that this process serves; `sleepers` are the messages of all of them."""
 
     def __init__(self, settings: Settings, ports: Ports) -> None:
         self._settings = settings
         self._ports = ports
-        self._records = RegistryRecords(ports.rows, settings.master_key)
+        self._records = RegistryRecords(ports.rows, ports.beside, settings.master_key)
+        self.sleepers = Sleepers(LateMessages(ports.messages, now))
         self._bodies = Bodies(_BODIES_BYTES)
         self._staging = Staging(ports.objects)
         self._streams = Turns(_STREAMS, _PATIENCE_SECONDS, "downloads")
@@ -245,7 +251,7 @@ class Registries:
         def change(there: RegistryRecord) -> RegistryRecord:
             return replace(there, grace=there.grace.changed(span, moment))
 
-        await self._records.change(record.name, record.generation, change)
+        await self._records.change(record.name, record.generation, change, now())
         return change(record)
 
     async def _check(self, name: str, generation: str) -> None:
@@ -300,7 +306,7 @@ class Registries:
         def change(there: RegistryRecord) -> RegistryRecord:
             return replace(there, flags=there.flags | {READ_LOCKS})
 
-        await self._records.change(record.name, record.generation, change)
+        await self._records.change(record.name, record.generation, change, now())
 
     def _standing(self, record: RegistryRecord) -> Rows:
         return StandingRows(self._ports.rows, lambda: self._check(record.name, record.generation))
@@ -311,6 +317,7 @@ class Registries:
             self._ports.objects,
             self._ports.messages,
             record.generation,
+            beside=self._ports.beside,
             bodies=self._bodies,
             clock=now,
             new_id=new_id,
@@ -324,7 +331,7 @@ def _is_known(asked: float) -> bool:
     return time.monotonic() - asked < _KEPT_SECONDS
 
 
-def open_ports(parts: Mapping[str, str]) -> tuple[Rows, Objects, Messages]:
+def open_ports(parts: Mapping[str, str]) -> tuple[Rows, Objects, Messages, Objects]:
     """Give the ports of the storage account in the settings.
 
     Their libraries are loaded when the first request comes, and not while the host waits for the
@@ -335,11 +342,13 @@ def open_ports(parts: Mapping[str, str]) -> tuple[Rows, Objects, Messages]:
     return connections.open_ports(parts)
 
 
-def opened_rows(parts: Mapping[str, str]) -> AbstractAsyncContextManager[Rows]:
-    """Open the rows of the storage account in the settings for a while."""
+def opened_ports(
+    parts: Mapping[str, str],
+) -> AbstractAsyncContextManager[tuple[Rows, Objects, Messages, Objects]]:
+    """Give the same for a while."""
     from shared.storage.azure import connections  # noqa: PLC0415 - as above
 
-    return connections.opened_rows(parts)
+    return connections.opened_ports(parts)
 
 
 def now() -> datetime:
@@ -366,15 +375,15 @@ async def registry(request: Request) -> Registry:
 def registries() -> Registries:
     """Build all that a worker needs, once; raises SettingsInvalid."""
     settings = read_settings()
-    rows, objects, messages = prepared(*open_ports(settings.storage))
-    return Registries(settings, Ports(SharedRows(rows), objects, messages))
+    rows, objects, messages, beside = prepared(*open_ports(settings.storage))
+    return Registries(settings, Ports(SharedRows(rows), objects, messages, beside))
 
 
 @asynccontextmanager
 async def administration(settings: Settings, name: str) -> AsyncIterator[Administration | None]:
     """Open a registry for one command; None where there is none; raises StateRefused."""
-    async with opened_rows(settings.storage) as rows:
-        records = RegistryRecords(rows, settings.master_key)
+    async with opened_ports(settings.storage) as (rows, _, _, beside):
+        records = RegistryRecords(rows, beside, settings.master_key)
         try:
             record = await records.find(name)
         except NotPrepared:
@@ -383,7 +392,7 @@ async def administration(settings: Settings, name: str) -> AsyncIterator[Adminis
             yield None
         else:
             accounts = Accounts(rows, record.generation, Passwords(), new_id)
-            yield Administration(records, record, accounts)
+            yield Administration(records, record, accounts, Halt(beside))
 
 
 def _derived(master_key: str, generation: str) -> bytes:

@@ -19,6 +19,8 @@ from shared.storage.rows.registries import StateRefused
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 admin_user = typer.Typer(no_args_is_help=True, help="The admin user, who is named as the registry.")
 signing_key = typer.Typer(no_args_is_help=True, help="The key that signs a registry's tokens.")
+whole = typer.Typer(no_args_is_help=True, help="A registry as a whole.")
+app.add_typer(whole, name="registry")
 app.add_typer(admin_user, name="admin-user")
 app.add_typer(signing_key, name="signing-key")
 
@@ -80,6 +82,18 @@ def rotate(
         retired = [it.kid for it in keys if at_once or (it.kid in ends and ends[it.kid] < now())]
         kid = await here.records.rotate(here.record, now(), retired)
         return f"{here.record.name} has the new key {kid}; {len(retired)} older ones are removed"
+
+    _run(context.obj, registry, change)
+
+
+@whole.command("resume")
+def resume(context: typer.Context, registry: Registry = "") -> None:
+    """Remove again what is not used, which stopped as tables were lost: they are complete."""
+
+    async def change(here: Administration) -> str:
+        if not await here.halt.lift():
+            raise AdminError("nothing was halted in this storage")
+        return "what is not used is removed again, in all registries of this storage"
 
     _run(context.obj, registry, change)
 

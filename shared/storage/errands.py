@@ -17,9 +17,6 @@ from shared.model.names import RepositoryName, parse_repository
 from shared.storage import keys
 from shared.storage.ports import Messages
 
-LONGEST = timedelta(days=7) - timedelta(minutes=5)
-"""How long the queue keeps a message back; what is to wait longer is sent again."""
-
 
 class Kind(Enum):
     """What there is to do."""
@@ -70,7 +67,7 @@ class Errands:
         after: timedelta = timedelta(0),
         **fields: str | Mapping[str, object],
     ) -> None:
-        """Send upkeep on an errand, to be done `after` that time; or within what a queue takes."""
+        """Send upkeep on an errand, to be done `after` that time."""
         await self.send_again(Errand(kind, self._generation, repository, fields), after)
 
     async def send_again(self, errand: Errand, after: timedelta) -> None:
@@ -80,6 +77,5 @@ class Errands:
             "generation": errand.generation,
             "repository": errand.repository,
         }
-        delay = ceil(min(after, LONGEST).total_seconds())
         text = orjson.dumps({**body, **errand.fields}).decode()
-        await self._messages.send(keys.UPKEEP, text, delay)
+        await self._messages.send(keys.UPKEEP, text, ceil(after.total_seconds()))

@@ -26,8 +26,12 @@
                                                             sound: joined blindly
                                         repo|REPO           a repository that holds the blob
     container content  GENERATION/HEX   a blob, or (HEX = LIFE) a manifest's body; HEX is drawn anew
+    container registries GENERATION     what a rebuild must know of a registry: its row, state, time
+                       GENERATION/INVERSE  the same before each change of it
+                         halted         there while rows may be missing: nothing is to be removed
     queue events                        the keys of outbox rows, sent before these are written
     queue upkeep                        errands: an event to follow, a sequence to bring to its end
+    queue later                         what is to sleep for long, with its queue and its time
 
 GENERATION is a registry's id, new on each creation: a registry that is created again sees nothing
 of the one before. LIFE is an id for each time that a manifest was pushed and not there. INVERSE is
@@ -49,7 +53,10 @@ TABLES = (REGISTRIES, ACCOUNTS, REPOSITORIES, CONTENTS, BLOBS)
 
 EVENTS = "events"
 UPKEEP = "upkeep"
-QUEUES = (EVENTS, UPKEEP)
+LATER = "later"
+QUEUES = (EVENTS, UPKEEP, LATER)
+
+HALTED = "halted"
 
 REGISTRY_PARTITION = "registry"
 REPOSITORY = "repository"
@@ -104,6 +111,11 @@ def digest_of(partition: str) -> Digest:
 def kept_names(generation: str) -> str:
     """Name the partition of the repositories of which something deleted is kept."""
     return f"deleted|{generation}"
+
+
+def registry(generation: str, moment: datetime) -> str:
+    """Name the object that says what a registry is from a change on; the newest first."""
+    return f"{generation}/{inverse(moment)}"
 
 
 def signing_keys(generation: str) -> str:

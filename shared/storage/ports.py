@@ -280,6 +280,22 @@ class Objects(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A text that was taken from a queue, and the receipt that lets it be deleted."""
+
+    id: str
+    body: str
+    receipt: str
+
+
+MOST_RECEIVED = 32
+"""How many texts one call takes from a queue."""
+
+LONGEST_DELAY = timedelta(days=7)
+"""For how long a queue keeps a text back."""
+
+
 class Messages(Protocol):
     """Queues of small texts. Every method raises NotPrepared and Unavailable as the others do."""
 
@@ -288,5 +304,20 @@ class Messages(Protocol):
         ...
 
     async def send(self, queue: str, body: str, delay_seconds: int = 0) -> None:
-        """Put a text on a queue; it is seen after the delay (at most seven days)."""
+        """Put a text on a queue; it is seen after the delay (at most LONGEST_DELAY)."""
+        ...
+
+    async def receive(self, queue: str, limit: int, hidden_seconds: int) -> list[Received]:
+        """Take up to `limit` texts (at most MOST_RECEIVED) that are seen now.
+
+        They stay on the queue, and are hidden for so long from all who ask.
+        """
+        ...
+
+    async def delete(self, queue: str, received: Received) -> bool:
+        """Remove a text that was received; False where it is gone, or was received again since."""
+        ...
+
+    async def peek(self, queue: str, limit: int) -> list[str]:
+        """Give up to `limit` texts (at most MOST_RECEIVED) that are seen now, and leave them."""
         ...

@@ -1,25 +1,35 @@
 """Preparing: a store that is not there is made by whoever misses it first.
 
-A call that meets NotPrepared has all tables, queues and the container made, and is repeated. Making
+A call that meets NotPrepared has all tables, queues and containers made, and is repeated. Making
 them is harmless where they are there, is done once for all who wait, and is tried again if it
-failed: roles reach a new account minutes late, and a process may die half-way. The container is
-made last, so where it is, everything was once there.
+failed: roles reach a new account minutes late, and a process may die half-way. The container of
+content is made last, so where it is, everything was once there. What an app of before did not know
+is made as well; only where tables that say what content is needed are missing, rows are lost, and
+removers are halted before the tables are made anew (`halt`).
 """
 
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import aclosing, contextmanager
 from inspect import isasyncgenfunction
 from typing import Any, cast
 
 from shared.storage import keys
+from shared.storage.halt import Halt
 from shared.storage.once import Once
 from shared.storage.ports import Messages, NotPrepared, Objects, Rows, Unavailable
 
+_ANY = "any"
 
-def prepared(rows: Rows, objects: Objects, messages: Messages) -> tuple[Rows, Objects, Messages]:
-    """Give the three ports as they are, but for answering NotPrepared."""
+type _Ports = tuple[Rows, Objects, Messages, Objects]
+
+
+def prepared(rows: Rows, objects: Objects, messages: Messages, beside: Objects) -> _Ports:
+    """Give the ports as they are, but for answering NotPrepared."""
 
     async def prepare() -> None:
+        await beside.prepare()
+        if lost := await _lost(rows, objects):
+            await Halt(beside).put(lost)
         await rows.prepare(keys.TABLES)
         await messages.prepare(keys.QUEUES)
         await objects.prepare()
@@ -29,7 +39,27 @@ def prepared(rows: Rows, objects: Objects, messages: Messages) -> tuple[Rows, Ob
         cast("Rows", _Prepared(rows, preparing)),
         cast("Objects", _Prepared(objects, preparing)),
         cast("Messages", _Prepared(messages, preparing)),
+        cast("Objects", _Prepared(beside, preparing)),
     )
+
+
+async def _lost(rows: Rows, objects: Objects) -> list[str]:
+    """Name the tables that are missing and were once there.
+
+    The container is looked for first: who makes everything at this moment has made it after them.
+    """
+    if not await _is_there(objects.facts(_ANY)):
+        return []
+    tables = (keys.CONTENTS, keys.BLOBS)
+    return [table for table in tables if not await _is_there(rows.get(table, _ANY, _ANY))]
+
+
+async def _is_there(call: Awaitable[object]) -> bool:
+    try:
+        await call
+    except NotPrepared:
+        return False
+    return True
 
 
 class _Preparing:

@@ -8,6 +8,8 @@ from typing import Self
 
 from shared.storage.bodies import Bodies
 from shared.storage.errands import Errands
+from shared.storage.halt import Halt
+from shared.storage.later import LateMessages
 from shared.storage.ports import Messages, Objects, Rows
 from shared.storage.rows.contents import Contents
 from shared.storage.rows.holdings import Holdings
@@ -35,6 +37,7 @@ class Stores:
     objects: Objects
     outbox: Outbox
     errands: Errands
+    halt: Halt
     bodies: Bodies
     clock: Callable[[], datetime]
     new_id: Callable[[], str]
@@ -44,13 +47,14 @@ class Stores:
     policies: Policies
 
     @classmethod
-    def over(  # noqa: PLR0913 - three ports, a cache, time and chance, what is agreed
+    def over(  # noqa: PLR0913 - four ports, a cache, time and chance, what is agreed
         cls,
         rows: Rows,
         objects: Objects,
         messages: Messages,
         generation: str,
         *,
+        beside: Objects,
         bodies: Bodies,
         clock: Callable[[], datetime],
         new_id: Callable[[], str],
@@ -60,6 +64,7 @@ class Stores:
         policies: Policies = USUAL,
     ) -> Self:
         """Put together the stores of a registry's generation over the ports."""
+        late = LateMessages(messages, clock)
         return cls(
             generation=generation,
             contents=Contents(rows, generation),
@@ -67,8 +72,9 @@ class Stores:
             index=Index(rows, generation),
             walks=Walks(rows, generation),
             objects=objects,
-            outbox=Outbox(messages, generation, new_id),
-            errands=Errands(messages, generation),
+            outbox=Outbox(late, generation, new_id),
+            errands=Errands(late, generation),
+            halt=Halt(beside),
             bodies=bodies,
             clock=clock,
             new_id=new_id,
@@ -77,6 +83,13 @@ class Stores:
             flags=flags,
             policies=policies,
         )
+
+    async def removal_is_halted(self) -> bool:
+        """Tell whether bytes, and rows that keep them, have to stay, as other rows may be missing.
+
+        Asked once it is known what would go, just before it does.
+        """
+        return await self.halt.is_on()
 
     async def discard(self, name: str) -> None:
         """Remove an object that nothing names any more, as it is now."""

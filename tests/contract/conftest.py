@@ -110,10 +110,21 @@ async def objects(empty_objects: Objects) -> Objects:
 
 
 @pytest.fixture
-async def messages(place: str | None) -> AsyncIterator[Messages]:
+async def beside(place: str | None, name: str) -> AsyncIterator[Objects]:
+    """Objects of another container, without it yet."""
+    if place is None:
+        yield MemoryObjects()
+        return
+    account = AzureAccount(place)
+    yield AzureObjects(account, container=f"{name}x")
+    await account.close()
+
+
+@pytest.fixture
+async def messages(place: str | None, clock: Clock) -> AsyncIterator[Messages]:
     """Messages without a queue yet."""
     if place is None:
-        yield MemoryMessages()
+        yield MemoryMessages(clock)
         return
     account = AzureAccount(place)
     yield AzureMessages(account)

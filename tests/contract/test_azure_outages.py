@@ -24,6 +24,7 @@ from shared.storage.ports import (
     Insert,
     NotFound,
     NotPrepared,
+    Received,
     Row,
     StorageError,
     Unavailable,
@@ -69,6 +70,9 @@ class TestNobodyListens:
             objects.delete("x", '"1"'),
             messages.prepare(["q"]),
             messages.send("q", "text"),
+            messages.receive("q", 1, 60),
+            messages.delete("q", Received("1", "", "r")),
+            messages.peek("q", 1),
         ]
         began = time.monotonic()
 
@@ -357,6 +361,9 @@ class TestNoAnswer:
             objects.facts("x"),
             objects.delete("x", '"1"'),
             messages.send("q", "text"),
+            messages.receive("q", 1, 60),
+            messages.delete("q", Received("1", "", "r")),
+            messages.peek("q", 1),
         ]
 
         for call in calls:

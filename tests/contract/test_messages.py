@@ -1,82 +1,114 @@
 """Messages: sent, seen after their delay, never lost to time."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
 import pytest
-from azure.storage.queue import TextBase64DecodePolicy
 
 from shared.storage.azure.accounts import AzureAccount
 from shared.storage.azure.queues import AzureMessages
 from shared.storage.memory.messages import MemoryMessages
-from shared.storage.ports import Messages, NotPrepared
+from shared.storage.ports import Messages, NotPrepared, Received
+from tests.support.clock import Clock
 
 WEEK = 7 * 24 * 60 * 60
 
 TEXTS = ["plain", '{"id": "0|a"}', "<a>&amp;</a>", "Grüße, 世界", " \t\n", "x" * 40_000]
 
-type Seen = Callable[[], Awaitable[list[str]]]
-
-
-@pytest.fixture
-def seen(place: str | None, messages: Messages, name: str) -> Seen:
-    """Tell the texts that a reader of the queue gets now."""
-
-    async def kept() -> list[str]:
-        assert isinstance(messages, MemoryMessages)
-        return [body for queue, body, delay in messages.sent if queue == name and not delay]
-
-    async def peeked() -> list[str]:
-        account = AzureAccount(str(place))
-        queue = account.queues.get_queue_client(
-            name, message_decode_policy=TextBase64DecodePolicy()
-        )
-        found = await queue.peek_messages(32)
-        await account.close()
-        return [message.content for message in found]
-
-    return kept if place is None else peeked
-
 
 class TestMessages:
-    async def test_a_text_is_seen_as_it_was_sent(
-        self, messages: Messages, name: str, seen: Seen
-    ) -> None:
+    async def test_a_text_is_seen_as_it_was_sent(self, messages: Messages, name: str) -> None:
         await messages.prepare([name])
         for text in TEXTS:
             await messages.send(name, text)
 
-        assert await seen() == TEXTS
+        assert await messages.peek(name, 32) == TEXTS
 
-    async def test_a_delayed_text_is_not_seen_yet(
-        self, messages: Messages, name: str, seen: Seen
-    ) -> None:
+    async def test_a_delayed_text_is_not_seen_yet(self, messages: Messages, name: str) -> None:
         await messages.prepare([name])
         await messages.send(name, "in a week", WEEK)
         await messages.send(name, "in an hour", 3600)
         await messages.send(name, "now")
 
-        assert await seen() == ["now"]
+        assert await messages.peek(name, 32) == ["now"]
 
-    async def test_queues_are_apart(self, messages: Messages, name: str, seen: Seen) -> None:
+    async def test_queues_are_apart(self, messages: Messages, name: str) -> None:
         await messages.prepare([name, name + "x"])
         await messages.send(name + "x", "other")
 
-        assert await seen() == []
+        assert await messages.peek(name, 32) == []
 
-    async def test_making_a_queue_twice_keeps_it(
-        self, messages: Messages, name: str, seen: Seen
-    ) -> None:
+    async def test_making_a_queue_twice_keeps_it(self, messages: Messages, name: str) -> None:
         await messages.prepare([name])
         await messages.send(name, "kept")
 
         await messages.prepare([name, name + "x"])
 
-        assert await seen() == ["kept"]
+        assert await messages.peek(name, 32) == ["kept"]
 
     async def test_a_missing_queue_is_said_so(self, messages: Messages, name: str) -> None:
         with pytest.raises(NotPrepared):
             await messages.send(name, "lost")
+
+    async def test_a_text_that_was_received_is_hidden_until_it_is_deleted(
+        self, messages: Messages, name: str
+    ) -> None:
+        await messages.prepare([name])
+        for text in TEXTS:
+            await messages.send(name, text)
+
+        first = await messages.receive(name, 2, 600)
+        others = await messages.receive(name, 32, 600)
+
+        assert [one.body for one in (*first, *others)] == TEXTS
+        assert await messages.receive(name, 32, 600) == []
+        assert await messages.peek(name, 32) == []
+        assert await messages.delete(name, first[0])
+        assert not await messages.delete(name, first[0])
+
+    async def test_a_text_that_was_received_and_not_deleted_comes_back(
+        self, messages: Messages, name: str, clock: Clock
+    ) -> None:
+        await messages.prepare([name])
+        await messages.send(name, "text")
+        [first] = await messages.receive(name, 32, 1)
+        clock.move(seconds=2)
+        await asyncio.sleep(1.5)
+
+        assert await messages.peek(name, 32) == ["text"]
+        [second] = await messages.receive(name, 32, 600)
+
+        assert second.id == first.id
+        assert not await messages.delete(name, first)
+        assert await messages.delete(name, second)
+
+    async def test_what_was_sent_late_is_not_received_yet(
+        self, messages: Messages, name: str
+    ) -> None:
+        await messages.prepare([name])
+        await messages.send(name, "late", 60)
+
+        assert await messages.receive(name, 32, 60) == []
+
+    async def test_texts_that_say_the_same_are_two(self, messages: Messages, name: str) -> None:
+        await messages.prepare([name])
+        await messages.send(name, "same")
+        await messages.send(name, "same")
+
+        first, _ = await messages.receive(name, 32, 60)
+
+        assert await messages.delete(name, first)
+        assert await messages.peek(name, 1) == []
+
+    async def test_nothing_is_taken_from_a_missing_queue(
+        self, messages: Messages, name: str
+    ) -> None:
+        for call in (
+            messages.receive(name, 1, 60),
+            messages.peek(name, 1),
+            messages.delete(name, Received("1", "", "1")),
+        ):
+            with pytest.raises(NotPrepared):
+                await call
 
     async def test_memory_tells_what_was_sent(self) -> None:
         messages = MemoryMessages()
@@ -110,3 +142,17 @@ class TestAzureMessages:
 
         assert message.expires_on is not None
         assert message.expires_on.year == 9999
+
+    async def test_a_text_that_is_not_base64_is_received_as_it_is(
+        self, account: AzureAccount, name: str
+    ) -> None:
+        messages = AzureMessages(account)
+        await messages.prepare([name])
+        queue = account.queues.get_queue_client(name)
+        for text in ("by hand", "Zm9vCg=", "/+8="):
+            await queue.send_message(text)
+        await messages.send(name, "ours")
+
+        assert await messages.peek(name, 32) == ["by hand", "Zm9vCg=", "/+8=", "ours"]
+        received = await messages.receive(name, 32, 60)
+        assert [one.body for one in received] == ["by hand", "Zm9vCg=", "/+8=", "ours"]

@@ -33,15 +33,19 @@ DAY, SHORT = timedelta(days=1), timedelta(seconds=0.1)
 
 
 @pytest.fixture
-async def stores(empty_rows: Rows, empty_objects: Objects, messages: Messages) -> Stores:
+async def stores(
+    empty_rows: Rows, empty_objects: Objects, messages: Messages, beside: Objects
+) -> Stores:
     await empty_rows.prepare(keys.TABLES)
     await empty_objects.prepare()
+    await beside.prepare()
     await messages.prepare(keys.QUEUES)
     return Stores.over(
         empty_rows,
         empty_objects,
         messages,
         uuid.uuid4().hex,
+        beside=beside,
         bodies=Bodies(1_000),
         clock=lambda: datetime.now(UTC),
         new_id=lambda: uuid.uuid4().hex,

@@ -17,7 +17,7 @@ from shared import bootstrap
 from shared.auth import passwords
 from shared.auth.accounts import Accounts
 from shared.auth.passwords import Passwords
-from shared.storage.memory.rows import MemoryRows
+from shared.storage.halt import Halt
 from shared.storage.ports import Unavailable
 from shared.storage.rows.registries import RegistryRecord, RegistryRecords
 from tests.support.app import GENERATION, MASTER_KEY, NAME, PASSWORD, Memory
@@ -30,8 +30,8 @@ def environment(monkeypatch: pytest.MonkeyPatch, memory: Memory) -> dict[str, st
     """The app's settings, and memory behind them."""
 
     @asynccontextmanager
-    async def opened(_: object) -> AsyncIterator[MemoryRows]:
-        yield memory.rows
+    async def opened(_: object) -> AsyncIterator[object]:
+        yield memory.ports()
 
     env = {
         "AzureWebJobsStorage": "memory",
@@ -40,7 +40,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, memory: Memory) -> dict[str, st
     }
     for module in (admin_settings, host_settings, stored):
         monkeypatch.setattr(module, "ENVIRONMENT", env)
-    monkeypatch.setattr(bootstrap, "opened_rows", opened)
+    monkeypatch.setattr(bootstrap, "opened_ports", opened)
     monkeypatch.setitem(passwords._COST, "n", 2)
     return env
 
@@ -72,7 +72,7 @@ def ask[T](question: Coroutine[object, object, T]) -> T:
 
 
 def record(memory: Memory) -> RegistryRecord:
-    found = ask(RegistryRecords(memory.rows, MASTER_KEY).find(NAME))
+    found = ask(RegistryRecords(memory.rows, memory.beside, MASTER_KEY).find(NAME))
     assert found
     return found
 
@@ -126,6 +126,17 @@ def test_a_key_is_rotated(registry: None, run: Run, memory: Memory) -> None:
     assert "2 older ones are removed" in run("signing-key", "rotate", "--at-once").output
     (third,) = record(memory).signing_keys
     assert third.kid not in {first.kid, second.kid}
+
+
+def test_what_was_halted_goes_on(registry: None, run: Run, memory: Memory) -> None:
+    halt = Halt(memory.beside)
+    done = run("registry", "resume")
+    assert (done.exit_code, done.stderr) == (1, "admin: nothing was halted in this storage\n")
+    ask(halt.put(["blobs"]))
+    done = run("registry", "resume")
+    assert done.exit_code == 0, done.output
+    assert "removed again, in all registries of this storage" in done.output
+    assert not ask(halt.is_on())
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from shared import bootstrap
 from shared.auth.accounts import Accounts
 from shared.auth.passwords import Passwords
 from shared.storage import keys
-from shared.storage.azure.connections import opened_rows
+from shared.storage.azure.connections import opened_ports
 from shared.storage.rows.registries import RegistryRecord, RegistryRecords
 from tests.devhost.conftest import REPOSITORY
 from tests.support.waiting import until
@@ -237,10 +237,11 @@ def test_given_name_and_password_are_used_and_not_kept(launch: Launch) -> None:
 
 async def make_registry(master_key: str, password: str) -> None:
     """Do what the app does at its first request."""
-    async with opened_rows({"": "UseDevelopmentStorage=true"}) as rows:
+    async with opened_ports({"": "UseDevelopmentStorage=true"}) as (rows, _, _, beside):
         await rows.prepare([keys.REGISTRIES, keys.ACCOUNTS])
+        await beside.prepare()
         record = RegistryRecord("registry", "g" * 32, ())
-        await RegistryRecords(rows, master_key).create(record, bootstrap.now())
+        await RegistryRecords(rows, beside, master_key).create(record, bootstrap.now())
         accounts = Accounts(rows, record.generation, Passwords(), bootstrap.new_id)
         await accounts.create("registry", password)
 

@@ -33,6 +33,7 @@ def stores_over(memory: Memory) -> Stores:
         memory.objects,
         memory.messages,
         "g",
+        beside=memory.beside,
         bodies=Bodies(0),
         clock=Clock(),
         new_id=Ids(),

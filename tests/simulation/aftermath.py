@@ -12,6 +12,7 @@ from shared.storage.ages import L
 from shared.storage.errands import Errand
 from tests.simulation.blob_operations import Heal
 from tests.simulation.world import World
+from tests.support.messages import awake
 
 _COLLECTOR = 0x200
 _FOLLOWER = 0x300
@@ -92,7 +93,7 @@ def hand_on(world: World, loop: Loop) -> None:
     process = world.process(_FOLLOWER)
     sent = world.messages.sent
     while world.read < len(sent):
-        queue, body, delay = sent[world.read]
+        queue, body, delay = awake(sent[world.read])
         world.read += 1
         assert world.read < _MESSAGES, "messages lead to messages without end"
         if delay > 1:

@@ -15,6 +15,7 @@ from shared.storage.ports import (
     Facts,
     Messages,
     Objects,
+    Received,
     Row,
     Rows,
     RowsPage,
@@ -280,3 +281,15 @@ class GatedMessages:
             is_write=True,
             is_noticed=False,
         )
+
+    async def receive(self, queue: str, limit: int, hidden_seconds: int) -> list[Received]:
+        """Take some texts."""
+        return await self._messages.receive(queue, limit, hidden_seconds)
+
+    async def delete(self, queue: str, received: Received) -> bool:
+        """Remove a text."""
+        return await self._messages.delete(queue, received)
+
+    async def peek(self, queue: str, limit: int) -> list[str]:
+        """Give some texts."""
+        return await self._messages.peek(queue, limit)

@@ -13,6 +13,7 @@ from shared.storage.ports import Row
 from shared.storage.rows.holdings import BAD
 from shared.storage.rows.records import TagRecord, row_body
 from tests.simulation.world import World
+from tests.support.messages import addressed
 
 read = functools.cache(read_manifest)
 
@@ -53,7 +54,9 @@ def _row(
 
 
 def _events(world: World) -> Iterator[str]:
-    said = "".join(body for queue, body, _ in world.messages.sent if queue == keys.EVENTS)
+    said = "".join(
+        body for queue, body, _ in addressed(world.messages.sent) if queue == keys.EVENTS
+    )
     for key in world.rows.told:
         if key not in said:
             yield f"the event {key} has happened and nobody hears of it"

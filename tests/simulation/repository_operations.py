@@ -24,6 +24,7 @@ from tests.simulation.operations import Delete as DeleteManifest
 from tests.simulation.operations import Operation, Others, Push, Untag
 from tests.simulation.world import Process, World
 from tests.support.causes import ME
+from tests.support.messages import addressed
 
 
 def lives(process: Process, repository: RepositoryName, digest: Digest) -> list[str]:
@@ -167,7 +168,11 @@ class RunErrands(Operation):
     async def run(self, process: Process) -> None:
         """Run them, from a moment of its own."""
         await process.stores.index.row(self.repository)
-        sent = [body for queue, body, _ in process.world.messages.sent if queue == keys.UPKEEP]
+        sent = [
+            body
+            for queue, body, _ in addressed(process.world.messages.sent)
+            if queue == keys.UPKEEP
+        ]
         for body in sent:
             errand = Errand.read(body.encode())
             if errand.kind is self.kind:
@@ -182,6 +187,10 @@ class HandOn(Operation):
     async def run(self, process: Process) -> None:
         """Read them, from a moment of its own."""
         await process.stores.index.row(self.repository)
-        sent = [body for queue, body, _ in process.world.messages.sent if queue == keys.EVENTS]
+        sent = [
+            body
+            for queue, body, _ in addressed(process.world.messages.sent)
+            if queue == keys.EVENTS
+        ]
         for body in sent:
             await process.fan_out.follow(Announcement.read(body.encode()))

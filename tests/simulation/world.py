@@ -101,7 +101,8 @@ class World:
         self.clock = Clock(START)
         self.rows = NumberedRows(self.clock)
         self.objects = MemoryObjects(self.clock)
-        self.messages = MemoryMessages()
+        self.messages = MemoryMessages(self.clock)
+        self.beside = MemoryObjects(self.clock)
         self.read = 0
         self.rotten: frozenset[str] = frozenset()
         self.spoiled: frozenset[Digest] = frozenset()
@@ -111,6 +112,7 @@ class World:
         self.policies = USUAL
         at_once(self.rows.prepare(keys.TABLES))
         at_once(self.objects.prepare())
+        at_once(self.beside.prepare())
         at_once(self.messages.prepare(keys.QUEUES))
 
     def copy(self) -> Self:
@@ -241,6 +243,7 @@ class Process:
             objects,
             messages,
             generation,
+            beside=world.beside,
             bodies=Bodies(100_000),
             clock=lambda: world.clock.now + timedelta(microseconds=number),
             new_id=lambda: f"{number:08x}{next(numbers):08x}{0:016x}",

@@ -6,6 +6,7 @@ with fresh stores, a clock and settings. What a site sees differs from Azure in 
 
 import asyncio
 import functools
+import json
 import os
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -63,10 +64,11 @@ def registry_rows() -> tuple[Row, Row]:
     """Make the rows of the registry and its key, which takes a while; as `indexed`."""
 
     async def make() -> tuple[Row | None, Row]:
-        rows = MemoryRows()
+        rows, beside = MemoryRows(), MemoryObjects()
         await rows.prepare(keys.TABLES)
+        await beside.prepare()
         record = RegistryRecord(NAME, GENERATION, ())
-        await RegistryRecords(rows, MASTER_KEY).create(record, LONG_AGO)
+        await RegistryRecords(rows, beside, MASTER_KEY).create(record, LONG_AGO)
         partition = keys.signing_keys(GENERATION)
         (key,) = await rows.scan(keys.REGISTRIES, partition, after="", before="~", limit=2)
         return await rows.get(keys.REGISTRIES, keys.REGISTRY_PARTITION, NAME), key
@@ -81,23 +83,31 @@ _load_key = functools.cache(load_pem_private_key)
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """The three ports in memory, and what they hold."""
+    """The ports in memory, and what they hold."""
 
     clock: Clock = field(default_factory=Clock)
     rows: MemoryRows = field(init=False)
     objects: MemoryObjects = field(init=False)
-    messages: MemoryMessages = field(default_factory=MemoryMessages)
+    messages: MemoryMessages = field(init=False)
+    beside: MemoryObjects = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rows", MemoryRows(self.clock))
         object.__setattr__(self, "objects", MemoryObjects(self.clock))
+        object.__setattr__(self, "messages", MemoryMessages(self.clock))
+        object.__setattr__(self, "beside", MemoryObjects(self.clock))
 
     async def prepare(self) -> Self:
-        """Make tables, container and queues."""
+        """Make tables, containers and queues."""
+        await self.beside.prepare()
         await self.rows.prepare(keys.TABLES)
         await self.objects.prepare()
         await self.messages.prepare(keys.QUEUES)
         return self
+
+    def ports(self) -> tuple[MemoryRows, MemoryObjects, MemoryMessages, MemoryObjects]:
+        """Give them as bootstrap opens them."""
+        return self.rows, self.objects, self.messages, self.beside
 
     async def keep_registry(self, name: str = NAME, **values: str | int) -> None:
         """Make a registry, with the key that all have here; `values` are its row's."""
@@ -105,6 +115,10 @@ class Memory:
         kept = {**row.values, **values}
         partition = keys.signing_keys(str(kept["generation"]))
         await self.rows.commit(keys.REGISTRIES, partition, [Put(key.key, key.values)])
+        record = RegistryRecord(name, str(kept["generation"]), ())
+        await RegistryRecords(self.rows, self.beside, MASTER_KEY)._write(
+            GENERATION, record, LONG_AGO
+        )
         await self.rows.commit(keys.REGISTRIES, keys.REGISTRY_PARTITION, [Put(name, kept)])
 
     def kept(self) -> Kept:
@@ -190,6 +204,15 @@ class Site:
                 inputs = {function.trigger["name"]: TypedData(string=body)}
                 await worker.invoke(function, inputs, {}, str(uuid.uuid4()))
 
+    async def wake(self) -> None:
+        """Run what is run every five minutes."""
+        worker, functions = indexed()
+        for function in functions:
+            if function.kind == "timerTrigger":
+                request = json.dumps({"Schedule": {"AdjustForDST": True}, "IsPastDue": False})
+                inputs = {function.trigger["name"]: TypedData(json=request)}
+                await worker.invoke(function, inputs, {}, str(uuid.uuid4()))
+
 
 def dispatcher() -> Dispatcher:
     """Make the dev host's own web app of the functions that have a route."""
@@ -218,9 +241,7 @@ def patched(memory: Memory, clock: Clock, settings: Mapping[str, str]) -> Iterat
         for name, value in {**values, **settings}.items():
             patch.setenv(f"REGISTRY_{name}", value)
         patch.setenv("AzureWebJobsStorage", "memory")
-        patch.setattr(
-            bootstrap, "open_ports", lambda _: (memory.rows, memory.objects, memory.messages)
-        )
+        patch.setattr(bootstrap, "open_ports", lambda _: memory.ports())
         patch.setattr(bootstrap, "now", clock)
         patch.setattr(signing_keys, "load_pem_private_key", _load_key)
         patch.setitem(passwords._COST, "n", 2)

@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from shared.storage.memory.objects import MemoryObjects
 from shared.storage.ports import Put, Value
 from shared.storage.rows.registries import LAYOUT
 from tests.support import images
@@ -45,12 +46,15 @@ def dump(memory: Memory) -> dict[str, Any]:
         }
         for table, groups in sorted(memory.rows._tables.items())
     }
-    assert memory.objects._container
-    objects = {
+    return {"rows": rows, "objects": _dump(memory.objects), "beside": _dump(memory.beside)}
+
+
+def _dump(objects: MemoryObjects) -> dict[str, Any]:
+    assert objects._container
+    return {
         name: {"data": _written(it.data), "metadata": dict(it.metadata)}
-        for name, it in sorted(memory.objects._container.objects.items())
+        for name, it in sorted(objects._container.objects.items())
     }
-    return {"rows": rows, "objects": objects}
 
 
 async def load(memory: Memory, recorded: dict[str, Any]) -> None:
@@ -62,8 +66,9 @@ async def load(memory: Memory, recorded: dict[str, Any]) -> None:
             for key, values in group.items():
                 read = {name: _read(value) for name, value in values.items()}
                 await memory.rows.commit(table, partition, [Put(key, read)])
-    for name, it in recorded["objects"].items():
-        await memory.objects.put(name, _read(it["data"]), it["metadata"])
+    for port, objects in ((memory.objects, "objects"), (memory.beside, "beside")):
+        for name, it in recorded[objects].items():
+            await port.put(name, _read(it["data"]), it["metadata"])
 
 
 def _written(value: Value) -> object:

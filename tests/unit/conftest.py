@@ -28,6 +28,7 @@ def stores(prepared: Memory, clock: Clock, bodies: Bodies) -> Stores:
         prepared.objects,
         prepared.messages,
         GENERATION,
+        beside=prepared.beside,
         bodies=bodies,
         clock=clock,
         new_id=Ids(),

@@ -206,7 +206,7 @@ async def test_another_signing_key_reaches_a_warm_worker_within_a_minute(
     asked = Asked("password", "", (), NAME, PASSWORD)
     before = (await first.issuer.issue(asked, SERVER))["access_token"]
 
-    records = RegistryRecords(memory.rows, MASTER_KEY)
+    records = RegistryRecords(memory.rows, memory.beside, MASTER_KEY)
     record = await records.find(NAME)
     assert record
     kid = await records.rotate(record, clock())
@@ -263,7 +263,7 @@ async def test_a_new_registry_takes_its_policies_from_the_settings(
     environment: None, memory: Memory, days: int
 ) -> None:
     await bootstrap.registries().at(SERVER)
-    made = await RegistryRecords(memory.rows, MASTER_KEY).find(NAME)
+    made = await RegistryRecords(memory.rows, memory.beside, MASTER_KEY).find(NAME)
     assert made
     assert made.policies.soft_delete_days == days
 
@@ -400,7 +400,7 @@ async def test_the_collector_itself_notes_that_the_setting_is_lower(
     await store(memory, grace=Grace(timedelta(days=30)).text())
     jobs = await bootstrap.registries().jobs(GENERATION)
     assert jobs.garbage._lately == timedelta(days=45)
-    record = await RegistryRecords(memory.rows, MASTER_KEY).of(GENERATION)
+    record = await RegistryRecords(memory.rows, memory.beside, MASTER_KEY).of(GENERATION)
     assert record
     assert record.grace == Grace(
         timedelta(days=1), timedelta(days=30), clock() + timedelta(days=30)

@@ -142,7 +142,7 @@ def test_a_url_may_live_as_long_as_the_key_it_is_signed_with() -> None:
 async def test_the_longest_master_key_seals(memory: Memory) -> None:
     key = Settings.from_env({**LEAST, "REGISTRY_MASTER_KEY": "k" * 1_023}).master_key
     await memory.prepare()
-    records = RegistryRecords(memory.rows, key)
+    records = RegistryRecords(memory.rows, memory.beside, key)
     await records.create(RegistryRecord("registry", "one", ()), LONG_AGO)
     assert await records.find("registry")
 

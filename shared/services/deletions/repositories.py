@@ -12,6 +12,7 @@ stops where it is gone: so of two that go on each step is made once, and what wa
 is not touched. Before S2 upkeep is told, to be there when this must be over.
 """
 
+import logging
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict
@@ -35,12 +36,15 @@ from shared.storage.ports import (
     Insert,
     NotFound,
     Row,
+    StorageError,
     Update,
     Value,
 )
 from shared.storage.rows.records import DeletedRecord, ManifestRecord
 from shared.storage.stores import Stores
 from shared.storage.transactions import Transaction
+
+_log = logging.getLogger(__name__)
 
 _TAGS = 23
 """How many tags go in one transaction; fewer where their names are kept."""
@@ -88,8 +92,15 @@ class RepositoryDeletions:
                 row = await self._contents.repository(repository)
                 continue
             if listed:
-                await self._stores.index.remove(repository, listed.etag)
+                await self._unlist(repository, listed.etag)
             return
+
+    async def _unlist(self, repository: RepositoryName, etag: str) -> None:
+        """Strike it off the catalog; where storage fails, retirement does, after the event."""
+        try:
+            await self._stores.index.remove(repository, etag)
+        except StorageError as error:
+            _log.warning("%s is deleted, and leaves the catalog later: %s", repository, error)
 
     async def restore(self, repository: RepositoryName, deletion: str, *, by: Cause) -> int:
         """Bring back the manifests that a deletion took, images before indexes; count them."""

@@ -10,6 +10,7 @@ on with U3 while the manifest bears the life that U2 made or met; in each transa
 manifest is merged by its ETag, so that a deletion, or another life, ends it.
 """
 
+import logging
 from dataclasses import asdict
 from datetime import datetime, timedelta
 
@@ -25,11 +26,13 @@ from shared.services.content.reading import understood
 from shared.services.upkeep.purge import Purge
 from shared.storage import ages, keys
 from shared.storage.errands import Kind
-from shared.storage.ports import Conflict, Insert, NotFound, Update, Value
+from shared.storage.ports import Conflict, Insert, NotFound, StorageError, Update, Value
 from shared.storage.rows import tags
 from shared.storage.rows.records import DeletedRecord, ManifestRecord, TagRecord
 from shared.storage.stores import Stores
 from shared.storage.transactions import Transaction
+
+_log = logging.getLogger(__name__)
 
 _TAGS = 24
 """How many tags come back in one transaction, four rows each."""
@@ -102,8 +105,12 @@ class Restores:
         self, repository: RepositoryName, digest: Digest, life: str, *, by: Cause, live: str = ""
     ) -> None:
         """Bring back the tags of a life that is over and whose manifest is live, and purge it."""
-        if await self.bring_back(repository, digest, life, by=by, live=live):
+        if not await self.bring_back(repository, digest, life, by=by, live=live):
+            return
+        try:
             await self._purge.purge(repository, digest, life, is_restored=True)
+        except (StorageError, Unavailable) as error:  # it is purged in its time
+            _log.warning("a life of %s in %s is purged later: %s", digest, repository, error)
 
     async def bring_back(
         self, repository: RepositoryName, digest: Digest, life: str, *, by: Cause, live: str = ""

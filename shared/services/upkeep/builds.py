@@ -7,10 +7,12 @@ E3 transactions: take its edges; each changes the build's row by the ETag that t
 E4 its row, its body if that is an object
 """
 
+from datetime import timedelta
+
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
 from shared.services.content.reading import understood
-from shared.storage import ages
+from shared.storage import ages, halt
 from shared.storage.errands import Kind
 from shared.storage.ports import Conflict, Delete, NotFound, Row, Update
 from shared.storage.rows.records import ManifestRecord
@@ -32,18 +34,24 @@ class Builds:
         if row is None:
             return
         if row.age < 2 * ages.L:
-            await self._come_again(repository, digest, life)
+            await self._come_again(repository, digest, life, 2 * ages.L)
+            return
+        is_needed = await self._is_needed(repository, row)
+        if await self._stores.removal_is_halted():
+            await self._come_again(repository, digest, life, halt.AGAIN)
             return
         try:
-            await self._end(repository, row, is_needed=await self._is_needed(repository, row))
+            await self._end(repository, row, is_needed=is_needed)
         except (Conflict, NotFound):  # it goes on; or our own try did this, its answer lost
-            await self._come_again(repository, digest, life)
+            await self._come_again(repository, digest, life, 2 * ages.L)
         else:
             await self._stores.errands.send(Kind.RETIRE, repository)  # it may have held it up
 
-    async def _come_again(self, repository: RepositoryName, digest: Digest, life: str) -> None:
+    async def _come_again(
+        self, repository: RepositoryName, digest: Digest, life: str, after: timedelta
+    ) -> None:
         await self._stores.errands.send(
-            Kind.END_BUILD, repository, after=2 * ages.L, digest=str(digest), life=life
+            Kind.END_BUILD, repository, after=after, digest=str(digest), life=life
         )
 
     async def _is_needed(self, repository: RepositoryName, row: Row) -> bool:

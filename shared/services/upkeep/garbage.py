@@ -38,7 +38,7 @@ from datetime import timedelta
 from shared.errors import Unavailable
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
-from shared.storage import keys
+from shared.storage import halt, keys
 from shared.storage.ages import L
 from shared.storage.ports import Conflict, Delete, NotFound
 from shared.storage.rows.holdings import Gone, Held
@@ -71,6 +71,11 @@ class _Plan:
     is_leaving: bool
     again: timedelta | None
 
+    @property
+    def takes(self) -> bool:
+        """Tell whether anything is to be removed."""
+        return bool(self.link or self.is_leaving or any(not it.is_bad for it in self.held.gone))
+
     def outcome(self) -> Collected:
         """Say what is taken by it."""
         taken = [keys.blob(self.link.digest)] if self.link else []
@@ -90,6 +95,7 @@ class Garbage:
     """
 
     def __init__(self, stores: Stores, grace: timedelta, *, is_dry: bool = False) -> None:
+        self._stores = stores
         self._contents = stores.contents
         self._holdings = stores.holdings
         self._objects = stores.objects
@@ -103,6 +109,8 @@ class Garbage:
         """
         for _ in range(_TRIES):
             plan = await self._plan(repository, digest)
+            if not self._is_dry and plan.takes and await self._stores.removal_is_halted():
+                return Collected(again=halt.AGAIN)
             if self._is_dry or await self._carry_out(repository, digest, plan):
                 return plan.outcome()
         raise Unavailable(f"{digest} is being changed too often: collect it later")

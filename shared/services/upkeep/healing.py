@@ -29,7 +29,7 @@ from shared.errors import Unavailable
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
 from shared.services.content.joining import Joining
-from shared.storage import keys
+from shared.storage import halt, keys
 from shared.storage.ages import L
 from shared.storage.ports import Change, Conflict, Delete, NotFound, Update, Value
 from shared.storage.rows.holdings import GOOD, Content, Gone, content_of
@@ -62,6 +62,7 @@ class Healing:
     """Heals what was condemned."""
 
     def __init__(self, stores: Stores) -> None:
+        self._stores = stores
         self._contents = stores.contents
         self._holdings = stores.holdings
         self._objects = stores.objects
@@ -134,6 +135,8 @@ class Healing:
         if task.stage is Stage.WITHDRAW:
             return replace(task, stage=Stage.SETTLE, after="", wait=2 * L)
         if task.stage is Stage.SETTLE:
+            if await self._stores.removal_is_halted():
+                return replace(task, wait=halt.AGAIN)
             await self._objects.delete(gone.object, gone.etag)
         for _ in range(_TRIES):
             now = await self._noted(task)

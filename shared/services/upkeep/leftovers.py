@@ -10,7 +10,7 @@ The mark of a cancelled upload is kept for as long as a token of that upload cou
 from dataclasses import dataclass
 from datetime import timedelta
 
-from shared.storage import keys
+from shared.storage import halt, keys
 from shared.storage.origins import BLOB, CANCELLED, Origin
 from shared.storage.ports import Facts
 from shared.storage.stores import Stores
@@ -42,6 +42,7 @@ class Leftovers:
     """
 
     def __init__(self, stores: Stores, lifetime: timedelta, *, is_dry: bool = False) -> None:
+        self._stores = stores
         self._generation = stores.generation
         self._contents = stores.contents
         self._holdings = stores.holdings
@@ -62,6 +63,8 @@ class Leftovers:
             return Looked(again=settled - facts.age)
         if await self._is_used(name, about):
             return Looked()
+        if not self._is_dry and await self._stores.removal_is_halted():
+            return Looked(again=halt.AGAIN)
         await self._remove(name, facts)
         return Looked(is_removed=True)
 

@@ -27,7 +27,7 @@ from shared.model.digest import Digest
 from shared.model.names import RepositoryName
 from shared.services.content.manifests import Deletion, Manifests, Superseded
 from shared.services.content.reading import understood
-from shared.storage import ages, keys
+from shared.storage import ages, halt, keys
 from shared.storage.errands import Kind
 from shared.storage.ports import Conflict, Delete, NotFound
 from shared.storage.rows.records import DeletedRecord, ManifestRecord, TagRecord
@@ -68,11 +68,13 @@ class Purge:
         span = ages.Span(self._stores.ticks)
         wait = timedelta() if is_restored else self._wait(deleted)
         if wait > timedelta():
-            await self._stores.errands.send(
-                Kind.PURGE, repository, after=wait, digest=str(digest), life=life
-            )
+            await self._come_again(repository, deleted, wait)
             return
-        if not is_restored and await self._is_last(repository, digest, life):
+        is_last = not is_restored and await self._is_last(repository, digest, life)
+        if await self._stores.removal_is_halted():
+            await self._come_again(repository, deleted, halt.AGAIN)
+            return
+        if is_last:
             await self._take_referrers(repository, deleted, span)
         await self._take_rest(repository, deleted, span)
 
@@ -86,6 +88,14 @@ class Purge:
             targets=await self._targets(deleted),
             marks=await self._contents.tags_of(repository, record.digest, _MARKS, record.life),
             object=record.object,
+        )
+
+    async def _come_again(
+        self, repository: RepositoryName, deleted: DeletedRecord, wait: timedelta
+    ) -> None:
+        record = deleted.manifest
+        await self._stores.errands.send(
+            Kind.PURGE, repository, after=wait, digest=str(record.digest), life=record.life
         )
 
     def _wait(self, deleted: DeletedRecord) -> timedelta:

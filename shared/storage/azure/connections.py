@@ -8,6 +8,7 @@ user-assigned identity.
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
+from shared.storage import keys
 from shared.storage.azure.accounts import AzureAccount, Endpoints, identity
 from shared.storage.azure.blobs import AzureObjects
 from shared.storage.azure.queues import AzureMessages
@@ -23,20 +24,30 @@ _EMULATOR = (
 """What `UseDevelopmentStorage=true` stands for; the key is the emulator's, known to everyone."""
 
 
-def open_ports(parts: Mapping[str, str]) -> tuple[AzureRows, AzureObjects, AzureMessages]:
-    """Give the adapters of the account that the parts of the setting name (`Settings.storage`)."""
-    account = _account(parts)
-    return AzureRows(account), AzureObjects(account), AzureMessages(account)
+type AzurePorts = tuple[AzureRows, AzureObjects, AzureMessages, AzureObjects]
+
+
+def open_ports(parts: Mapping[str, str]) -> AzurePorts:
+    """Give the adapters of the account that the parts of the setting name (`Settings.storage`).
+
+    They are for rows, content, messages, and what is kept beside the content.
+    """
+    return _ports(_account(parts))
 
 
 @asynccontextmanager
-async def opened_rows(parts: Mapping[str, str]) -> AsyncIterator[AzureRows]:
-    """Open the rows of the account for a while, and close the connections."""
+async def opened_ports(parts: Mapping[str, str]) -> AsyncIterator[AzurePorts]:
+    """Give the same for a while, and close the connections."""
     account = _account(parts)
     try:
-        yield AzureRows(account)
+        yield _ports(account)
     finally:
         await account.close()
+
+
+def _ports(account: AzureAccount) -> AzurePorts:
+    beside = AzureObjects(account, keys.REGISTRIES)
+    return AzureRows(account), AzureObjects(account), AzureMessages(account), beside
 
 
 def _account(parts: Mapping[str, str]) -> AzureAccount:

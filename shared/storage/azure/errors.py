@@ -21,9 +21,16 @@ _CONFLICTS = {
     "BlobAlreadyExists",
     "ConditionNotMet",
     "EntityAlreadyExists",
+    "PopReceiptMismatch",
     "UpdateConditionNotSatisfied",
 }
-_MISSING = {"BlobNotFound", "EntityNotFound", "InvalidBlockList", "ResourceNotFound"}
+_MISSING = {
+    "BlobNotFound",
+    "EntityNotFound",
+    "InvalidBlockList",
+    "MessageNotFound",
+    "ResourceNotFound",
+}
 _FAULTS = {400, 411, 413, 414, 416}
 
 # Table answers carry the code in the body alone, and the SDK does not always look there.

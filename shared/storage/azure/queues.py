@@ -1,18 +1,21 @@
 """Messages in Azure Queue storage.
 
 Texts travel in base64, as the host's queue trigger expects, and never expire: Azure's own limit of
-seven days would drop a message that was delayed for as long. Azure takes 48 KiB of text.
+seven days would drop a message that was delayed for as long. Azure takes 48 KiB of text. What comes
+back without being base64 is given as it is: one text that nobody can read must not hide others.
 """
 
+import base64
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from azure.core.exceptions import ResourceExistsError
 
 from shared.storage.azure.accounts import AzureAccount
 from shared.storage.azure.answers import in_time
 from shared.storage.azure.errors import translated
+from shared.storage.ports import Conflict, NotFound, Received
 
 if TYPE_CHECKING:
     from azure.storage.queue.aio import QueueClient
@@ -41,6 +44,35 @@ class AzureMessages:
                 body, visibility_timeout=delay_seconds, time_to_live=_FOR_EVER
             )
 
+    @in_time
+    async def receive(self, queue: str, limit: int, hidden_seconds: int) -> list[Received]:
+        """Take some texts that are seen now, and hide them."""
+        pages: Any = (
+            self._queue(queue)
+            .receive_messages(messages_per_page=limit, visibility_timeout=hidden_seconds)
+            .by_page()
+        )
+        with translated(f"queue {queue}"):
+            async for page in pages:  # each is a call of its own: the first is what was asked for
+                return [Received(it.id, _text(it.content), it.pop_receipt) async for it in page]
+        return []
+
+    @in_time
+    async def delete(self, queue: str, received: Received) -> bool:
+        """Remove a text that was received and not since."""
+        try:
+            with translated(f"message {received.id} of queue {queue}"):
+                await self._queue(queue).delete_message(received.id, received.receipt)
+        except (NotFound, Conflict):
+            return False
+        return True
+
+    @in_time
+    async def peek(self, queue: str, limit: int) -> list[str]:
+        """Give some texts that are seen now."""
+        with translated(f"queue {queue}"):
+            return [_text(it.content) for it in await self._queue(queue).peek_messages(limit)]
+
     def _queue(self, name: str) -> "QueueClient":
         from azure.storage.queue import TextBase64EncodePolicy  # noqa: PLC0415 - see `accounts`
 
@@ -51,3 +83,10 @@ class AzureMessages:
             )
             self._clients[name] = client
         return client
+
+
+def _text(content: str) -> str:
+    try:
+        return base64.b64decode(content, validate=True).decode()
+    except ValueError:
+        return content

@@ -3,6 +3,11 @@
     registries   registry   NAME    generation, layout, login server, account, flags,
                                     policies, grace
 
+Tables may be lost, and rows of them made anew. So the same, with what the registry is called, its
+state and the time, is written beforehand as the object GENERATION of the container
+`registries`; before each change as GENERATION/INVERSE, the newest first. One of a generation that
+did not come to be has no content; a change that was written and not made does no harm.
+
 LAYOUT is the version of everything in storage: of keys, of what rows hold, of objects' names. An
 app reads the version that it writes, and the one before. State of any other version is refused
 before anything is read or written.
@@ -10,16 +15,29 @@ before anything is read or written.
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
 from shared.storage import keys
-from shared.storage.ports import Conflict, Insert, NotFound, Row, Rows, Unavailable, Update
+from shared.storage.ports import (
+    Conflict,
+    Insert,
+    NotFound,
+    Objects,
+    Row,
+    Rows,
+    Unavailable,
+    Update,
+)
 from shared.storage.rows.signing_keys import SealBroken, SigningKey, SigningKeys
 
 LAYOUT = 1
 _READ = (LAYOUT,)
+
+ACTIVE = "active"
+"""The state of a registry that is there."""
 
 ACCOUNT = "AzureWebJobsStorage"
 """The setting that says where a registry's storage account is: so far there is one."""
@@ -133,8 +151,9 @@ class RegistryRecord:
 class RegistryRecords:
     """The rows of all registries. Their signing keys are sealed with the master key."""
 
-    def __init__(self, rows: Rows, master_key: str) -> None:
+    def __init__(self, rows: Rows, beside: Objects, master_key: str) -> None:
         self._rows = rows
+        self._beside = beside
         self._keys = SigningKeys(rows, master_key)
 
     async def find(self, name: str) -> RegistryRecord | None:
@@ -172,6 +191,7 @@ class RegistryRecords:
         name: str,
         generation: str,
         change: Callable[[RegistryRecord], RegistryRecord],
+        now: datetime,
     ) -> None:
         """Change flags, policies or the grace period of a registry that is still this one."""
         for _ in range(_TRIES):
@@ -179,10 +199,11 @@ class RegistryRecords:
             if row is None or row.values["generation"] != generation:
                 return
             there = _record(row, ())
-            changed = _values(change(there))
-            if changed == _values(there):
+            changed = change(there)
+            if changed == there:
                 return
-            update = Update(name, changed, row.etag)
+            await self._write(keys.registry(generation, now), changed, now)
+            update = Update(name, _values(changed), row.etag)
             try:
                 await self._rows.commit(keys.REGISTRIES, keys.REGISTRY_PARTITION, [update])
             except (Conflict, NotFound):
@@ -193,16 +214,30 @@ class RegistryRecords:
     async def create(self, record: RegistryRecord, now: datetime) -> None:
         """Make a registry, unless there is one of its name.
 
-        The key goes first: a registry that is there has one. That of a generation which then is not
-        made stays, as whoever is told that the name is taken may have taken it himself, by a call
-        that the SDK repeated.
+        The object and the key go first: a registry that is there has them. A key of a generation
+        which then is not made stays: whoever is told that the name is taken may have taken it
+        himself, by a call that the SDK repeated.
         """
+        await self._write(record.generation, record, now)
         await self._keys.make(record.generation, now)
         row = Insert(record.name, _values(record))
         try:
             await self._rows.commit(keys.REGISTRIES, keys.REGISTRY_PARTITION, [row])
         except Conflict:
-            return
+            await self._take_back(record)
+
+    async def _write(self, name: str, record: RegistryRecord, now: datetime) -> None:
+        """Write down what a rebuild must know."""
+        said = {"name": record.name, "state": ACTIVE, "written": now.isoformat(), **_values(record)}
+        with suppress(Conflict):  # the SDK repeated it
+            await self._beside.put(name, json.dumps(said).encode(), {})
+
+    async def _take_back(self, record: RegistryRecord) -> None:
+        """Remove what was written of a registry, if it is another that has the name."""
+        row = await self._rows.get(keys.REGISTRIES, keys.REGISTRY_PARTITION, record.name)
+        facts = await self._beside.facts(record.generation)
+        if facts and (row is None or row.values["generation"] != record.generation):
+            await self._beside.delete(record.generation, facts.etag)
 
     async def rotate(
         self, record: RegistryRecord, now: datetime, retired: Sequence[str] = ()

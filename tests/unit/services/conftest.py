@@ -34,6 +34,7 @@ from shared.storage.rows.records import Link
 from shared.storage.stores import Stores
 from tests.support.app import Memory
 from tests.support.images import Blob, blob, document
+from tests.support.messages import addressed
 
 REPOSITORY = RepositoryName("team/app")
 LATEST = Tag("latest")
@@ -185,7 +186,7 @@ async def hold(stores: Stores, *contents: Blob, repository: RepositoryName = REP
 
 async def run_errands(memory: Memory, upkeep: Upkeep) -> None:
     """Run every errand that has been sent, however long it was to wait."""
-    sent, memory.messages.sent[:] = list(memory.messages.sent), []
+    sent, memory.messages.sent[:] = addressed(memory.messages.sent), []
     for queue, body, _ in sent:
         if queue == keys.UPKEEP:
             await upkeep.run(Errand.read(body.encode()))

@@ -8,12 +8,12 @@ from shared.storage.ports import Messages, NotPrepared, Objects, Put, Rows, Unav
 from shared.storage.preparing import prepared
 from tests.support.app import Memory
 
-type Ports = tuple[Rows, Objects, Messages]
+type Ports = tuple[Rows, Objects, Messages, Objects]
 
 
 @pytest.fixture
 def ports(memory: Memory) -> Ports:
-    return prepared(memory.rows, memory.objects, memory.messages)
+    return prepared(*memory.ports())
 
 
 async def row(ports: Ports) -> None:
@@ -33,11 +33,16 @@ async def content(ports: Ports) -> None:
     assert b"".join([piece async for piece in ports[1].read("x")]) == b"data"
 
 
+async def beside(ports: Ports) -> None:
+    assert await ports[3].facts("x") is None
+
+
 async def is_all_there(memory: Memory) -> bool:
     try:
         for table in keys.TABLES:
             await memory.rows.get(table, "p", "k")
         await memory.objects.facts("x")
+        await memory.beside.facts("x")
         for queue in keys.QUEUES:
             await memory.messages.send(queue, "")
     except NotPrepared:
@@ -45,7 +50,7 @@ async def is_all_there(memory: Memory) -> bool:
     return True
 
 
-@pytest.mark.parametrize("call", [row, message, facts, content])
+@pytest.mark.parametrize("call", [row, message, facts, content, beside])
 async def test_whoever_misses_a_store_makes_all(
     memory: Memory, ports: Ports, call: Callable[[Ports], object]
 ) -> None:
@@ -53,8 +58,8 @@ async def test_whoever_misses_a_store_makes_all(
     assert await is_all_there(memory)
 
 
-@pytest.mark.parametrize("call", [row, message, facts, content])
-@pytest.mark.parametrize("missing", ["table", "queue", "container"])
+@pytest.mark.parametrize("call", [row, message, facts, content, beside])
+@pytest.mark.parametrize("missing", ["table", "queue", "container", "container beside"])
 async def test_one_that_came_to_be_missing_is_made_again(
     memory: Memory, ports: Ports, call: Callable[[Ports], object], missing: str
 ) -> None:
@@ -64,7 +69,8 @@ async def test_one_that_came_to_be_missing_is_made_again(
     elif missing == "queue":
         memory.messages._queues.discard(keys.EVENTS)
     else:
-        memory.objects._container = None
+        port = memory.objects if missing == "container" else memory.beside
+        port._container = None
     await call(ports)  # type: ignore[misc]
 
 
@@ -81,6 +87,7 @@ class Steps:
         self.done: list[str] = []
         self.fails_at = ""
         for name, port in (
+            ("beside", memory.beside),
             ("rows", memory.rows),
             ("objects", memory.objects),
             ("messages", memory.messages),
@@ -105,10 +112,10 @@ def steps(memory: Memory, monkeypatch: pytest.MonkeyPatch) -> Steps:
 
 async def test_the_container_comes_last_and_all_is_made_once(ports: Ports, steps: Steps) -> None:
     await asyncio.gather(*(call(ports) for call in (row, message, facts) for _ in range(20)))
-    assert steps.done == ["rows", "messages", "objects"]
+    assert steps.done == ["beside", "rows", "messages", "objects"]
 
 
-@pytest.mark.parametrize("step", ["rows", "messages", "objects"])
+@pytest.mark.parametrize("step", ["beside", "rows", "messages", "objects"])
 async def test_a_preparation_that_failed_is_tried_again(
     ports: Ports, steps: Steps, memory: Memory, step: str
 ) -> None:
@@ -127,7 +134,7 @@ async def test_a_store_that_will_not_come_is_unavailable(
     async def nothing(*_: object) -> None:
         pass
 
-    for port in (memory.rows, memory.objects, memory.messages):
+    for port in memory.ports():
         monkeypatch.setattr(port, "prepare", nothing)
     for call in (row, message, facts):
         with pytest.raises(Unavailable):

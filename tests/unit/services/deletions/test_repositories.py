@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
@@ -8,8 +9,10 @@ from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Pushes
 from shared.services.deletions.repositories import RepositoryDeletions
 from shared.services.upkeep.errands import Upkeep
+from shared.services.upkeep.retirement import Retirement
 from shared.storage import keys
 from shared.storage.ports import Change, Delete, Update
+from shared.storage.ports import Unavailable as Busy
 from shared.storage.stores import Stores
 from tests.support.app import Memory
 from tests.support.causes import ME, YOU
@@ -96,6 +99,31 @@ async def test_a_deletion_that_dies_is_gone_on_with(
     await pushes.put(REPOSITORY, IMAGE, [LATEST], by=YOU)
     await run_errands(memory, upkeep)
     assert memory.keys("tag|") == ["tag|latest"]
+
+
+async def test_a_catalog_that_does_not_answer_fails_no_deletion(
+    stores: Stores,
+    deletions: RepositoryDeletions,
+    memory: Memory,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    commit = memory.rows.commit
+
+    async def busy(table: str, *arguments: object) -> list[str]:
+        if table == keys.REPOSITORIES:
+            raise Busy("the table is busy")
+        return await commit(table, *arguments)  # type: ignore[arg-type]
+
+    memory.messages.sent.clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(memory.rows, "commit", busy)
+        await deletions.delete(REPOSITORY, by=ME)
+    assert memory.keys("manifest|") == []
+    assert await stores.index.page("", 10) == [REPOSITORY]
+    clock.now += timedelta(seconds=201)
+    await Retirement(stores).retire(REPOSITORY)
+    assert await stores.index.page("", 10) == []
 
 
 async def test_a_deletion_that_takes_long_is_told_and_goes_on(

@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -13,7 +13,8 @@ from shared.services.deletions.restores import Restores
 from shared.services.upkeep.errands import Upkeep
 from shared.services.upkeep.purge import Purge
 from shared.storage import keys
-from shared.storage.ports import Delete, Insert, Update
+from shared.storage.ports import Change, Delete, Insert, Update
+from shared.storage.ports import Unavailable as Busy
 from shared.storage.rows.records import INLINE_BYTES, DeletedRecord
 from shared.storage.stores import Stores
 from tests.support.app import Memory
@@ -174,6 +175,29 @@ async def test_a_restore_that_dies_is_brought_to_its_end(
     assert len(memory.keys("tag|")) == 30 * is_live
     assert len(memory.keys("deleted|")) == (not is_live)
     assert len(memory.keys("edge|")) == 2
+
+
+async def test_what_was_restored_is_an_answer_also_where_its_purge_fails(
+    stores: Stores,
+    pushes: Pushes,
+    manifests: Manifests,
+    restores: Restores,
+    memory: Memory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await pushes.put(REPOSITORY, IMAGE, [LATEST], by=ME)
+    await manifests.delete(REPOSITORY, IMAGE.digest, by=ME)
+    commit = memory.rows.commit
+
+    async def busy(table: str, partition: str, changes: Sequence[Change]) -> list[str]:
+        if changes[0].key.startswith("edge|") and isinstance(changes[0], Delete):
+            raise Busy("the table is busy")
+        return await commit(table, partition, changes)
+
+    monkeypatch.setattr(memory.rows, "commit", busy)
+    await restore(stores, restores)
+    assert memory.keys("tag|") == ["tag|latest"]
+    assert len(memory.keys("deleted|")) == 1
 
 
 async def test_a_tag_goes_back_to_what_it_was(

@@ -14,6 +14,7 @@ from shared.storage.ports import Insert, Unavailable
 from shared.storage.stores import Stores
 from tests.support.app import Memory
 from tests.support.causes import ME
+from tests.support.messages import addressed, awake
 from tests.unit.services.conftest import REPOSITORY
 
 AT = datetime(2024, 1, 1, tzinfo=UTC)
@@ -38,16 +39,16 @@ async def told(stores: Stores, memory: Memory, *events: Event, is_in: bool = Tru
 
 def next_one(memory: Memory) -> Announcement:
     """Take the only message to the fan-out that waits."""
-    sent = [message for message in memory.messages.sent if message[0] == keys.EVENTS]
+    sent = [message for message in memory.messages.sent if awake(message).queue == keys.EVENTS]
     assert len(sent) == 1
     memory.messages.sent.remove(sent[0])
-    return Announcement.read(sent[0][1].encode())
+    return Announcement.read(awake(sent[0]).body.encode())
 
 
 def errands(memory: Memory) -> list[Errand]:
     return [
         Errand.read(body.encode())
-        for queue, body, _ in memory.messages.sent
+        for queue, body, _ in addressed(memory.messages.sent)
         if queue == keys.UPKEEP
     ]
 

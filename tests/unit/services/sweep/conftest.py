@@ -17,6 +17,7 @@ from shared.storage.errands import Errand
 from shared.storage.stores import Stores
 from tests.support.app import Memory
 from tests.support.clock import Clock
+from tests.support.messages import awake
 from tests.unit.services.conftest import GRACE, KEPT, LIFETIME
 
 OLD = 6 * L
@@ -58,7 +59,7 @@ def settle(memory: Memory, stores: Stores, upkeep: Upkeep, clock: Clock) -> Sett
         sent = memory.messages.sent
         while soon := [message for message in sent if message[2] <= OLD.total_seconds()]:
             sent.remove(soon[0])
-            queue, body, delay = soon[0]
+            queue, body, delay = awake(soon[0])
             clock.now += timedelta(seconds=delay)
             if queue == keys.EVENTS:
                 await fan_out.follow(Announcement.read(body.encode()))

@@ -25,6 +25,7 @@ from shared.storage.stores import Stores
 from tests.support.app import Memory
 from tests.support.causes import ME
 from tests.support.clock import Clock
+from tests.support.messages import addressed
 from tests.unit.services.conftest import (
     KEPT,
     LATEST,
@@ -50,7 +51,7 @@ async def held(stores: Stores) -> None:
 
 
 def sent(memory: Memory, kind: Kind) -> list[Errand]:
-    texts = [body for queue, body, _ in memory.messages.sent if queue == keys.UPKEEP]
+    texts = [body for queue, body, _ in addressed(memory.messages.sent) if queue == keys.UPKEEP]
     return [it for text in texts if (it := Errand.read(text.encode())).kind is kind]
 
 

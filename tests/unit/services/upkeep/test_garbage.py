@@ -216,6 +216,7 @@ class TestLeftovers:
             memory.objects,
             memory.messages,
             "h" * 32,
+            beside=memory.beside,
             bodies=stores.bodies,
             clock=clock,
             new_id=Ids(),

@@ -9,9 +9,10 @@ from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Pushes
 from shared.services.upkeep.errands import Upkeep
 from shared.services.upkeep.purge import Leavings, Purge
-from shared.storage import keys
+from shared.storage import ages, keys
 from shared.storage.errands import Errand, Kind
-from shared.storage.ports import Row
+from shared.storage.later import Sleeper
+from shared.storage.ports import LONGEST_DELAY, Row
 from shared.storage.rows.records import INLINE_BYTES, DeletedRecord
 from shared.storage.stores import Stores
 from tests.support.app import Memory
@@ -81,9 +82,11 @@ async def test_a_purge_that_comes_too_early_comes_again(
     await manifests.delete(REPOSITORY, IMAGE.digest, by=ME)
     await purge_it(stores, purge)
     assert await only(stores)
-    _, body, delay = memory.messages.sent[-1]
-    assert Errand.read(body.encode()).kind is Kind.PURGE
-    assert 0 < delay < 7 * 86_400
+    queue, body, delay = memory.messages.sent[-1]
+    assert (queue, delay) == (keys.LATER, LONGEST_DELAY.total_seconds())
+    sleeper = Sleeper.read(body)
+    assert sleeper.due - sleeper.sent == KEPT + 4 * ages.L
+    assert Errand.read(sleeper.body.encode()).kind is Kind.PURGE
 
 
 async def test_a_dry_run_tells_what_would_go_and_takes_nothing(

@@ -1,6 +1,9 @@
+import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -20,7 +23,7 @@ from tests.support.clock import Clock
 
 @pytest.fixture
 def records(worker: None, prepared: Memory) -> RegistryRecords:
-    return RegistryRecords(prepared.rows, MASTER_KEY)
+    return RegistryRecords(prepared.rows, prepared.beside, MASTER_KEY)
 
 
 async def test_a_registry_is_made_once(records: RegistryRecords) -> None:
@@ -73,16 +76,35 @@ async def test_a_registry_is_changed_while_it_is_the_same(records: RegistryRecor
         return replace(there, flags=there.flags | {READ_LOCKS})
 
     await records.create(RegistryRecord("another", "one", ()), LONG_AGO)
-    await records.change("another", "two", change)
-    await records.change("none", "one", change)
+    await records.change("another", "two", change, LONG_AGO)
+    await records.change("none", "one", change, LONG_AGO)
     there = await records.of("one")
     assert there
     assert there.flags == frozenset()
     for _ in range(2):
-        await records.change("another", "one", change)
+        await records.change("another", "one", change, LONG_AGO)
         there = await records.of("one")
         assert there
         assert there.flags == {READ_LOCKS}
+
+
+async def test_a_change_is_written_down_before_it_is_made(
+    records: RegistryRecords, memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def change(there: RegistryRecord) -> RegistryRecord:
+        return replace(there, policies=Policies(number))
+
+    async def dies(*_: object) -> list[str]:
+        raise Unavailable("the table is busy")
+
+    await records.create(RegistryRecord("another", "one", ()), LONG_AGO)
+    for number in (1, 2, 3):
+        if number == 3:
+            monkeypatch.setattr(memory.rows, "commit", dies)
+        with suppress(Unavailable):
+            await records.change("another", "one", change, LONG_AGO + number * HOUR)
+    found = await written(memory)
+    assert [json.loads(it["policies"])["soft_delete_days"] for it in found.values()] == [7, 3, 2, 1]
 
 
 @pytest.mark.parametrize("others", [1, 8])
@@ -100,7 +122,9 @@ async def test_whoever_changes_a_registry_misses_nobody_else(
         return await commit(table, partition, changes)
 
     monkeypatch.setattr(memory.rows, "commit", overtaken)
-    changed = records.change("another", "one", lambda it: replace(it, flags=frozenset("c")))
+    changed = records.change(
+        "another", "one", lambda it: replace(it, flags=frozenset("c")), LONG_AGO
+    )
     if others == 8:
         with pytest.raises(Unavailable, match="too often"):
             await changed
@@ -138,7 +162,7 @@ async def test_the_key_is_sealed(records: RegistryRecords, memory: Memory) -> No
     await memory.keep_registry()
     assert b"ENCRYPTED" in registry_rows()[1].values["sealed"]  # type: ignore[operator]
     with pytest.raises(MasterKeyWrong, match=NAME):
-        await RegistryRecords(memory.rows, MASTER_KEY + "!").find(NAME)
+        await RegistryRecords(memory.rows, memory.beside, MASTER_KEY + "!").find(NAME)
 
 
 async def test_keys_are_rows_of_their_own_and_the_newest_comes_last(
@@ -170,3 +194,57 @@ async def test_a_key_is_opened_again_when_its_row_has_changed(
     changed = await records.find(NAME)
     assert changed
     assert changed.signing_keys[0] is not first.signing_keys[0]
+
+
+async def test_what_a_rebuild_must_know_is_written_before_the_row(
+    records: RegistryRecords, memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def dies(*_: object) -> None:
+        raise Unavailable("the table is busy")
+
+    record = RegistryRecord("another", "one", (), "hub.example", flags=frozenset({"b", "a"}))
+    with monkeypatch.context() as patch:
+        patch.setattr(memory.rows, "commit", dies)
+        with pytest.raises(Unavailable):
+            await records.create(record, LONG_AGO)
+    await records.create(record, LONG_AGO)
+    row = await memory.rows.get(keys.REGISTRIES, keys.REGISTRY_PARTITION, "another")
+    assert row
+    assert await written(memory) == {
+        "one": {
+            "name": "another",
+            "state": "active",
+            "written": LONG_AGO.isoformat(),
+            **row.values,
+        }
+    }
+
+
+async def test_nothing_is_left_written_of_a_registry_whose_name_is_taken(
+    records: RegistryRecords, memory: Memory
+) -> None:
+    await records.create(RegistryRecord("another", "one", ()), LONG_AGO)
+    await records.create(RegistryRecord("another", "two", ()), LONG_AGO)
+    assert [*await written(memory)] == ["one"]
+
+
+async def test_who_meets_his_own_call_takes_nothing_back(
+    records: RegistryRecords, memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = memory.rows.commit
+
+    async def twice(table: str, partition: str, changes: Sequence[Change]) -> list[str]:
+        await commit(table, partition, changes)
+        if partition != keys.REGISTRY_PARTITION:
+            return []
+        return await commit(table, partition, changes)
+
+    monkeypatch.setattr(memory.rows, "commit", twice)
+    await records.create(RegistryRecord("another", "one", ()), LONG_AGO)
+    assert [*await written(memory)] == ["one"]
+
+
+async def written(memory: Memory) -> dict[str, Any]:
+    assert memory.beside._container
+    found = memory.beside._container.objects
+    return {name: json.loads(it.data) for name, it in sorted(found.items())}

@@ -1,0 +1,92 @@
+"""Later: what is to sleep for long sleeps in a queue of its own, to which no function listens.
+
+A host starts as many instances as a queue is long, sleepers included, as soon as one message of it
+is seen. So what is to be seen in L or more goes to the queue `later`, with the name of its queue
+and its time; `services/upkeep/sleepers` hands on what has become visible there. What is to sleep
+for longer than a queue keeps a message comes back in between, and sleeps again.
+
+Whoever sends does not see any of this: these are the Messages of all stores, and take any delay.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import ceil
+from typing import Self
+
+import orjson
+
+from shared.storage import ages, keys
+from shared.storage.ports import LONGEST_DELAY, Messages, Received
+
+
+@dataclass(frozen=True, slots=True)
+class Sleeper:
+    """A message that is not to be seen before `due`; `sent` is when it was sent first."""
+
+    queue: str
+    body: str
+    due: datetime
+    sent: datetime
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Read a message of the queue `later`; raises ValueError for what is none."""
+        try:
+            said = orjson.loads(text)
+            due, sent = (datetime.fromisoformat(said[name]) for name in ("due", "sent"))
+            return cls(str(said["queue"]), str(said["body"]), due, sent)
+        except (TypeError, LookupError) as error:
+            raise ValueError(f"it does not say what it is: {error!r}") from error
+
+    def text(self) -> str:
+        """Give the form that sleeps in the queue."""
+        said = {
+            "queue": self.queue,
+            "due": self.due.isoformat(),
+            "sent": self.sent.isoformat(),
+            "body": self.body,
+        }
+        return orjson.dumps(said).decode()
+
+
+class LateMessages:
+    """Messages that take any delay."""
+
+    def __init__(self, messages: Messages, clock: Callable[[], datetime]) -> None:
+        self._messages = messages
+        self._clock = clock
+
+    async def prepare(self, queues: Sequence[str]) -> None:
+        """Make the queues that are missing."""
+        await self._messages.prepare(queues)
+
+    async def send(self, queue: str, body: str, delay_seconds: int = 0) -> None:
+        """Put a text on a queue; it is seen after the delay, if that is long some minutes later."""
+        now = self._clock()
+        due = now + timedelta(seconds=delay_seconds)
+        await self._put(Sleeper(queue, body, due, now), delay_seconds)
+
+    async def hand_on(self, sleeper: Sleeper) -> None:
+        """Put a message that has slept on its queue; before its time, let it sleep again."""
+        wait = max(sleeper.due - self._clock(), timedelta())
+        await self._put(sleeper, ceil(wait.total_seconds()))
+
+    async def _put(self, sleeper: Sleeper, seconds: int) -> None:
+        if seconds < ages.L.total_seconds():
+            await self._messages.send(sleeper.queue, sleeper.body, seconds)
+        else:
+            longest = int(LONGEST_DELAY.total_seconds())
+            await self._messages.send(keys.LATER, sleeper.text(), min(seconds, longest))
+
+    async def receive(self, queue: str, limit: int, hidden_seconds: int) -> list[Received]:
+        """Take some texts that are seen now, and hide them."""
+        return await self._messages.receive(queue, limit, hidden_seconds)
+
+    async def delete(self, queue: str, received: Received) -> bool:
+        """Remove a text that was received and not since."""
+        return await self._messages.delete(queue, received)
+
+    async def peek(self, queue: str, limit: int) -> list[str]:
+        """Give some texts that are seen now."""
+        return await self._messages.peek(queue, limit)

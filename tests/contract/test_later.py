@@ -1,0 +1,44 @@
+"""What sleeps in the queue `later`, over each adapter."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from shared.services.upkeep.sleepers import Sleepers
+from shared.storage import ages, keys
+from shared.storage.later import LateMessages
+from shared.storage.ports import Messages
+from tests.support.clock import Clock
+
+
+@pytest.fixture(autouse=True)
+def lowered(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Queues of this test alone, and an L of a second."""
+    monkeypatch.setattr(keys, "LATER", f"{name}later")
+    monkeypatch.setattr(keys, "QUEUES", (name, f"{name}later"))
+    monkeypatch.setattr(ages, "L", timedelta(seconds=1))
+
+
+async def test_what_has_slept_long_enough_is_handed_on(
+    messages: Messages, clock: Clock, name: str
+) -> None:
+    await messages.prepare(keys.QUEUES)
+    late = LateMessages(messages, lambda: datetime.now(UTC))
+    sleepers = Sleepers(late)
+    texts = [f"text {number}" for number in range(70)]
+    for text in texts:
+        await late.send(name, text, 2)
+    await late.send(name, "much later", 3_600)
+    await messages.send(keys.LATER, "what nobody can read")
+
+    clock.move(seconds=5)
+    await asyncio.sleep(2.5)
+    assert await messages.peek(name, 32) == []
+    await sleepers.wake()
+
+    handed_on = []
+    while received := await messages.receive(name, 32, 60):
+        handed_on += [one.body for one in received]
+    assert sorted(handed_on) == sorted(texts)
+    assert await sleepers.wake() == 0
