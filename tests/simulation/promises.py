@@ -166,8 +166,14 @@ def _holdings(world: World, digest: Digest, rows: Mapping[str, Row]) -> Iterator
     if content.values["state"] == BAD:
         if keys.good(name) in rows or keys.gone(name) not in rows:
             yield f"{digest} has bad content that is joined, or forgotten"
-    elif keys.good(name) not in rows or keys.gone(name) in rows:
+    elif keys.good(name) not in rows or _is_noted(rows, name, content):
         yield f"{digest} has content that is not sound"
+
+
+def _is_noted(rows: Mapping[str, Row], name: str, content: Row) -> bool:
+    """Tell whether an object is on its way out: this very one, not an earlier one of its name."""
+    note = rows.get(keys.gone(name))
+    return note is not None and note.values["etag"] == content.values["etag"]
 
 
 def strangers(world: World) -> Iterator[str]:
