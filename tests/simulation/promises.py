@@ -65,6 +65,8 @@ def _tag(repository: RepositoryName, rows: Mapping[str, Row], row: Row) -> Itera
     tag = TagRecord.read(row)
     if keys.manifest(tag.digest) not in rows:
         yield f"{repository}: {row.key} points to no manifest"
+    elif rows[keys.manifest(tag.digest)].values["media_type"] != tag.media_type:
+        yield f"{repository}: {row.key} is of another media type than its manifest"
     for key in (keys.tagged(tag.digest, tag.name), keys.newest(tag.updated, tag.name)):
         if key not in rows or rows[key].values.get("life"):
             yield f"{repository}: {row.key} is there without {key}"
