@@ -13,7 +13,14 @@ from shared.model.upload import listed_block_ids
 from shared.services.content.uploads import Part
 from shared.services.upkeep.healing import Task
 from shared.storage import keys
-from tests.simulation.operations import Collect, Operation, Others, PutBlob, _Shown
+from tests.simulation.operations import (
+    Collect,
+    DeleteBlob,
+    Operation,
+    Others,
+    PutBlob,
+    _Shown,
+)
 from tests.simulation.world import GENERATION, Process, World
 
 _TASKS = 40
@@ -98,8 +105,8 @@ class Heal(Operation):
 
 
 @dataclass(frozen=True)
-class Withdraw(Operation):
-    """Do a task of the first pass, late or once more."""
+class DoTask(Operation):
+    """Do a task of healing, late or once more."""
 
     task: Task
 
@@ -216,3 +223,11 @@ class DiscoverInVain(Discover):
 
 async def _once(content: bytes) -> AsyncIterator[bytes]:
     yield content
+
+
+@dataclass(frozen=True)
+class StaysDeleted(DeleteBlob):
+    """Have deleted a blob, before all this."""
+
+    async def run(self, process: Process) -> None:
+        """Do nothing more."""

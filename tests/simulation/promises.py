@@ -226,7 +226,9 @@ def left(world: World) -> Iterator[str]:
                 yield f"{digest}: {key} is not forgotten"
             if key.startswith("repo|") and not is_bad:
                 repository = keys.decode_repository(keys.last_part(key))
-                if keys.blob(digest) not in world.contents(repository):
+                there = world.contents(repository)
+                is_used = any(key.startswith(f"{keys.edges_of(digest)}|") for key in there)
+                if keys.blob(digest) not in there and not is_used:
                     yield f"{repository} is among the holders of {digest} without a link"
     for name in world.objects_now().keys() - wanted - world.strange.keys():
         yield f"object {name} is not used and is not removed"
@@ -247,7 +249,8 @@ def _bad_links(world: World, repository: RepositoryName, rows: Mapping[str, Row]
         is_sound = content is not None and content.values["state"] != BAD
         is_shown = f"blob|{target}" in rows or f"manifest|{target}" in rows
         is_live = live is not None and live.values["life"] == life
-        if is_sound and world.rotten and is_live and not is_shown:
+        is_whole = live is not None and not live.values["is_incomplete"]
+        if is_sound and world.rotten and is_live and is_whole and not is_shown:
             yield f"{repository}: {target} is not shown again"
 
 
