@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from shared import errors
-from shared.errors import BlobUnknown, RegistryError
+from shared.errors import BlobUnknown, BlobUploadUnknown, RegistryError
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
-from shared.model.upload import listed_block_ids
+from shared.model.upload import Upload, listed_block_ids
 from shared.services.content.uploads import Part
 from shared.services.upkeep.healing import Task
 from shared.storage import keys
@@ -231,3 +231,21 @@ class StaysDeleted(DeleteBlob):
 
     async def run(self, process: Process) -> None:
         """Do nothing more."""
+
+
+@dataclass(frozen=True)
+class Cancel(Operation):
+    """Cancel the upload of a blob that is there by no other way."""
+
+    digest: Digest
+    upload: Upload
+    refusals = (BlobUploadUnknown,)
+
+    async def run(self, process: Process) -> None:
+        """Cancel it."""
+        await process.uploads.cancel(self.repository, self.upload)
+
+    def broken(self, world: World, others: Others, since: datetime) -> Iterable[str]:
+        """It is not there, and never will be."""
+        if keys.blob(self.digest) in world.contents(self.repository):
+            yield f"{self.digest} is there though its upload was cancelled"

@@ -9,6 +9,7 @@ from shared.model.digest import Digest
 from shared.model.manifest import Manifest, read_manifest
 from shared.model.names import RepositoryName, Tag, is_referrers_tag
 from shared.storage import keys
+from shared.storage.origins import CANCELLED
 from shared.storage.ports import Row
 from shared.storage.rows.holdings import BAD
 from shared.storage.rows.records import TagRecord, row_body
@@ -212,7 +213,8 @@ def listed_for_nothing(world: World) -> Iterator[str]:
 
 def left(world: World) -> Iterator[str]:
     """Tell what is left that nobody needs, after all that is unused was collected."""
-    wanted: set[str] = set()
+    objects = world.objects_now().items()
+    wanted = {name for name, it in objects if it.metadata["kind"] == CANCELLED}  # for 7 days
     for repository, rows in world.repositories():
         wanted |= {str(row.values["object"]) for row in rows.values() if "object" in row.values}
         yield from _left_in(repository, rows)

@@ -13,10 +13,12 @@ from shared.storage import keys
 from shared.storage.ports import Row
 from shared.storage.rows import holdings
 from shared.storage.rows.holdings import Held, Holdings
+from tests.simulation.blob_scenarios import BLOBS
 from tests.simulation.explorer import Report, Scenario
 from tests.simulation.explorer import explore as explore_all
 from tests.simulation.gates import GatedRows
 from tests.simulation.paged_scenarios import PAGES, paged
+from tests.simulation.scenarios import LISTS, PAIRS
 from tests.simulation.test_planted_blob_faults import (
     collector_does_not_see_who_joined_elsewhere,
     collector_reads_whether_it_is_good_last,
@@ -33,6 +35,15 @@ type Patch = pytest.MonkeyPatch
 def test_others_act_between_pages(scenario: Scenario, explore: Explore) -> None:
     with paged():
         explore(scenario, faults=True)
+
+
+ALL = {**PAIRS, **BLOBS, **LISTS}
+
+
+@pytest.mark.parametrize("scenario", ALL.values(), ids=ALL)
+def test_whatever_meets_bears_pages(scenario: Scenario, explore: Explore) -> None:
+    with paged():
+        explore(replace(scenario, page=1))
 
 
 def good_sorts_behind_the_holders(patch: Patch) -> None:

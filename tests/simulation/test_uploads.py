@@ -120,6 +120,10 @@ def repeated_upload_is_unknown(patch: Patch) -> None:
     patch.setattr(Joining, "share", unknown)
 
 
+def cancelling_leaves_no_mark(patch: Patch) -> None:
+    patch.setattr(Uploads, "cancel", lambda self, _, upload: self.status(upload))
+
+
 def discovery_believes_the_holders(patch: Patch) -> None:
     async def discover(
         self: Uploads, repository: RepositoryName, digest: Digest, may_pull: May
@@ -180,7 +184,7 @@ FAULTS = [
     ),
     Fault(
         upload_does_not_know_its_own_object,
-        "a first upload, and a look at its object",
+        "a first upload, and a verification of its object",
         "ended with BlobUploadUnknown",
         faults=True,
     ),
@@ -204,6 +208,11 @@ FAULTS = [
         repeated_upload_is_unknown,
         "a repeated PUT, and its object is removed",
         "ended with BlobUploadUnknown",
+    ),
+    Fault(
+        cancelling_leaves_no_mark,
+        "an upload, and its end by its client",
+        "its upload was cancelled",
     ),
     Fault(
         discovery_believes_the_holders,

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from shared.storage import keys
 from tests.simulation.blob_operations import (
+    Cancel,
     Discover,
     DiscoverInVain,
     Look,
@@ -75,8 +76,11 @@ UPLOADS: Mapping[str, Scenario] = {
         [PutLongAfter(A, D, SLOW_UPLOAD)],
         [Pause(A, GRACE), Look(A, keys.object_name(GENERATION, SLOW_UPLOAD.object))],
     ),
-    "a first upload, and a look at its object": FIRST.meets(
-        [PutSurely(A, D, FIRST_PUT.upload)], [Look(A, name_of(FIRST_PUT))]
+    "a first upload, and a verification of its object": FIRST.meets(
+        [PutSurely(A, D, FIRST_PUT.upload)], [Verify(A, name_of(FIRST_PUT))]
+    ),
+    "an upload, and its end by its client": FIRST.meets(
+        [FIRST_PUT], [Cancel(A, D, FIRST_PUT.upload)]
     ),
     "what a deleted manifest used is discovered": SPENT.meets(
         [DeleteBlob(A, D), DiscoverInVain(C, D)], COLLECT
