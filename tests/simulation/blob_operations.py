@@ -116,6 +116,27 @@ class DoTask(Operation):
 
 
 @dataclass(frozen=True)
+class DoTaskSlowly(DoTask):
+    """Do a task of healing, and stall for however long before a link is written."""
+
+    is_slow = True
+    refusals = (errors.Unavailable,)
+
+    async def run(self, process: Process) -> None:
+        """Do it, and stall."""
+        joining, gate = process.healing._joining, process.gate
+        restore = joining.restore
+
+        async def stalled(*arguments: Any) -> bool:
+            if gate:
+                await gate.go("stall", _nothing_at_all, is_timed=False)
+            return await restore(*arguments)
+
+        joining.restore = stalled  # type: ignore[method-assign,assignment]
+        await super().run(process)
+
+
+@dataclass(frozen=True)
 class CollectBriefly(Collect):
     """Take the collector's step for a blob that many others hold, and read few of them."""
 

@@ -1,19 +1,23 @@
 """What meets the collector and healing; and more of their rules, each taken out."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
+from shared.services.content.joining import Joining
 from shared.services.content.plans import Plan
 from shared.services.upkeep import healing
 from shared.services.upkeep.healing import Healing, Stage, Task
-from shared.storage.ports import Change, Delete, Put, Row, Update
+from shared.storage import keys
+from shared.storage.ports import Change, Conflict, Delete, Insert, Put, Row, Update
 from shared.storage.rows import contents, holdings
 from shared.storage.rows.contents import Contents
 from shared.storage.rows.holdings import Content
+from shared.storage.rows.records import Link
 from tests.simulation.blob_scenarios import HEALING
 from tests.simulation.explorer import Report, Scenario
 from tests.simulation.test_planted_faults import Fault, find
@@ -67,6 +71,18 @@ def healing_shows_whatever_is_named(patch: Patch) -> None:
     patch.setattr(contents, "_names_link", lambda _: True)
 
 
+def healing_shows_without_joining(patch: Patch) -> None:
+    async def show(
+        self: Joining, repository: RepositoryName, digest: Digest, content: Content
+    ) -> bool:
+        link = Link(digest, content.size, content.object, self._clock())
+        with suppress(Conflict):
+            await self._contents.commit(repository, [Insert(keys.blob(digest), link.values())])
+        return True
+
+    patch.setattr(Joining, "restore", show)
+
+
 def edges_do_not_say_what_they_name(patch: Patch) -> None:
     reference = Plan._reference
 
@@ -103,6 +119,11 @@ FAULTS = [
         healing_shows_whatever_is_named,
         "bad bytes of what is deleted, and named by a sparse edge",
         "after its deletion",
+    ),
+    Fault(
+        healing_shows_without_joining,
+        "healing stalls, and who it heals leaves",
+        "not among its holders",
     ),
     Fault(
         edges_do_not_say_what_they_name,

@@ -6,12 +6,13 @@ from typing import ClassVar
 
 from shared.errors import ManifestUnknown, RegistryError, Unavailable
 from shared.services.upkeep.healing import Stage, Task
-from tests.simulation.blob_operations import DoTask, Heal, StaysDeleted, Verify
+from shared.storage.ages import L
+from tests.simulation.blob_operations import DoTask, DoTaskSlowly, Heal, StaysDeleted, Verify
 from tests.simulation.blob_scenarios import LATER, D
 from tests.simulation.explorer import Scenario
-from tests.simulation.manifest_scenarios import cache
-from tests.simulation.operations import Delete, DeleteBlob, Push
-from tests.simulation.repository_operations import Restore
+from tests.simulation.manifest_scenarios import HOUR, cache
+from tests.simulation.operations import Delete, DeleteBlob, Pause, Push
+from tests.simulation.repository_operations import Purge, Restore
 from tests.simulation.scenarios import COLLECT, ONE, TWO, A, B, C, Past, X, Y
 
 
@@ -36,6 +37,9 @@ CACHE_GONE = Past().held(A, X).did(Push(A, CACHE)).ago().did(Delete(A, CACHE.dig
 CACHED = Past().held(A, X).did(Push(A, CACHE)).ago()
 LONE = Past().held(A, X).spoiled(X)
 LONE_NAME = LONE.object_of(X)
+WITHDRAWN = Past().held(A, X).did(Push(A, ONE)).spoiled(X)
+WITHDRAWN_NAME = WITHDRAWN.object_of(X)
+WITHDRAWN.did(Verify(A, WITHDRAWN_NAME), Heal(A, D)).held(B, X).ago(HOUR)
 
 UPKEEP: Mapping[str, Scenario] = {
     "a manifest comes back, and the collector": GONE.meets([RestoreSurely(A, TWO.digest)], COLLECT),
@@ -54,6 +58,10 @@ UPKEEP: Mapping[str, Scenario] = {
 """Two meet, of whom one is upkeep."""
 
 BIG_UPKEEP: Mapping[str, Scenario] = {
+    "healing stalls, and who it heals leaves": WITHDRAWN.meets(
+        [DoTaskSlowly(A, Task(D, WITHDRAWN_NAME, Stage.HEAL))],
+        [Delete(A, ONE.digest), Pause(A, 6 * L), Purge(A, ONE.digest), *COLLECT],
+    ),
     "an upload stalls while the only good bytes go bad": LONE.meets(
         [Verify(A, LONE_NAME), *HEAL, *LATER, DoTask(A, Task(D, LONE_NAME, Stage.SETTLE))],
         [LONE.put_slowly(C, X)],
