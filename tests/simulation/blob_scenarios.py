@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from shared.services.upkeep.healing import Stage, Task
 from shared.storage import keys
 from shared.storage.ages import L
-from tests.simulation.blob_operations import Heal, Look, Verify, Withdraw
+from tests.simulation.blob_operations import DoTask, Heal, Look, Verify
 from tests.simulation.explorer import Scenario
 from tests.simulation.operations import (
     Collect,
@@ -92,7 +92,7 @@ HEALING: Mapping[str, Scenario] = {
         [KNOWN_BAD.put(A, X)], [KNOWN_BAD.put(B, X)]
     ),
     "the first pass comes again": KNOWN_BAD.meets(
-        [KNOWN_BAD.put(A, X)], [Withdraw(A, Task(D, KNOWN_NAME, Stage.WITHDRAW))]
+        [KNOWN_BAD.put(A, X)], [DoTask(A, Task(D, KNOWN_NAME, Stage.WITHDRAW))]
     ),
     "healing and leaving": LEFT_BAD.meets([*HEAL, *LATER, *HEAL], COLLECT),
     "one leaves bad bytes": LEFT_TWO.meets(HEAL, COLLECT),

@@ -31,11 +31,15 @@ class Broken(AssertionError):
 
 @dataclass(frozen=True)
 class Scenario:
-    """A world, and processes that each do some operations, one after the other."""
+    """A world, and processes that each do some operations, one after the other.
+
+    With a `page`, no scan is of one moment: it reads so many rows at a time.
+    """
 
     world: World
     processes: Sequence[Sequence[Operation]]
     is_sparse: bool = False
+    page: int | None = None
 
 
 @dataclass(slots=True)
@@ -93,7 +97,7 @@ class Run:
     """One run through a scenario."""
 
     def __init__(self, scenario: Scenario, loop: Loop) -> None:
-        self.is_sparse = scenario.is_sparse
+        self.is_sparse, self.page = scenario.is_sparse, scenario.page
         self.world = scenario.world.copy()
         self.loop = loop
         self.calls = 0
@@ -112,6 +116,7 @@ class Run:
         deeds = [Deed(operation) for operation in operations]
         self.deeds += deeds
         gate = Gate(self.world.clock)
+        gate.page = self.page
         if any(operation.is_slow for operation in operations):
             gate.limit = L
         return Actor(number, deeds, self.world.process(number, gate), gate)
@@ -176,7 +181,7 @@ class Run:
     def signature(self) -> int:
         """Tell two states apart."""
         actors = tuple(
-            (actor.is_hurt, "over" if actor.is_over and actor.is_hurt else actor.gate.learned)
+            (actor.is_hurt, "over" if actor.is_over and actor.is_hurt else actor.gate.state())
             for actor in self.actors
         )
         deeds = tuple(
@@ -247,7 +252,10 @@ class Run:
         self.world.clock.now += 2 * GRACE
         self.trace.append("time passes")
         for _ in range(2):
-            aftermath.collect(self.world, self.loop)
+            try:
+                aftermath.collect(self.world, self.loop)
+            except RegistryError as error:
+                raise self._broken(f"the aftermath ended with {error!r}") from error
 
     def _faults_at_last(self) -> Iterator[str]:
         yield from promises.broken(self.world, is_sparse=self.is_sparse)

@@ -40,9 +40,10 @@ FAULTS = (Way.DIES_BEFORE, Way.DIES_AFTER, Way.FAILS_AFTER, Way.TWICE)
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call that waits: what it is, whether it writes, and whether others could notice."""
+    """A call that waits: what it is, since when, whether it writes, whether others could notice."""
 
     name: str
+    since: datetime
     is_write: bool
     is_noticed: bool
     turn: asyncio.Future[Way]
@@ -51,12 +52,16 @@ class Call:
 class Gate:
     """The calls of one process that wait, and what it has learned from those that went.
 
-    With a `limit`, calls that wait for longer are given up, and have no effect.
+    With a `limit`, calls that wait for longer are given up, and have no effect. With a `page`, a
+    scan reads so many rows at a time, each at its own turn: storage answers in pages, and two pages
+    are no snapshot. `gone` names the calls that went.
     """
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
         self.limit: timedelta | None = None
+        self.page: int | None = None
+        self.gone: list[str] = []
         self.waiting: deque[Call] = deque()
         self.learned = 0
         self.is_dead = False
@@ -74,6 +79,7 @@ class Gate:
         """Wait for the turn, then call as the way says."""
         sent = self._clock()
         way = await self._turn(name, is_write=is_write, is_noticed=is_noticed)
+        self.gone.append(name)
         if is_timed:
             self._check_time(name, sent)
         if way is Way.DIES_BEFORE:
@@ -85,13 +91,13 @@ class Gate:
         try:
             answer = await call()
         except StorageError as error:
-            self._learn(name, error)
+            self._learn(name, error, sent)
             raise
         if way is Way.DIES_AFTER:
             await self._die()
         if way is Way.FAILS_AFTER:
             raise Unavailable(f"{name} took effect, and nobody heard of it")
-        self._learn(name, answer if is_learned else "")
+        self._learn(name, answer if is_learned else "", sent)
         return answer
 
     def _check_time(self, name: str, sent: datetime) -> None:
@@ -102,7 +108,7 @@ class Gate:
         if self.is_dead:
             raise asyncio.CancelledError
         turn: asyncio.Future[Way] = asyncio.get_running_loop().create_future()
-        self.waiting.append(Call(name, is_write, is_noticed, turn))
+        self.waiting.append(Call(name, self._clock(), is_write, is_noticed, turn))
         return await turn
 
     async def _die(self) -> NoReturn:
@@ -110,8 +116,13 @@ class Gate:
         await asyncio.get_running_loop().create_future()
         raise AssertionError("the dead do not come back")
 
-    def _learn(self, name: str, answer: object) -> None:
-        self.learned = hash((self.learned, name, repr(answer)))
+    def _learn(self, name: str, answer: object, sent: datetime) -> None:
+        times = (sent, self._clock()) if self.limit else ()
+        self.learned = hash((self.learned, name, repr(answer), times))
+
+    def state(self) -> object:
+        """Tell apart what its process knows; where time is limited, also since when it waits."""
+        return self.learned, tuple(call.since for call in self.waiting if self.limit)
 
 
 def _is_followed(change: Change) -> bool:
@@ -157,13 +168,29 @@ class GatedRows:
         where: Mapping[str, str] | None = None,
         only: Sequence[str] | None = None,
     ) -> list[Row]:
-        """Read a range of rows."""
-        return await self._gate.go(
-            f"scan {table} from {after!r}",
-            lambda: self._rows.scan(
-                table, partition, after=after, before=before, limit=limit, where=where, only=only
-            ),
-        )
+        """Read a range of rows, in pages if so told."""
+
+        async def page(start: str, size: int) -> list[Row]:
+            return await self._gate.go(
+                f"scan {table} from {start!r}",
+                lambda: self._rows.scan(
+                    table,
+                    partition,
+                    after=start,
+                    before=before,
+                    limit=size,
+                    where=where,
+                    only=only,
+                ),
+            )
+
+        rows: list[Row] = []
+        while True:
+            size = min(self._gate.page or limit, limit - len(rows))
+            found = await page(rows[-1].key if rows else after, size)
+            rows += found
+            if len(found) < size or len(rows) == limit:
+                return rows
 
     async def page(
         self,

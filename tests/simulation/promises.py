@@ -9,6 +9,7 @@ from shared.model.digest import Digest
 from shared.model.manifest import Manifest, read_manifest
 from shared.model.names import RepositoryName, Tag, is_referrers_tag
 from shared.storage import keys
+from shared.storage.origins import CANCELLED
 from shared.storage.ports import Row
 from shared.storage.rows.holdings import BAD
 from shared.storage.rows.records import TagRecord, row_body
@@ -68,6 +69,8 @@ def _tag(repository: RepositoryName, rows: Mapping[str, Row], row: Row) -> Itera
     tag = TagRecord.read(row)
     if keys.manifest(tag.digest) not in rows:
         yield f"{repository}: {row.key} points to no manifest"
+    elif rows[keys.manifest(tag.digest)].values["media_type"] != tag.media_type:
+        yield f"{repository}: {row.key} is of another media type than its manifest"
     for key in (keys.tagged(tag.digest, tag.name), keys.newest(tag.updated, tag.name)):
         if key not in rows or rows[key].values.get("life"):
             yield f"{repository}: {row.key} is there without {key}"
@@ -169,8 +172,14 @@ def _holdings(world: World, digest: Digest, rows: Mapping[str, Row]) -> Iterator
     if content.values["state"] == BAD:
         if keys.good(name) in rows or keys.gone(name) not in rows:
             yield f"{digest} has bad content that is joined, or forgotten"
-    elif keys.good(name) not in rows or keys.gone(name) in rows:
+    elif keys.good(name) not in rows or _is_noted(rows, name, content):
         yield f"{digest} has content that is not sound"
+
+
+def _is_noted(rows: Mapping[str, Row], name: str, content: Row) -> bool:
+    """Tell whether an object is on its way out: this very one, not an earlier one of its name."""
+    note = rows.get(keys.gone(name))
+    return note is not None and note.values["etag"] == content.values["etag"]
 
 
 def strangers(world: World) -> Iterator[str]:
@@ -207,7 +216,8 @@ def listed_for_nothing(world: World) -> Iterator[str]:
 
 def left(world: World) -> Iterator[str]:
     """Tell what is left that nobody needs, after all that is unused was collected."""
-    wanted: set[str] = set()
+    objects = world.objects_now().items()
+    wanted = {name for name, it in objects if it.metadata["kind"] == CANCELLED}  # for 7 days
     for repository, rows in world.repositories():
         wanted |= {str(row.values["object"]) for row in rows.values() if "object" in row.values}
         yield from _left_in(repository, rows)
@@ -221,7 +231,9 @@ def left(world: World) -> Iterator[str]:
                 yield f"{digest}: {key} is not forgotten"
             if key.startswith("repo|") and not is_bad:
                 repository = keys.decode_repository(keys.last_part(key))
-                if keys.blob(digest) not in world.contents(repository):
+                there = world.contents(repository)
+                is_used = any(key.startswith(f"{keys.edges_of(digest)}|") for key in there)
+                if keys.blob(digest) not in there and not is_used:
                     yield f"{repository} is among the holders of {digest} without a link"
     for name in world.objects_now().keys() - wanted - world.strange.keys():
         yield f"object {name} is not used and is not removed"
@@ -242,7 +254,8 @@ def _bad_links(world: World, repository: RepositoryName, rows: Mapping[str, Row]
         is_sound = content is not None and content.values["state"] != BAD
         is_shown = f"blob|{target}" in rows or f"manifest|{target}" in rows
         is_live = live is not None and live.values["life"] == life
-        if is_sound and world.rotten and is_live and not is_shown:
+        is_whole = live is not None and not live.values["is_incomplete"]
+        if is_sound and world.rotten and is_live and is_whole and not is_shown:
             yield f"{repository}: {target} is not shown again"
 
 

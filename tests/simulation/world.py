@@ -146,7 +146,7 @@ class World:
         staged = tuple((name, *blocks) for name, blocks in sorted(kept.staged.items()))
         return (
             tuple(sorted(self.rows.marks.items())),
-            tuple(sorted((name, it.etag) for name, it in kept.objects.items())),
+            tuple(sorted((name, it.etag, it.made) for name, it in kept.objects.items())),
             staged,
             self.clock.now,
             hash(frozenset(self.messages.sent[self.read :])),

@@ -29,9 +29,11 @@ It takes no lock. What decides against each of those who use a blob:
 
 Lately is one and a half grace periods: HEAD promises a whole one for a link that was used half a
 one ago. All ages are storage's own. What is too early now says when to come again. A crash leaves a
-holder without a link, or the note of an object: another step goes on from there.
+holder without a link, or the note of an object: another step goes on from there, with G5 and G6 for
+what was noted before it first. An object's name can come back, and is then noted anew.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -134,13 +136,17 @@ class Garbage:
                 await self._contents.commit(repository, [deletion])
             except (Conflict, NotFound):
                 return False
+        await self._remove_all(digest, plan.held.gone)
         noted = await self._holdings.leave(digest, plan.held) if plan.is_leaving else ()
         if noted is None:
             return False
-        for gone in (*plan.held.gone, *noted):
+        await self._remove_all(digest, noted)
+        return True
+
+    async def _remove_all(self, digest: Digest, noted: Iterable[Gone]) -> None:
+        for gone in noted:
             if not gone.is_bad:
                 await self.remove(digest, gone)
-        return True
 
     async def remove(self, digest: Digest, gone: Gone) -> None:
         """Remove an object out of use, and the note of it."""

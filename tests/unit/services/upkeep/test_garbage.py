@@ -13,6 +13,7 @@ from shared.services.upkeep.leftovers import Leftovers, Looked
 from shared.storage import keys
 from shared.storage.ages import L
 from shared.storage.origins import MANIFEST, Origin
+from shared.storage.ports import Insert
 from shared.storage.stores import Stores
 from tests.support.app import Memory
 from tests.support.causes import ME
@@ -82,6 +83,21 @@ class TestCollecting:
         assert objects(memory) == []
         assert memory.rows._tables[keys.BLOBS][keys.blob_partition(GENERATION, DIGEST)] == {}
         assert await garbage.collect(REPOSITORY, DIGEST) == Collected()
+
+    async def test_a_note_of_an_earlier_object_of_the_same_name_is_in_nobody_s_way(
+        self, stores: Stores, garbage: Garbage, clock: Clock, memory: Memory
+    ) -> None:
+        await hold(stores, BLOB)
+        row = await stores.holdings.content(DIGEST)
+        assert row
+        note = keys.gone(str(row.values["object"]))
+        await stores.holdings._commit(DIGEST, [Insert(note, {"etag": "an earlier one"})])
+        clock.now += 2 * GRACE
+
+        await garbage.collect(REPOSITORY, DIGEST)
+
+        assert await stores.holdings.content(DIGEST) is None
+        assert objects(memory) == []
 
     async def test_a_dry_run_says_the_same_and_changes_nothing(
         self, stores: Stores, garbage: Garbage, memory: Memory, clock: Clock
