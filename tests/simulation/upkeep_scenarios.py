@@ -20,7 +20,7 @@ from tests.simulation.scenarios import COLLECT, ONE, TWO, A, B, C, Past, X, Y
 class RestoreSurely(Restore):
     """Bring back a manifest whose blobs nobody has deleted."""
 
-    refusals: ClassVar[tuple[type[RegistryError], ...]] = (  # type: ignore[assignment]
+    refusals: ClassVar[tuple[type[RegistryError], ...]] = (
         ManifestUnknown,
         Unavailable,
     )
