@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
+from shared.model.digest import Digest
 from shared.storage.bodies import Bodies
 from shared.storage.errands import Errands
-from shared.storage.ports import Messages, Objects, Rows
+from shared.storage.ports import Messages, Objects, Rotten, Rows
 from shared.storage.rows.contents import Contents
 from shared.storage.rows.holdings import Holdings
 from shared.storage.rows.index import Index
@@ -75,11 +76,19 @@ class Stores:
             await self.objects.delete(name, facts.etag)
 
     async def body(self, record: ManifestRecord) -> bytes:
-        """Give a manifest's body: kept in the process, read with its row, or from its object."""
+        """Give a manifest's body: kept in the process, read with its row, or from its object.
+
+        Raises:
+            NotFound: the object is gone.
+            Rotten: what is there does not hash to the digest.
+        """
         body = self.bodies.get(record.digest)
-        if body is None:
-            body = record.body
+        if body is not None:
+            return body
+        body = record.body
         if body is None:
             body = b"".join([piece async for piece in self.objects.read(record.object)])
+        if Digest.of(body, record.digest.algorithm) != record.digest:
+            raise Rotten(f"the sound body of {record.digest}")
         self.bodies.keep(record.digest, body)
         return body
