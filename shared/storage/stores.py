@@ -54,14 +54,15 @@ class Stores:
         ticks: Callable[[], float] = time.monotonic,
     ) -> Self:
         """Put together the stores of a registry's generation over the ports."""
+        errands = Errands(messages, generation)
         return cls(
             generation=generation,
             contents=Contents(rows, generation),
-            holdings=Holdings(rows, generation),
+            holdings=Holdings(rows, generation, errands),
             index=Index(rows, generation),
             objects=objects,
             outbox=Outbox(messages, generation, new_id),
-            errands=Errands(messages, generation),
+            errands=errands,
             bodies=bodies,
             clock=clock,
             new_id=new_id,

@@ -13,6 +13,10 @@ comes or goes, an index that names it. Before D3 the next step fails, and begins
 D3 they find no manifest. With few tags D2 is not needed. If it is, upkeep is told before: it
 finishes a deletion whose id still stands in the manifest, and else gives the tags back.
 
+Where the bytes have rotted the registry deletes the manifest itself, that life of it alone. No lock
+keeps it, and no push of the same, which would change nothing: so `writable` is left as it is, and
+an id that is cleared does not end it. The tags come back with the next life (`upkeep.errands`).
+
 A transaction's event is its first row, under an id that never repeats. Where it is there already,
 the transaction went through, its answer was lost, and the storage client has sent it again.
 """
@@ -23,7 +27,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 from shared.errors import ManifestUnknown, Unavailable, Unsupported
-from shared.events import Cause, Event, ManifestDeleted, TagDeleted, values
+from shared.events import Cause, ManifestDeleted, ManifestRotted, TagDeleted, values
 from shared.model.digest import Digest
 from shared.model.names import Reference, RepositoryName, Tag
 from shared.storage import ages, keys
@@ -39,7 +43,7 @@ from shared.storage.ports import (
     Value,
 )
 from shared.storage.rows import tags
-from shared.storage.rows.records import DeletedRecord, ManifestRecord, TagRecord
+from shared.storage.rows.records import ROTTEN, DeletedRecord, ManifestRecord, TagRecord
 from shared.storage.stores import Stores
 from shared.storage.transactions import Transaction
 
@@ -64,7 +68,8 @@ class Deletion:
     """A deletion under way. `until` is when it is for good.
 
     `with_repository` is the id of the repository's deletion, if this is part of one; `is_resumed`
-    says that it began earlier, and goes on while nobody has come to rely on the manifest.
+    says that it began earlier, and goes on while nobody has come to rely on the manifest. `rotten`
+    is the life that is to end because its bytes have rotted, whoever relies on it.
     """
 
     repository: RepositoryName
@@ -78,10 +83,22 @@ class Deletion:
     etag: str = ""
     is_told: bool = False
     is_resumed: bool = False
+    rotten: str = ""
+
+    def is_over(self, record: ManifestRecord) -> bool:
+        """Tell whether what is there is not to be deleted any more."""
+        if self.rotten:
+            return record.life != self.rotten
+        return self.is_resumed and record.deletion != self.id
+
+    def touch(self, now: datetime) -> Iterable[Change]:
+        """Fail where the repository takes no changes, unless this heeds no lock."""
+        if not self.rotten:
+            yield Update(keys.WRITABLE, {"updated": now})
 
 
 class Superseded(Exception):
-    """Somebody has come to rely on the manifest since its deletion began."""
+    """Somebody has come to rely on the manifest since its deletion began; or its life is over."""
 
 
 class _Overtaken(Exception):
@@ -144,6 +161,24 @@ class Manifests:
         )
         await self.carry_out(deletion)
 
+    async def delete_rotten(self, repository: RepositoryName, digest: Digest, life: str) -> None:
+        """Delete a life of a manifest whose bytes have rotted, whatever is locked.
+
+        Raises ManifestUnknown, Superseded: that life is over.
+        """
+        now = self._clock()
+        deletion = Deletion(
+            repository=repository,
+            digest=digest,
+            id=self._stores.new_id(),
+            by=Cause("verification"),
+            at=now,
+            until=now + self._kept,
+            outbox=self._outbox.key(now),
+            rotten=life,
+        )
+        await self.carry_out(deletion)
+
     async def carry_out(self, deletion: Deletion) -> None:
         """Bring a deletion to its end; raises as `delete` does.
 
@@ -155,7 +190,7 @@ class Manifests:
             row = await self._contents.manifest_row(deletion.repository, deletion.digest)
             if row is None:
                 raise unknown(deletion.repository, deletion.digest)
-            if deletion.is_resumed and ManifestRecord.read(row).deletion != deletion.id:
+            if deletion.is_over(ManifestRecord.read(row)):
                 raise Superseded
             with suppress(_Overtaken):
                 return await self._remove(deletion, row)
@@ -175,7 +210,9 @@ class Manifests:
                 await self._outbox.promise(repository, [outbox])
                 is_told = True
             now = self._clock()
-            changes = self._with_event(outbox, TagDeleted(tag, by, now, str(there.digest)), now)
+            event = TagDeleted(tag, by, now, str(there.digest))
+            changes: list[Change] = [Insert(outbox, values(event))]
+            changes.append(Update(keys.WRITABLE, {"updated": now}))
             with suppress(_Overtaken):
                 await self._commit(repository, [*changes, *tags.take(there, now, by.by)])
                 await self._tell_again(repository, outbox, sent)
@@ -221,10 +258,11 @@ class Manifests:
                 deletion=deletion.id,
                 cause=asdict(deletion.by),
                 until=deletion.until.isoformat(),
+                rotten=deletion.rotten,
             )
         key = keys.manifest(deletion.digest)
         changes = Transaction([Update(key, {"deletion": deletion.id}, deletion.etag)])
-        changes.add(Update(keys.WRITABLE, {"updated": self._clock()}))
+        changes.add(*deletion.touch(self._clock()))
         for tag in some:
             changes.add(*tags.mark(tag, record.life, self._clock(), deletion.by.by))
         deletion.etag = (await self._commit(deletion.repository, changes))[0]
@@ -232,7 +270,8 @@ class Manifests:
     def _last(
         self, deletion: Deletion, row: Row, record: ManifestRecord, left: Iterable[TagRecord]
     ) -> Iterable[Change]:
-        event = ManifestDeleted(
+        kind = ManifestRotted if deletion.rotten else ManifestDeleted
+        event = kind(
             digest=str(deletion.digest),
             media_type=record.media_type,
             cause=deletion.by,
@@ -240,12 +279,9 @@ class Manifests:
             subject=record.subject,
             life=record.life,
         )
-        yield from self._with_event(deletion.outbox, event, self._clock())
+        yield Insert(deletion.outbox, values(event))
+        yield from deletion.touch(self._clock())
         yield from ended(deletion, row, record, left)
-
-    @staticmethod
-    def _with_event(outbox: str, event: Event, now: datetime) -> list[Change]:
-        return [Insert(outbox, values(event)), Update(keys.WRITABLE, {"updated": now})]
 
     async def _commit(self, repository: RepositoryName, changes: Iterable[Change]) -> list[str]:
         """Commit; raises _Overtaken where a row is not as it was read."""
@@ -294,7 +330,13 @@ def ended(
         **dict(
             zip(
                 DeletedRecord.OWN,
-                (deletion.at, deletion.by.by, deletion.until, deletion.with_repository),
+                (
+                    deletion.at,
+                    deletion.by.by,
+                    deletion.until,
+                    deletion.with_repository,
+                    ROTTEN if deletion.rotten else "",
+                ),
                 strict=True,
             )
         ),

@@ -24,9 +24,9 @@ from shared.services.content.pushes import Pushes
 from shared.services.upkeep.purge import Purge
 from shared.storage import ages, keys
 from shared.storage.errands import Kind
-from shared.storage.ports import Conflict, Insert, NotFound, Update, Value
+from shared.storage.ports import Conflict, Insert, NotFound, Rotten, Update, Value
 from shared.storage.rows import tags
-from shared.storage.rows.records import DeletedRecord, ManifestRecord, TagRecord
+from shared.storage.rows.records import ROTTEN, DeletedRecord, ManifestRecord, TagRecord
 from shared.storage.stores import Stores
 from shared.storage.transactions import Transaction
 
@@ -54,12 +54,14 @@ class Restores:
         """Bring a manifest back, and its tags, as far as they are free.
 
         Raises:
-            ManifestUnknown: it is not kept (any more).
+            ManifestUnknown: it is not kept (any more), or its bytes have rotted.
             ManifestBlobUnknown: the repository does not hold its blobs any more.
         """
         deleted = await self._contents.deleted(repository, digest, life)
         if deleted is None or deleted.until < self._stores.clock():
             raise unknown(repository, digest)
+        if deleted.reason == ROTTEN:
+            raise rotten(repository, digest)
         manifest = await self._read(repository, deleted)
         fresh = self._stores.new_id()
         await self._stores.errands.send(
@@ -165,6 +167,8 @@ class Restores:
     async def _body(self, repository: RepositoryName, record: ManifestRecord) -> Manifest:
         try:
             body = await self._stores.body(record)
+        except Rotten:
+            raise rotten(repository, record.digest) from None
         except NotFound:
             raise unknown(repository, record.digest) from None
         return read_manifest(body, record.media_type, record.digest.algorithm)
@@ -178,6 +182,14 @@ class Restores:
         return frozenset(
             Digest.parse(edge.key.split("|")[1]) for edge in edges if edge.values["names"] == "link"
         )
+
+
+def rotten(repository: RepositoryName, digest: Digest) -> ManifestUnknown:
+    """Say that a manifest cannot come back."""
+    return ManifestUnknown(
+        f"the bytes of manifest {digest} have rotted, so it cannot come back: push it again",
+        detail={"Name": repository, "Revision": str(digest)},
+    )
 
 
 def _pushed(mark: TagRecord, record: ManifestRecord, by: Cause, now: datetime) -> ManifestPushed:

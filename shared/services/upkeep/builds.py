@@ -10,8 +10,8 @@ E4 its row, its body if that is an object
 from contextlib import suppress
 
 from shared.model.digest import Digest
-from shared.model.manifest import read_manifest
 from shared.model.names import RepositoryName
+from shared.services.upkeep.purge import targets_of
 from shared.storage import ages
 from shared.storage.errands import Kind
 from shared.storage.ports import Conflict, Delete, NotFound, Row, Update
@@ -55,7 +55,7 @@ class Builds:
         if is_needed:
             await self._contents.commit(repository, [Delete(row.key, etag)])
             return
-        targets = await self._targets(record)
+        targets = await targets_of(self._stores, repository, record)
         edges = await self._contents.edges_from(repository, record.digest, record.life, targets)
         for start in range(0, len(edges), _SOME):
             some = [Delete(edge.key, edge.etag) for edge in edges[start : start + _SOME]]
@@ -63,11 +63,3 @@ class Builds:
         if record.object:
             await self._stores.discard(record.object)
         await self._contents.commit(repository, [Delete(row.key, etag)])
-
-    async def _targets(self, record: ManifestRecord) -> list[Digest]:
-        try:
-            body = await self._stores.body(record)
-        except NotFound:  # it went after the edges, before the row
-            return []
-        manifest = read_manifest(body, record.media_type, record.digest.algorithm)
-        return list(dict.fromkeys(it.digest for it in (*manifest.blobs, *manifest.children)))

@@ -9,7 +9,7 @@ One step of the collector is for one blob in one repository, in this order:
     G3 delete the link, as it was read
     G4 transaction: delete the holder, as it was read, if it is older than twice L. If no other is
        left the content and `good|` as well, and note the object as gone; else change the content
-    G5 remove the object, as it was noted; bad ones are left to `healing`
+    G5 remove the object, as it was noted; bad ones are left to `healing`, which is told
     G6 delete the note
 
 It takes no lock. What decides against each of those who use a blob:
@@ -93,6 +93,7 @@ class Garbage:
         self._contents = stores.contents
         self._holdings = stores.holdings
         self._objects = stores.objects
+        self._errands = stores.errands
         self._lately = grace * 3 / 2
         self._is_dry = is_dry
 
@@ -132,6 +133,8 @@ class Garbage:
         for gone in (*plan.held.gone, *noted):
             if not gone.is_bad:
                 await self.remove(digest, gone)
+            elif not gone.is_removed or plan.held.good:
+                await self._errands.announce_healing(repository, digest)
         return True
 
     async def remove(self, digest: Digest, gone: Gone) -> None:

@@ -4,11 +4,12 @@
        later, and they were last pushed before it was deleted
     G2 its edges: from then on the collector may take what only this life used
     G3 its marks, those that it still has
-    G4 its body, where that is an object
+    G4 the object with its body, or a copy of it
     G5 its row
 
 Each can be repeated, and a crash leaves the row, so that it is. A restore begins before the life's
-time is over, the purge 4 L after. What was restored is another life, with edges of its own.
+time is over, the purge 4 L after. What was restored is another life, with edges of its own. A copy
+that is made after G4 is a leftover.
 
 `look` tells what would go, and changes nothing.
 """
@@ -21,13 +22,13 @@ from datetime import timedelta
 from shared.errors import ManifestUnknown, Unsupported
 from shared.events import Cause
 from shared.model.digest import Digest
-from shared.model.manifest import Manifest, read_manifest
+from shared.model.manifest import read_manifest
 from shared.model.names import RepositoryName
 from shared.services.content.manifests import Manifests
 from shared.storage import ages, keys
 from shared.storage.errands import Kind
-from shared.storage.ports import Conflict, Delete, NotFound
-from shared.storage.rows.records import DeletedRecord, TagRecord
+from shared.storage.ports import Conflict, Delete, NotFound, Rotten
+from shared.storage.rows.records import DeletedRecord, ManifestRecord, TagRecord
 from shared.storage.stores import Stores
 
 _SOME = 98
@@ -37,12 +38,16 @@ _MARKS = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Leavings:
-    """What is left of a life: referrers that go with it, targets of its edges, marks, an object."""
+    """What is left of a life: referrers that go with it, targets of its edges, marks, an object.
+
+    `etag` is the object's.
+    """
 
     referrers: Sequence[Digest]
     targets: Sequence[Digest]
     marks: Sequence[TagRecord]
     object: str
+    etag: str
 
 
 class Purge:
@@ -77,26 +82,19 @@ class Purge:
     ) -> Leavings:
         """Tell what a purge of this life would take."""
         record = deleted.manifest
-        manifest = await self._manifest(deleted)
+        name = keys.object_name(self._stores.generation, record.life)
+        facts = await self._stores.objects.facts(name)
         is_last = not is_restored and await self._is_last(repository, deleted)
         return Leavings(
             referrers=await self._referrers(repository, deleted) if is_last else [],
-            targets=list(dict.fromkeys(_targets(manifest))) if manifest else [],
+            targets=await targets_of(self._stores, repository, record),
             marks=await self._contents.tags_of(repository, record.digest, _MARKS, record.life),
-            object=record.object,
+            object=name if facts else "",
+            etag=facts.etag if facts else "",
         )
 
     def _wait(self, deleted: DeletedRecord) -> timedelta:
         return deleted.until + 4 * ages.L - self._stores.clock()
-
-    async def _manifest(self, deleted: DeletedRecord) -> Manifest | None:
-        """Read the body; None where it went in a purge before this one, after the edges."""
-        record = deleted.manifest
-        try:
-            body = await self._stores.body(record)
-        except NotFound:
-            return None
-        return read_manifest(body, record.media_type, record.digest.algorithm)
 
     async def _is_last(self, repository: RepositoryName, deleted: DeletedRecord) -> bool:
         """Tell whether this life is the last of its digest."""
@@ -156,7 +154,7 @@ class Purge:
             await self._take(repository, deleted, await self.look(repository, deleted))
             return
         if leavings.object:
-            await self._stores.discard(leavings.object)
+            await self._stores.objects.delete(leavings.object, leavings.etag)
         with suppress(NotFound):
             await self._contents.commit(
                 repository, [Delete(keys.deleted(record.digest, record.life))]
@@ -182,5 +180,15 @@ async def take_edges(
             return
 
 
-def _targets(manifest: Manifest) -> Sequence[Digest]:
-    return [each.digest for each in (*manifest.blobs, *manifest.children)]
+async def targets_of(
+    stores: Stores, repository: RepositoryName, record: ManifestRecord
+) -> Sequence[Digest]:
+    """Tell what a life that is no more used; nothing where its body went, after its edges."""
+    try:
+        body = await stores.body(record)
+    except Rotten:
+        return await stores.contents.targets(repository, record.digest, record.life)
+    except NotFound:
+        return []
+    manifest = read_manifest(body, record.media_type, record.digest.algorithm)
+    return list(dict.fromkeys(it.digest for it in (*manifest.blobs, *manifest.children)))

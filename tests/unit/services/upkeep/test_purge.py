@@ -94,7 +94,7 @@ async def test_a_dry_run_tells_what_would_go_and_takes_nothing(
     kept = memory.kept()
     leavings = await purge.look(REPOSITORY, await only(stores))
     assert leavings == Leavings(
-        [REFERRER.digest], [Digest.parse(one.digest) for one in TWO], leavings.marks, ""
+        [REFERRER.digest], [Digest.parse(one.digest) for one in TWO], leavings.marks, "", ""
     )
     assert [mark.name for mark in leavings.marks] == [LATEST]
     assert memory.kept() == kept
