@@ -12,7 +12,7 @@ from shared.storage import keys
 from shared.storage.ports import Row
 from shared.storage.rows.holdings import BAD
 from shared.storage.rows.records import TagRecord, row_body
-from tests.simulation.world import World
+from tests.simulation.world import GENERATION, World
 
 read = functools.cache(read_manifest)
 
@@ -92,6 +92,8 @@ def _manifest(
     is_sparse: bool,
 ) -> Iterator[str]:
     manifest = _read(world, row)
+    if manifest is None and row.values.get("object") in world.rotten:
+        return  # it is deleted when that is noticed
     if manifest is None:
         yield f"{repository}: {row.key} has not its bytes"
         return
@@ -202,11 +204,23 @@ def listed_for_nothing(world: World) -> Iterator[str]:
             yield f"{name} is in the catalog for nothing"
 
 
+def uncopied(world: World) -> Iterator[str]:
+    """Tell which manifests the objects alone would not give back, after all events."""
+    for repository, rows in world.repositories():
+        for key, row in rows.items():
+            if not key.startswith("manifest|"):
+                continue
+            copy = world.objects_now().get(_copy(row))
+            if copy is None or not _is(copy.data, Digest.parse(keys.last_part(key))):
+                yield f"{repository}: of {key} there is no copy"
+
+
 def left(world: World) -> Iterator[str]:
     """Tell what is left that nobody needs, after all that is unused was collected."""
     wanted: set[str] = set()
     for repository, rows in world.repositories():
         wanted |= {str(row.values["object"]) for row in rows.values() if "object" in row.values}
+        wanted |= {_copy(row) for key, row in rows.items() if key.startswith("manifest|")}
         yield from _left_in(repository, rows)
         wanted -= world.rotten
         yield from _bad_links(world, repository, rows)
@@ -218,10 +232,17 @@ def left(world: World) -> Iterator[str]:
                 yield f"{digest}: {key} is not forgotten"
             if key.startswith("repo|") and not is_bad:
                 repository = keys.decode_repository(keys.last_part(key))
-                if keys.blob(digest) not in world.contents(repository):
+                there = world.contents(repository)
+                is_kept = any(one.startswith(f"{keys.edges_of(digest)}|") for one in there)
+                if keys.blob(digest) not in there and not is_kept:
                     yield f"{repository} is among the holders of {digest} without a link"
     for name in world.objects_now().keys() - wanted - world.strange.keys():
         yield f"object {name} is not used and is not removed"
+
+
+def _copy(manifest: Row) -> str:
+    """Name the object that has a copy of a manifest's body."""
+    return keys.object_name(GENERATION, str(manifest.values["life"]))
 
 
 def _bad_links(world: World, repository: RepositoryName, rows: Mapping[str, Row]) -> Iterator[str]:
@@ -238,7 +259,7 @@ def _bad_links(world: World, repository: RepositoryName, rows: Mapping[str, Row]
         content = world.holders(Digest.parse(target)).get(keys.CONTENT)
         is_sound = content is not None and content.values["state"] != BAD
         is_shown = f"blob|{target}" in rows or f"manifest|{target}" in rows
-        is_live = live is not None and live.values["life"] == life
+        is_live = live is not None and live.values["life"] == life and rows[key].values["names"]
         if is_sound and world.rotten and is_live and not is_shown:
             yield f"{repository}: {target} is not shown again"
 

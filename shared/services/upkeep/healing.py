@@ -44,8 +44,8 @@ from shared.storage.stores import Stores
 
 _TRIES = 8
 _PAGE = 100
-_TICK = timedelta(seconds=1)
-"""Storage tells times to the second."""
+_TICK = timedelta(seconds=2)
+"""How much longer than an age what goes by it waits: ages are told to the second."""
 
 
 class Fate(StrEnum):
@@ -205,7 +205,7 @@ class Healing:
 
     async def _end(self, task: Task, gone: Gone) -> Task | None:
         if task.stage is Stage.WITHDRAW:
-            return replace(task, stage=Stage.SETTLE, after="", wait=2 * L)
+            return replace(task, stage=Stage.SETTLE, after="", wait=2 * L + _TICK)
         if task.stage is Stage.SETTLE:
             await self._objects.delete(gone.object, gone.etag)
         for _ in range(_TRIES):
