@@ -254,7 +254,6 @@ class Run:
         yield from promises.left(self.world)
         yield from promises.listed_for_nothing(self.world)
         yield from promises.out_of_step(self.world)
-        yield from promises.uncopied(self.world)
 
     def _repeat(self, deed: Deed, number: int) -> None:
         operation = deed.operation.again()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -27,7 +28,7 @@ from shared.storage.ports import Update
 from shared.storage.rows.contents import Contents
 from shared.storage.rows.holdings import Holdings
 from shared.storage.rows.records import ManifestRecord
-from tests.simulation import aftermath
+from tests.simulation import aftermath, promises
 from tests.simulation.aftermath import Loop
 from tests.simulation.blob_operations import Heal, Verify
 from tests.simulation.explorer import Broken, Report, Scenario
@@ -233,6 +234,13 @@ def only_verify(world: World, loop: Loop) -> None:
     process = world.process(0x400)
     for name in world.objects_now().keys() - world.strange.keys():
         loop.complete(process.verification.verify(name))
+
+
+@pytest.fixture(autouse=True)
+def with_copies(monkeypatch: Patch) -> None:
+    """Ask for copies, too, where all events are handed on to all."""
+    left = promises.left
+    monkeypatch.setattr(promises, "left", lambda it: chain(left(it), promises.uncopied(it)))
 
 
 @pytest.fixture
