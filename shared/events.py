@@ -58,6 +58,11 @@ class ManifestDeleted:
 
 
 @dataclass(frozen=True, slots=True)
+class ManifestRotted(ManifestDeleted):
+    """A manifest was deleted by the registry itself: its bytes were no longer what was pushed."""
+
+
+@dataclass(frozen=True, slots=True)
 class TagDeleted:
     """A tag was deleted; its manifest stays."""
 
@@ -79,7 +84,8 @@ class RepositoryDeleted:
 type Event = ManifestPushed | ManifestDeleted | TagDeleted | RepositoryDeleted
 
 _KINDS: Mapping[str, type[Event]] = {
-    kind.__name__: kind for kind in (ManifestPushed, ManifestDeleted, TagDeleted, RepositoryDeleted)
+    kind.__name__: kind
+    for kind in (ManifestPushed, ManifestDeleted, ManifestRotted, TagDeleted, RepositoryDeleted)
 }
 
 

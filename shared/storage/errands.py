@@ -13,15 +13,19 @@ from typing import Self
 
 import orjson
 
+from shared.model.digest import Digest
 from shared.model.names import RepositoryName, parse_repository
 from shared.storage import keys
 from shared.storage.ports import Messages
+
+_UNSEEN = timedelta(seconds=1)
 
 
 class Kind(Enum):
     """What there is to do."""
 
     KEEP_LIST = "keep a list of referrers in step"
+    AFTER_PUSH = "see to what a push made"
     AFTER_DELETION = "see to what a deletion left"
     RETIRE = "retire a repository"
     END_BUILD = "end a build"
@@ -29,6 +33,8 @@ class Kind(Enum):
     END_RESTORE = "end a restore"
     PURGE = "purge a life"
     DELETE_REPOSITORY = "delete a repository"
+    COPY_BODY = "copy a body again"
+    HEAL = "heal a blob"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,13 @@ class Errands:
     ) -> None:
         """Send upkeep on an errand, to be done `after` that time."""
         await self.send_again(Errand(kind, self._generation, repository, fields), after)
+
+    async def announce_healing(self, repository: RepositoryName, digest: Digest) -> None:
+        """Tell upkeep, before it is so, that there will be bad bytes of a blob, or good ones again.
+
+        It is seen a second later, as that is done at once as a rule; too early is noticed.
+        """
+        await self.send(Kind.HEAL, repository, after=_UNSEEN, digest=str(digest))
 
     async def send_again(self, errand: Errand, after: timedelta) -> None:
         """Put an errand off."""

@@ -10,7 +10,8 @@
                                         writable            there while pushes may come
                                         manifest|DIGEST     there while live: life, media type, body
                                         build|DIGEST|LIFE   a push of many references under way
-                                        deleted|DIGEST|LIFE what manifest|DIGEST was, until when
+                                        deleted|DIGEST|LIFE what manifest|DIGEST was, until when,
+                                                            and why, if nobody wished it
                                         tag|TAG             digest, media type, size, times
                                         tagged|DIGEST|TAG   the same, from the manifest's side
                                         newest|INVERSE|TAG  the same, by time, newest first
@@ -20,12 +21,14 @@
                                         blob|DIGEST         link: size, object, last seen
                                         edge|TARGET|DIGEST|LIFE   that life of DIGEST uses TARGET
                                         outbox|TIME-ID      event: waiting, then handed on
-    table blobs        GENERATION|DIGEST  content           object and its ETag, size, state
+    table blobs        GENERATION|DIGEST  content           object and its ETag, size, state, when
+                                                            its bytes were last verified
                                         gone|HEX            ETag of bytes out of use, to be removed
                                         good|HEX            there while content names HEX, and is
                                                             sound: joined blindly
                                         repo|REPO           a repository that holds the blob
-    container content  GENERATION/HEX   a blob, or (HEX = LIFE) a manifest's body; HEX is drawn anew
+    container content  GENERATION/HEX   a blob, or (HEX = LIFE) a manifest's body, or a copy of one
+                                        that is in its row; HEX is drawn anew
     container registries GENERATION     what a rebuild must know of a registry: its row, state, time
                        GENERATION/INVERSE  the same before each change of it
                          halted         there while rows may be missing: nothing is to be removed
@@ -37,6 +40,10 @@ GENERATION is a registry's id, new on each creation: a registry that is created 
 of the one before. LIFE is an id for each time that a manifest was pushed and not there. INVERSE is
 a time that sorts backwards. REPO is a repository's name in an order-preserving code without the `/`
 that keys forbid.
+
+When a manifest's body was last verified is written nowhere. Its row is the wrong place: the time of
+the row's last change says when somebody last relied on the manifest, and a purge of its subject
+goes by that. What has rotted is deleted, so what is there was sound when it was last looked at.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -220,12 +227,12 @@ def good(name: str) -> str:
     It sorts before the holders: who reads on from it to the last of them has missed none that came
     meanwhile, or finds it changed.
     """
-    return f"good|{_drawn(name)}"
+    return f"good|{drawn(name)}"
 
 
 def gone(name: str) -> str:
     """Key of an object out of use that is yet to be removed."""
-    return f"gone|{_drawn(name)}"
+    return f"gone|{drawn(name)}"
 
 
 def object_name(generation: str, drawn: str) -> str:
@@ -233,7 +240,7 @@ def object_name(generation: str, drawn: str) -> str:
     return f"{generation}/{drawn}"
 
 
-def _drawn(name: str) -> str:
+def drawn(name: str) -> str:
     """Give what was drawn for an object: keys take no slash, and their partition tells the rest."""
     return name.rpartition("/")[2]
 

@@ -28,6 +28,10 @@ class NotFound(StorageError):
         self.index = index
 
 
+class Rotten(NotFound):
+    """The bytes are there, and are not those that were stored: nobody is given them."""
+
+
 class Conflict(StorageError):
     """The row or object is there already, or has changed; `index` is the place of the change."""
 

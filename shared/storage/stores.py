@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
+from shared.model.digest import Digest
 from shared.storage.bodies import Bodies
 from shared.storage.errands import Errands
 from shared.storage.halt import Halt
 from shared.storage.later import LateMessages
-from shared.storage.ports import Messages, Objects, Rows
+from shared.storage.ports import Messages, Objects, Rotten, Rows
 from shared.storage.rows.contents import Contents
 from shared.storage.rows.holdings import Holdings
 from shared.storage.rows.index import Index
@@ -65,15 +66,16 @@ class Stores:
     ) -> Self:
         """Put together the stores of a registry's generation over the ports."""
         late = LateMessages(messages, clock)
+        errands = Errands(late, generation)
         return cls(
             generation=generation,
             contents=Contents(rows, generation),
-            holdings=Holdings(rows, generation),
+            holdings=Holdings(rows, generation, errands),
             index=Index(rows, generation),
             walks=Walks(rows, generation),
             objects=objects,
             outbox=Outbox(late, generation, new_id),
-            errands=Errands(late, generation),
+            errands=errands,
             halt=Halt(beside),
             bodies=bodies,
             clock=clock,
@@ -98,11 +100,19 @@ class Stores:
             await self.objects.delete(name, facts.etag)
 
     async def body(self, record: ManifestRecord) -> bytes:
-        """Give a manifest's body: kept in the process, read with its row, or from its object."""
+        """Give a manifest's body: kept in the process, read with its row, or from its object.
+
+        Raises:
+            NotFound: the object is gone.
+            Rotten: what is there does not hash to the digest.
+        """
         body = self.bodies.get(record.digest)
-        if body is None:
-            body = record.body
+        if body is not None:
+            return body
+        body = record.body
         if body is None:
             body = b"".join([piece async for piece in self.objects.read(record.object)])
+        if Digest.of(body, record.digest.algorithm) != record.digest:
+            raise Rotten(f"the sound body of {record.digest}")
         self.bodies.keep(record.digest, body)
         return body

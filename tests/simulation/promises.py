@@ -13,7 +13,7 @@ from shared.storage.origins import CANCELLED
 from shared.storage.ports import Row
 from shared.storage.rows.holdings import BAD
 from shared.storage.rows.records import TagRecord, row_body
-from tests.simulation.world import World
+from tests.simulation.world import GENERATION, World
 from tests.support.messages import addressed
 
 read = functools.cache(read_manifest)
@@ -98,6 +98,8 @@ def _manifest(
     is_sparse: bool,
 ) -> Iterator[str]:
     manifest = _read(world, row)
+    if manifest is None and row.values.get("object") in world.rotten:
+        return  # it is deleted when that is noticed
     if manifest is None:
         yield f"{repository}: {row.key} has not its bytes"
         return
@@ -214,12 +216,24 @@ def listed_for_nothing(world: World) -> Iterator[str]:
             yield f"{name} is in the catalog for nothing"
 
 
+def uncopied(world: World) -> Iterator[str]:
+    """Tell which manifests the objects alone would not give back, after all events."""
+    for repository, rows in world.repositories():
+        for key, row in rows.items():
+            if not key.startswith("manifest|"):
+                continue
+            copy = world.objects_now().get(_copy(row))
+            if copy is None or not _is(copy.data, Digest.parse(keys.last_part(key))):
+                yield f"{repository}: of {key} there is no copy"
+
+
 def left(world: World) -> Iterator[str]:
     """Tell what is left that nobody needs, after all that is unused was collected."""
     objects = world.objects_now().items()
     wanted = {name for name, it in objects if it.metadata["kind"] == CANCELLED}  # for 7 days
     for repository, rows in world.repositories():
         wanted |= {str(row.values["object"]) for row in rows.values() if "object" in row.values}
+        wanted |= {_copy(row) for key, row in rows.items() if key.startswith("manifest|")}
         yield from _left_in(repository, rows)
         wanted -= world.rotten
         yield from _bad_links(world, repository, rows)
@@ -239,6 +253,11 @@ def left(world: World) -> Iterator[str]:
         yield f"object {name} is not used and is not removed"
 
 
+def _copy(manifest: Row) -> str:
+    """Name the object that has a copy of a manifest's body."""
+    return keys.object_name(GENERATION, str(manifest.values["life"]))
+
+
 def _bad_links(world: World, repository: RepositoryName, rows: Mapping[str, Row]) -> Iterator[str]:
     """Tell which digests lie, or are not shown again, when all is healed that can be."""
     for key, row in rows.items():
@@ -253,7 +272,7 @@ def _bad_links(world: World, repository: RepositoryName, rows: Mapping[str, Row]
         content = world.holders(Digest.parse(target)).get(keys.CONTENT)
         is_sound = content is not None and content.values["state"] != BAD
         is_shown = f"blob|{target}" in rows or f"manifest|{target}" in rows
-        is_live = live is not None and live.values["life"] == life
+        is_live = live is not None and live.values["life"] == life and rows[key].values["names"]
         is_whole = live is not None and not live.values["is_incomplete"]
         if is_sound and world.rotten and is_live and is_whole and not is_shown:
             yield f"{repository}: {target} is not shown again"

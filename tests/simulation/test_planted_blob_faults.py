@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -252,7 +252,7 @@ def upload_notes_its_own_as_it_joins(patch: Patch) -> None:
 
 
 def bad_bytes_are_joined(patch: Patch) -> None:
-    async def condemn(self: Holdings, digest: Digest, bad: Content) -> bool:
+    async def condemn(self: Holdings, digest: Digest, bad: Content, _: datetime) -> bool:
         changes: list[Change] = [
             Update(keys.CONTENT, {"state": holdings.BAD}),
             Put(keys.gone(bad.object), {"etag": bad.etag, "bad": True}),

@@ -272,7 +272,7 @@ class Process:
         )
         self.garbage = Garbage(self.stores, GRACE)
         self.leftovers = Leftovers(self.stores, timedelta(days=7))
-        self.verification = Verification(self.stores, self.leftovers)
+        self.verification = Verification(self.stores, self.leftovers, self.manifests)
         self.healing = Healing(self.stores)
 
 

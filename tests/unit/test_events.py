@@ -8,6 +8,7 @@ from shared.events import (
     Event,
     ManifestDeleted,
     ManifestPushed,
+    ManifestRotted,
     RepositoryDeleted,
     TagDeleted,
     read,
@@ -41,6 +42,7 @@ def test_an_event_is_told_by_its_name_and_values() -> None:
     [
         ManifestPushed("d", "t", "m", 7, BY, AT, "s"),
         ManifestDeleted("d", "m", BY, AT, "s", "l"),
+        ManifestRotted("d", "m", BY, AT, "s", "l"),
         TagDeleted("t", BY, AT, "d"),
         RepositoryDeleted("id", Cause("me"), AT),
     ],

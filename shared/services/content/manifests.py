@@ -19,17 +19,21 @@ A referrer goes with its subject, unless that comes back: then D2 and D3 change 
 read before the subject was looked for. Every push changes it, so one that brings the subject in
 between is not missed.
 
+Where the bytes have rotted the registry deletes the manifest itself, that life of it alone. No lock
+keeps it, and no push of the same, which would change nothing: so `writable` is left as it is, and
+an id that is cleared does not end it. The tags come back with the next life (`upkeep.errands`).
+
 A transaction's event is its first row, under an id that never repeats. Where it is there already,
 the transaction went through, its answer was lost, and the storage client has sent it again.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 from shared.errors import ManifestUnknown, Unavailable
-from shared.events import Cause, ManifestDeleted, TagDeleted, values
+from shared.events import Cause, ManifestDeleted, ManifestRotted, TagDeleted, values
 from shared.model.attributes import Attributes
 from shared.model.digest import Digest
 from shared.model.names import Reference, RepositoryName, Tag
@@ -54,7 +58,7 @@ from shared.storage.ports import (
     Value,
 )
 from shared.storage.rows import tags
-from shared.storage.rows.records import DeletedRecord, ManifestRecord, TagRecord
+from shared.storage.rows.records import ROTTEN, DeletedRecord, ManifestRecord, TagRecord
 from shared.storage.rows.registries import READ_LOCKS
 from shared.storage.stores import Stores
 from shared.storage.transactions import Transaction
@@ -84,7 +88,8 @@ class Deletion:
     `with_repository` is the id of the repository's deletion, if this is part of one; `subject` and
     `subject_life` say with what it goes, and `is_meant` whether that is still so. One that
     `is_yielding` ends where somebody has come to rely on the manifest since it was read with
-    `etag`, or since the deletion began.
+    `etag`, or since the deletion began. `rotten` is the life that is to end because its bytes have
+    rotted, whoever relies on it.
     """
 
     repository: RepositoryName
@@ -100,11 +105,22 @@ class Deletion:
     subject_life: str = ""
     is_meant: Callable[[], Awaitable[bool]] | None = None
     is_yielding: bool = False
+    rotten: str = ""
     told: ages.Span | None = None
+
+    def is_over(self, record: ManifestRecord) -> bool:
+        """Tell whether what is there is not to be deleted any more."""
+        if self.rotten:
+            return record.life != self.rotten
+        is_as_read = record.etag == self.etag or record.deletion == self.id
+        return self.is_yielding and not is_as_read
 
 
 class Superseded(Exception):
-    """Somebody has come to rely on the manifest, or on its subject, since its deletion began."""
+    """Somebody has come to rely on the manifest, or on its subject, since its deletion began.
+
+    Or the life of it that was to end is over.
+    """
 
 
 class _Overtaken(Exception):
@@ -179,6 +195,15 @@ class Manifests:
             outbox=self._outbox.key(now),
         )
 
+    async def delete_rotten(self, repository: RepositoryName, digest: Digest, life: str) -> None:
+        """Delete a life of a manifest whose bytes have rotted, whatever is locked.
+
+        Raises ManifestUnknown, Superseded: that life is over.
+        """
+        deletion = self.deletion(repository, digest, by=Cause("verification"))
+        deletion.rotten = life
+        await self.carry_out(deletion)
+
     async def carry_out(self, deletion: Deletion) -> None:
         """Bring a deletion to its end; raises as `delete` does, and Superseded."""
         span = ages.Span(self._ticks)
@@ -187,8 +212,7 @@ class Manifests:
             if row is None:
                 raise unknown(deletion.repository, deletion.digest)
             record = ManifestRecord.read(row)
-            is_as_read = record.etag == deletion.etag or record.deletion == deletion.id
-            if deletion.is_yielding and not is_as_read:
+            if deletion.is_over(record):
                 raise Superseded
             deletion.id, deletion.etag = record.deletion or deletion.id, record.etag
             with suppress(_Overtaken):
@@ -221,7 +245,7 @@ class Manifests:
     ) -> None:
         """Take the tags, then the manifest, as it was read; raises _Overtaken."""
         repository = deletion.repository
-        if not record.attributes.allow_deletion:
+        if not (deletion.rotten or record.attributes.allow_deletion):
             raise locked(f"manifest {deletion.digest} of {repository}")
         some = min(_TAGS, WITH_NAMES) if self._stores.policies.keeps_names else _TAGS
         while True:
@@ -242,6 +266,8 @@ class Manifests:
         """Read some of the tags that are left, if all of them may go."""
         repository, digest = deletion.repository, deletion.digest
         page = await self._contents.tags_of(repository, digest, _PAGE)
+        if deletion.rotten:
+            return page
         check_tags(repository, page)
         if len(page) == _PAGE:
             await check_all_tags(self._stores, repository, digest)
@@ -258,17 +284,22 @@ class Manifests:
         if told.is_over:
             await self._outbox.promise_again(repository, [outbox])
 
-    async def _writable(self, deletion: Deletion) -> Change:
-        """Give the change of `writable`; of one that was read before it was asked what is meant."""
+    async def _writable(self, deletion: Deletion) -> Sequence[Change]:
+        """Give the change of `writable`; of one that was read before it was asked what is meant.
+
+        What has rotted goes whether the repository takes changes or not.
+        """
+        if deletion.rotten:
+            return []
         if deletion.is_meant is None:
-            return _touched(self._clock())
+            return [_touched(self._clock())]
         row = await self._contents.writable(deletion.repository)
         if not await deletion.is_meant():
             raise Superseded
         if row is None:
             await refuse(self._stores, deletion.repository)
             raise _Overtaken
-        return _touched(self._clock(), row.etag)
+        return [_touched(self._clock(), row.etag)]
 
     async def _take_some(
         self, deletion: Deletion, record: ManifestRecord, some: Iterable[TagRecord]
@@ -286,10 +317,11 @@ class Manifests:
                 until=deletion.until.isoformat(),
                 subject=deletion.subject,
                 subject_life=deletion.subject_life,
+                rotten=deletion.rotten,
             )
         touched = await self._writable(deletion)
         key = keys.manifest(deletion.digest)
-        changes = Transaction([Update(key, {"deletion": deletion.id}, deletion.etag), touched])
+        changes = Transaction([Update(key, {"deletion": deletion.id}, deletion.etag), *touched])
         changes.add(*marked(self._stores, deletion, record.life, some))
         deletion.etag = (await self._commit(deletion.repository, changes))[0]
 
@@ -299,9 +331,10 @@ class Manifests:
         row: Row,
         record: ManifestRecord,
         left: Iterable[TagRecord],
-        touched: Change,
+        touched: Iterable[Change],
     ) -> Iterable[Change]:
-        event = ManifestDeleted(
+        kind = ManifestRotted if deletion.rotten else ManifestDeleted
+        event = kind(
             digest=str(deletion.digest),
             media_type=record.media_type,
             cause=deletion.by,
@@ -310,7 +343,7 @@ class Manifests:
             life=record.life,
         )
         yield Insert(deletion.outbox, values(event))
-        yield touched
+        yield from touched
         yield from ended(deletion, row, record)
         yield from marked(self._stores, deletion, record.life, left)
 
@@ -377,7 +410,13 @@ def ended(deletion: Deletion, row: Row, record: ManifestRecord) -> Iterable[Chan
         **dict(
             zip(
                 DeletedRecord.OWN,
-                (deletion.at, deletion.by.by, deletion.until, deletion.with_repository),
+                (
+                    deletion.at,
+                    deletion.by.by,
+                    deletion.until,
+                    deletion.with_repository,
+                    ROTTEN if deletion.rotten else "",
+                ),
                 strict=True,
             )
         ),

@@ -26,9 +26,9 @@ from shared.services.content.reading import understood
 from shared.services.upkeep.purge import Purge
 from shared.storage import ages, keys
 from shared.storage.errands import Kind
-from shared.storage.ports import Conflict, Insert, NotFound, StorageError, Update, Value
+from shared.storage.ports import Conflict, Insert, NotFound, Rotten, StorageError, Update, Value
 from shared.storage.rows import tags
-from shared.storage.rows.records import DeletedRecord, ManifestRecord, TagRecord
+from shared.storage.rows.records import ROTTEN, DeletedRecord, ManifestRecord, TagRecord
 from shared.storage.stores import Stores
 from shared.storage.transactions import Transaction
 
@@ -58,12 +58,14 @@ class Restores:
         """Bring a manifest back, and its tags, as far as they are free.
 
         Raises:
-            ManifestUnknown: it is not kept (any more).
+            ManifestUnknown: it is not kept (any more), or its bytes have rotted.
             ManifestBlobUnknown: the repository does not hold its blobs any more.
         """
         deleted = await self._contents.deleted(repository, digest, life)
         if deleted is None or deleted.left < timedelta():
             raise unknown(repository, digest)
+        if deleted.reason == ROTTEN:
+            raise rotten(repository, digest)
         manifest = await self._read(repository, deleted)
         fresh = self._stores.new_id()
         await self._stores.errands.send(
@@ -170,6 +172,8 @@ class Restores:
     async def _body(self, repository: RepositoryName, record: ManifestRecord) -> Manifest:
         try:
             body = await self._stores.body(record)
+        except Rotten:
+            raise rotten(repository, record.digest) from None
         except NotFound:
             raise unknown(repository, record.digest) from None
         return await understood(body, record.media_type, record.digest.algorithm)
@@ -183,6 +187,14 @@ class Restores:
         return frozenset(
             Digest.parse(edge.key.split("|")[1]) for edge in edges if edge.values["names"] == "link"
         )
+
+
+def rotten(repository: RepositoryName, digest: Digest) -> ManifestUnknown:
+    """Say that a manifest cannot come back."""
+    return ManifestUnknown(
+        f"the bytes of manifest {digest} have rotted, so it cannot come back: push it again",
+        detail={"Name": repository, "Revision": str(digest)},
+    )
 
 
 def _pushed(mark: TagRecord, record: ManifestRecord, by: Cause, now: datetime) -> ManifestPushed:

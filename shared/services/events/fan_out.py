@@ -125,10 +125,10 @@ def _waits() -> Sequence[timedelta]:
 
 
 def _consumers(event: Event) -> Sequence[Kind]:
-    if isinstance(event, ManifestPushed | TagDeleted):
-        return [Kind.KEEP_LIST] if tags_of_lists(event) else []
     lists = [Kind.KEEP_LIST] if tags_of_lists(event) else []
-    return [*lists, Kind.AFTER_DELETION]
+    if isinstance(event, TagDeleted):
+        return lists
+    return [*lists, Kind.AFTER_PUSH if isinstance(event, ManifestPushed) else Kind.AFTER_DELETION]
 
 
 def tags_of_lists(event: Event) -> set[Tag]:

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
-from shared.services.content.reading import understood
+from shared.services.upkeep.purge import targets_of
 from shared.storage import ages, halt
 from shared.storage.errands import Kind
 from shared.storage.ports import Conflict, Delete, NotFound, Row, Update
@@ -67,7 +67,7 @@ class Builds:
         if is_needed:
             await self._contents.commit(repository, [Delete(row.key, etag)])
             return
-        targets = await self._targets(record)
+        targets = await targets_of(self._stores, repository, record)
         edges = await self._contents.edges_from(repository, record.digest, record.life, targets)
         for start in range(0, len(edges), _SOME):
             some = [Delete(edge.key, edge.etag) for edge in edges[start : start + _SOME]]
@@ -75,11 +75,3 @@ class Builds:
         if record.object:
             await self._stores.discard(record.object)
         await self._contents.commit(repository, [Delete(row.key, etag)])
-
-    async def _targets(self, record: ManifestRecord) -> list[Digest]:
-        try:
-            body = await self._stores.body(record)
-        except NotFound:  # it went after the edges, before the row
-            return []
-        manifest = await understood(body, record.media_type, record.digest.algorithm)
-        return list(dict.fromkeys(it.digest for it in (*manifest.blobs, *manifest.children)))

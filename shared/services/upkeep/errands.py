@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 from shared.errors import ManifestUnknown, RegistryError, Unsupported
-from shared.events import Cause, ManifestDeleted, read
+from shared.events import Cause, ManifestDeleted, ManifestPushed, read
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
 from shared.services.content.manifests import Deletion, Manifests, Superseded
@@ -18,6 +18,8 @@ from shared.services.deletions.repositories import RepositoryDeletions
 from shared.services.deletions.restores import Restores
 from shared.services.events.fallback_lists import FallbackLists
 from shared.services.upkeep.builds import Builds
+from shared.services.upkeep.copies import Copies
+from shared.services.upkeep.healing import Healing, Stage, Task
 from shared.services.upkeep.purge import Purge
 from shared.services.upkeep.retirement import Retirement
 from shared.storage import ages
@@ -49,6 +51,8 @@ class Upkeep:
         self._deletions = deletions
         self._purge = purge
         self._lists = lists
+        self._healing = Healing(stores)
+        self._copies = Copies(stores)
         self._builds = Builds(stores)
         self._retirement = Retirement(stores)
 
@@ -68,6 +72,8 @@ class Upkeep:
         match errand.kind:
             case Kind.KEEP_LIST:
                 await self._lists.follow(repository, read(_fields(errand, "event")))
+            case Kind.AFTER_PUSH:
+                await self._after_push(errand)
             case Kind.AFTER_DELETION:
                 await self._see_to(errand)
             case Kind.RETIRE:
@@ -75,6 +81,8 @@ class Upkeep:
             case Kind.PURGE:
                 await self._purge.purge(repository, _digest(errand), errand.text("life"))
                 await self.keep(repository)
+            case Kind.COPY_BODY | Kind.HEAL:
+                await self._mend(errand)
             case _:
                 await self._bring_to_its_end(errand)
 
@@ -90,11 +98,39 @@ class Upkeep:
             case _:
                 await self._deletions.go_on(errand.repository, errand.text("deletion"))
 
+    async def _mend(self, errand: Errand) -> None:
+        """Put sound bytes in the place of bad ones."""
+        repository, digest, bad = errand.repository, _digest(errand), errand.text("bad")
+        if errand.kind is Kind.COPY_BODY:
+            await self._copies.make_anew(repository, digest, errand.text("life"), bad)
+        elif bad:
+            stage, after = Stage(errand.text("stage")), errand.text("holder")
+            await self._healing.go_on(repository, Task(digest, bad, stage, after))
+        else:
+            is_last = bool(errand.text("is_last"))
+            await self._healing.begin(repository, digest, is_last=is_last)
+
     async def keep(self, repository: RepositoryName) -> None:
         """List a repository among those of which something is kept, as long as that is so."""
         etag = await self._stores.index.keep(repository)
         if not await self._stores.contents.lives(repository, "", 1):
             await self._stores.index.let_go(repository, etag)
+
+    async def _after_push(self, errand: Errand) -> None:
+        """See to a life that a push began: its body is copied, and what rotted gives its tags back.
+
+        A push of what was there already made nothing to see to.
+        """
+        event, repository = read(_fields(errand, "event")), errand.repository
+        if not isinstance(event, ManifestPushed):
+            return
+        digest, contents = Digest.parse(event.digest), self._stores.contents
+        record = await contents.manifest(repository, digest, with_body=True)
+        if record is None or record.pushed != event.at:
+            return
+        await self._copies.make(repository, record)
+        for life in await contents.rotten(repository, digest):
+            await self._restores.bring_back(repository, digest, life, by=event.cause)
 
     async def _see_to(self, errand: Errand) -> None:
         """See to what a deletion left: it is listed, purged in time, and the last one retires."""
@@ -126,7 +162,7 @@ class Upkeep:
         if record is None or record.life != errand.text("life"):
             return
         by = Cause(**_fields(errand, "cause"))
-        if record.deletion == errand.text("deletion"):
+        if record.deletion == errand.text("deletion") or errand.text("rotten"):
             try:
                 await self._manifests.carry_out(self._deletion(errand, by))
             except (ManifestUnknown, Superseded, Unsupported):
@@ -137,7 +173,8 @@ class Upkeep:
 
     def _deletion(self, errand: Errand, by: Cause) -> Deletion:
         deletion = self._manifests.deletion(errand.repository, _digest(errand), by=by)
-        deletion.id, deletion.is_yielding = errand.text("deletion"), True
+        deletion.id, deletion.rotten = errand.text("deletion"), errand.text("rotten")
+        deletion.is_yielding = True
         deletion.at = datetime.fromisoformat(errand.text("at"))  # both by the clock of one host
         deletion.until = datetime.fromisoformat(errand.text("until"))
         deletion.subject = errand.text("subject")

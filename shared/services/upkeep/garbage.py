@@ -9,7 +9,7 @@ One step of the collector is for one blob in one repository, in this order:
     G3 delete the link, as it was read
     G4 transaction: delete the holder, as it was read, if it is older than twice L. If no other is
        left the content and `good|` as well, and note the object as gone; else change the content
-    G5 remove the object, as it was noted; bad ones are left to `healing`
+    G5 remove the object, as it was noted; bad ones are left to `healing`, which is told
     G6 delete the note
 
 It takes no lock. What decides against each of those who use a blob:
@@ -101,6 +101,7 @@ class Garbage:
         self._contents = stores.contents
         self._holdings = stores.holdings
         self._objects = stores.objects
+        self._errands = stores.errands
         self._lately = grace * 3 / 2
         self._is_dry = is_dry
 
@@ -141,6 +142,9 @@ class Garbage:
         if noted is None:
             return False
         await self._remove_all(digest, noted)
+        for gone in (*plan.held.gone, *noted):
+            if gone.is_bad and (plan.held.good or not gone.is_removed):
+                await self._errands.announce_healing(repository, digest)
         return True
 
     async def _remove_all(self, digest: Digest, noted: Iterable[Gone]) -> None:

@@ -15,12 +15,18 @@ The note goes when the object is removed and a HEAL that began with sound conten
 end; or with the last holder. Each task may come twice, late, or before another: it looks at what is
 there, and takes or changes links under the ETag that it read.
 
+Whoever condemns bytes, or is about to replace bad ones, sends a message first. It leads to a
+message for each task, and each page to that of the next. Where it finds no sound content it comes
+once more, when what it was sent before is done, or never will be. Who meets an unfinished pass
+sends it too.
+
     upload joins before the bytes are condemned, and links after WITHDRAW   SETTLE sees that link
     upload joins after                                                      it joins sound bytes
     a push, a HEAD between reading a link and taking it                     the link is read again
     blob DELETE, the manifest's DELETE                                      HEAL finds no edge
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
@@ -31,12 +37,24 @@ from shared.model.names import RepositoryName
 from shared.services.content.joining import Joining
 from shared.storage import halt, keys
 from shared.storage.ages import L
+from shared.storage.errands import Kind
 from shared.storage.ports import Change, Conflict, Delete, NotFound, Update, Value
 from shared.storage.rows.holdings import GOOD, Content, Gone, content_of
 from shared.storage.stores import Stores
 
 _TRIES = 8
 _PAGE = 100
+_TICK = timedelta(seconds=2)
+"""How much longer than an age what goes by it waits: ages are told to the second."""
+
+
+class Fate(StrEnum):
+    """What becomes of a holder's link."""
+
+    WITHDRAWN = "withdrawn"
+    POINTED = "pointed to sound bytes"
+    HEALED = "shown again"
+    LEFT = "left as it is"
 
 
 class Stage(StrEnum):
@@ -58,15 +76,58 @@ class Task:
     wait: timedelta = timedelta()
 
 
-class Healing:
-    """Heals what was condemned."""
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What was done with each holder of a page, which object was removed, and the next task."""
 
-    def __init__(self, stores: Stores) -> None:
+    fates: Mapping[RepositoryName, Fate]
+    removed: str = ""
+    task: Task | None = None
+
+
+class Healing:
+    """Heals what was condemned. With `is_dry` it changes nothing, and says what it would do.
+
+    A dry run does not wait, and ends where the next stage would find what this one has changed.
+    """
+
+    def __init__(self, stores: Stores, *, is_dry: bool = False) -> None:
         self._stores = stores
         self._contents = stores.contents
         self._holdings = stores.holdings
         self._objects = stores.objects
+        self._errands = stores.errands
         self._joining = Joining(stores)
+        self._is_dry = is_dry
+
+    async def begin(
+        self, repository: RepositoryName, digest: Digest, *, is_last: bool = False
+    ) -> None:
+        """Send a message for each task that is to be done by now; come again unless `is_last`."""
+        tasks = await self.unfinished(digest)
+        for task in tasks:
+            await self._send(repository, task)
+        if not is_last and Stage.HEAL not in {task.stage for task in tasks}:
+            await self._errands.send(
+                Kind.HEAL, repository, after=2 * L, digest=str(digest), is_last="yes"
+            )
+
+    async def go_on(self, repository: RepositoryName, task: Task) -> None:
+        """Do a page, and send the message of the next."""
+        later = await self.do(task)
+        if later:
+            await self._send(repository, later)
+
+    async def _send(self, repository: RepositoryName, task: Task) -> None:
+        await self._errands.send(
+            Kind.HEAL,
+            repository,
+            after=task.wait,
+            digest=str(task.digest),
+            bad=task.bad,
+            stage=task.stage,
+            holder=task.after,
+        )
 
     async def unfinished(self, digest: Digest) -> list[Task]:
         """Tell what is to be done for a blob; nothing for one that nothing is wrong with."""
@@ -82,37 +143,47 @@ class Healing:
 
     async def do(self, task: Task) -> Task | None:
         """Do a page; give the next task, which is to wait for so long, or None at the end."""
+        return (await self.page(task)).task
+
+    async def page(self, task: Task) -> Page:
+        """Do a page; tell what was done, or would be, and what is to follow."""
         gone = await self._noted(task)
         if gone is None:
-            return None
-        if task.stage is Stage.SETTLE and gone.row.age <= 2 * L and not gone.is_removed:
-            return replace(task, wait=2 * L - gone.row.age)
+            return Page({})
+        if self._is_early(task, gone):
+            return Page({}, task=replace(task, wait=2 * L - gone.row.age + _TICK))
         sound = await self._sound(task.digest)
         if task.stage is Stage.HEAL and sound is None:
-            return None
+            return Page({})
         holders = await self._holdings.holders(task.digest, task.after, _PAGE)
-        for repository in holders:
-            await self._treat(task, repository, sound)
+        fates = {repository: await self._treat(task, repository, sound) for repository in holders}
         if len(holders) == _PAGE:
-            return replace(task, after=keys.holder(holders[-1]), wait=timedelta())
-        return await self._end(task, gone)
+            after = keys.holder(holders[-1])
+            return Page(fates, task=replace(task, after=after, wait=timedelta()))
+        removed = gone.object if task.stage is Stage.SETTLE else ""
+        return Page(fates, removed, None if self._is_dry else await self._end(task, gone))
 
-    async def _treat(self, task: Task, repository: RepositoryName, sound: Content | None) -> None:
+    def _is_early(self, task: Task, gone: Gone) -> bool:
+        is_due = self._is_dry or gone.is_removed or gone.row.age > 2 * L
+        return task.stage is Stage.SETTLE and not is_due
+
+    async def _treat(self, task: Task, repository: RepositoryName, sound: Content | None) -> Fate:
         if task.stage is Stage.WITHDRAW:
-            await self._withdraw(repository, task, None)
-        elif task.stage is Stage.SETTLE:
-            await self._withdraw(repository, task, sound)
-        elif sound:
-            await self._heal(repository, task, sound)
+            return await self._withdraw(repository, task, None)
+        if task.stage is Stage.SETTLE or sound is None:
+            return await self._withdraw(repository, task, sound)
+        return await self._heal(repository, task, sound)
 
     async def _withdraw(
         self, repository: RepositoryName, task: Task, sound: Content | None
-    ) -> None:
+    ) -> Fate:
         """Take the link if it names the bad object, or point it to sound bytes."""
         for _ in range(_TRIES):
             link = await self._contents.link(repository, task.digest)
             if link is None or link.object != task.bad:
-                return
+                return Fate.LEFT
+            if self._is_dry:
+                return Fate.POINTED if sound else Fate.WITHDRAWN
             change: Change = Delete(keys.blob(task.digest), link.etag)
             if sound and await self._holdings.join(task.digest, repository, sound.object):
                 values: dict[str, Value] = {"object": sound.object, "size": sound.size}
@@ -121,19 +192,21 @@ class Healing:
                 await self._contents.commit(repository, [change])
             except (Conflict, NotFound):
                 continue
-            return
+            return Fate.WITHDRAWN if isinstance(change, Delete) else Fate.POINTED
         raise Unavailable(f"{task.digest} is being changed too often: heal it later")
 
-    async def _heal(self, repository: RepositoryName, task: Task, sound: Content) -> None:
+    async def _heal(self, repository: RepositoryName, task: Task, sound: Content) -> Fate:
         link = await self._contents.link(repository, task.digest)
-        if link and link.object != task.bad:
-            return
-        if await self._contents.is_linked(repository, task.digest):
-            await self._joining.restore(repository, task.digest, sound)
+        is_shown = link is not None and link.object != task.bad
+        if is_shown or not await self._contents.is_linked(repository, task.digest):
+            return Fate.LEFT
+        if self._is_dry or await self._joining.restore(repository, task.digest, sound):
+            return Fate.HEALED
+        return Fate.LEFT
 
     async def _end(self, task: Task, gone: Gone) -> Task | None:
         if task.stage is Stage.WITHDRAW:
-            return replace(task, stage=Stage.SETTLE, after="", wait=2 * L)
+            return replace(task, stage=Stage.SETTLE, after="", wait=2 * L + _TICK)
         if task.stage is Stage.SETTLE:
             if await self._stores.removal_is_halted():
                 return replace(task, wait=halt.AGAIN)

@@ -80,7 +80,7 @@ class Leftovers:
             return False
         if about.kind == BLOB:
             return await self._holdings.names(about.digest, name)
-        life = name.rpartition("/")[2]
+        life = keys.drawn(name)
         return await self._contents.has_life(about.repository, about.digest, life)
 
     async def _remove(self, name: str, facts: Facts) -> None:

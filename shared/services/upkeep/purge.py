@@ -5,12 +5,13 @@
        transaction: a push that comes before it, of the referrer or of the subject, makes it fail
     G2 its edges: from then on the collector may take what only this life used
     G3 its marks, those that it still has
-    G4 its body, where that is an object
+    G4 the object with its body, or a copy of it
     G5 its row
 
 Each can be repeated, and a crash leaves the row, so that it is. A restore begins before the life's
 time is over, the purge 4 L after, both by storage's clock: those of two hosts may differ by more.
-What was restored is another life, with edges of its own.
+What was restored is another life, with edges of its own. A copy that is made after G4 is a
+leftover.
 
 `look` tells what would go, and changes nothing.
 """
@@ -29,7 +30,7 @@ from shared.services.content.manifests import Deletion, Manifests, Superseded
 from shared.services.content.reading import understood
 from shared.storage import ages, halt, keys
 from shared.storage.errands import Kind
-from shared.storage.ports import Conflict, Delete, NotFound
+from shared.storage.ports import Conflict, Delete, NotFound, Rotten
 from shared.storage.rows.records import DeletedRecord, ManifestRecord, TagRecord
 from shared.storage.stores import Stores
 
@@ -81,13 +82,14 @@ class Purge:
     async def look(self, repository: RepositoryName, deleted: DeletedRecord) -> Leavings:
         """Tell what a purge of this life would take."""
         record = deleted.manifest
+        name = keys.object_name(self._stores.generation, record.life)
         is_last = await self._is_last(repository, record.digest, record.life)
         older = self._referrers(repository, deleted)
         return Leavings(
             referrers=[one.digest async for one in older] if is_last else [],
-            targets=await self._targets(deleted),
+            targets=await targets_of(self._stores, repository, record),
             marks=await self._contents.tags_of(repository, record.digest, _MARKS, record.life),
-            object=record.object,
+            object=name if await self._stores.objects.facts(name) else "",
         )
 
     async def _come_again(
@@ -100,16 +102,6 @@ class Purge:
 
     def _wait(self, deleted: DeletedRecord) -> timedelta:
         return deleted.left + 4 * ages.L
-
-    async def _targets(self, deleted: DeletedRecord) -> Sequence[Digest]:
-        """Read the body; it names nothing if it went in a purge before this, after the edges."""
-        record = deleted.manifest
-        try:
-            body = await self._stores.body(record)
-        except NotFound:
-            return []
-        manifest = await understood(body, record.media_type, record.digest.algorithm)
-        return list(dict.fromkeys(it.digest for it in (*manifest.blobs, *manifest.children)))
 
     async def _is_last(self, repository: RepositoryName, digest: Digest, life: str) -> bool:
         """Tell whether nothing of a digest is left that ends later than this life of it."""
@@ -172,15 +164,15 @@ class Purge:
         self, repository: RepositoryName, deleted: DeletedRecord, span: ages.Span
     ) -> None:
         digest, life = deleted.manifest.digest, deleted.manifest.life
-        for some in batched(await self._targets(deleted), _SOME, strict=False):
+        targets = await targets_of(self._stores, repository, deleted.manifest)
+        for some in batched(targets, _SOME, strict=False):
             await take_edges(self._stores, repository, digest, life, some)
         while marks := await self._contents.tags_of(repository, digest, _SOME, life):
             await self._take_marks(repository, marks)
             if len(marks) < _SOME:
                 break
             _check(span, digest)
-        if deleted.manifest.object:
-            await self._stores.discard(deleted.manifest.object)
+        await self._stores.discard(keys.object_name(self._stores.generation, life))
         with suppress(NotFound):
             await self._contents.commit(repository, [Delete(keys.deleted(digest, life))])
 
@@ -218,3 +210,17 @@ async def take_edges(
             edges = [row.key for row in there]
         else:
             return
+
+
+async def targets_of(
+    stores: Stores, repository: RepositoryName, record: ManifestRecord
+) -> Sequence[Digest]:
+    """Tell what a life that is no more used; nothing where its body went, after its edges."""
+    try:
+        body = await stores.body(record)
+    except Rotten:
+        return await stores.contents.targets(repository, record.digest, record.life)
+    except NotFound:
+        return []
+    manifest = await understood(body, record.media_type, record.digest.algorithm)
+    return list(dict.fromkeys(it.digest for it in (*manifest.blobs, *manifest.children)))

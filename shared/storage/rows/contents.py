@@ -12,7 +12,7 @@ from shared.model.names import RepositoryName, Tag
 from shared.storage import keys
 from shared.storage.ages import Span
 from shared.storage.ports import Change, Row, Rows, Unavailable
-from shared.storage.rows.records import DeletedRecord, Link, ManifestRecord, TagRecord
+from shared.storage.rows.records import ROTTEN, DeletedRecord, Link, ManifestRecord, TagRecord
 
 _AT_ONCE = 16
 _PAGE = 1_000
@@ -122,6 +122,16 @@ class Contents:
         row = await self._get(repository, keys.deleted(digest, life))
         return DeletedRecord.read(row) if row else None
 
+    async def life(
+        self, repository: RepositoryName, digest: Digest, life: str
+    ) -> ManifestRecord | None:
+        """Read a life that is there, or over and kept, with its body; it goes that way alone."""
+        record = await self.manifest(repository, digest, with_body=True)
+        if record and record.life == life:
+            return record
+        deleted = await self.deleted(repository, digest, life)
+        return deleted.manifest if deleted else None
+
     async def lives(
         self, repository: RepositoryName, after: str, limit: int, digest: Digest | str = ""
     ) -> list[DeletedRecord]:
@@ -154,6 +164,20 @@ class Contents:
             if len(rows) < _PAGE:
                 return keys.last_part(last[1])
             after = rows[-1].key
+
+    async def rotten(self, repository: RepositoryName, digest: Digest) -> list[str]:
+        """List the lives of a manifest that ended because its bytes had rotted."""
+        prefix = f"deleted|{digest}"
+        rows = await self._rows.scan(
+            keys.CONTENTS,
+            self._partition(repository),
+            after=f"{prefix}|",
+            before=keys.end_of(prefix),
+            limit=_PAGE,
+            where={"reason": ROTTEN},
+            only=("life",),
+        )
+        return [keys.last_part(row.key) for row in rows]
 
     async def referrers(
         self,
@@ -303,6 +327,17 @@ class Contents:
         """Read the edges from a life of a manifest to these targets, as far as they are there."""
         wanted = [keys.edge(target, manifest, life) for target in targets]
         return await self.rows(repository, wanted)
+
+    async def targets(
+        self, repository: RepositoryName, manifest: Digest, life: str
+    ) -> list[Digest]:
+        """Find what a life of a manifest uses where its body cannot tell: among all edges."""
+        ending, after = f"|{manifest}|{life}", "edge|"
+        found: list[Digest] = []
+        while rows := await self._scan(repository, after, keys.end_of("edge"), _PAGE):
+            found += [Digest.parse(it.key.split("|")[1]) for it in rows if it.key.endswith(ending)]
+            after = rows[-1].key
+        return found
 
     async def commit(self, repository: RepositoryName, changes: Sequence[Change]) -> list[str]:
         """Make all changes or none, and give the new ETags.

@@ -30,6 +30,7 @@ from typing import cast
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
 from shared.storage import keys
+from shared.storage.errands import Errands
 from shared.storage.ports import (
     ANY,
     Change,
@@ -97,14 +98,16 @@ class Held:
 class Holdings:
     """The blobs of one registry generation."""
 
-    def __init__(self, rows: Rows, generation: str) -> None:
+    def __init__(self, rows: Rows, generation: str, errands: Errands) -> None:
         self._rows = rows
+        self._errands = errands
         self._generation = generation
 
     async def offer(self, digest: Digest, repository: RepositoryName, own: Content) -> Content:
         """Record that a repository holds a blob, and bring its bytes; give the bytes to use.
 
-        Those are the ones already there, if they are sound: a digest has one object.
+        Those are the ones already there, if they are sound: a digest has one object. Where they are
+        bad, upkeep is told before they are replaced, and shows the new ones wherever those were.
         """
         for _ in range(_TRIES):
             if await self._insert(digest, repository, own):
@@ -118,8 +121,10 @@ class Holdings:
                     return there
             elif there.object == own.object:
                 break
-            elif await self._replace(digest, repository, row, own):
-                return own
+            else:
+                await self._errands.announce_healing(repository, digest)
+                if await self._replace(digest, repository, row, own):
+                    return own
         raise Unavailable(f"the rows of {digest} keep changing")
 
     async def _insert(self, digest: Digest, repository: RepositoryName, own: Content) -> bool:
@@ -140,7 +145,7 @@ class Holdings:
     ) -> bool:
         """Put sound bytes in the place of bad ones; False where the rows have changed."""
         changes: list[Change] = [
-            Update(keys.CONTENT, own.values(), row.etag),
+            Update(keys.CONTENT, {**own.values(), "verified": ""}, row.etag),
             Insert(keys.good(own.object), {}),
             Put(keys.holder(repository), {}),
         ]
@@ -243,14 +248,14 @@ class Holdings:
             return False
         return True
 
-    async def condemn(self, digest: Digest, bad: Content) -> bool:
+    async def condemn(self, digest: Digest, bad: Content, now: datetime) -> bool:
         """Take bad bytes out of service; False where the content is not them, or is known as bad.
 
         It wins whoever joins at the same time: where `good|` is there, the content is that object.
         """
         changes: list[Change] = [
             Delete(keys.good(bad.object)),
-            Update(keys.CONTENT, {"state": BAD}),
+            Update(keys.CONTENT, {"state": BAD, "verified": now}),
             Insert(keys.gone(bad.object), {"etag": bad.etag, "bad": True}),
         ]
         try:

@@ -14,6 +14,9 @@ from shared.model.names import Tag
 from shared.storage import keys
 from shared.storage.ports import VALUE_BYTES, Row, Value
 
+ROTTEN = "rotten"
+"""Why a life ended whose bytes were no longer what was pushed."""
+
 INLINE_BYTES = 4 * VALUE_BYTES
 """Bodies up to this size live in their row; larger ones are objects. A row ends at 1 MiB."""
 
@@ -121,8 +124,9 @@ class ManifestRecord:
 class DeletedRecord:
     """A life of a manifest that is over, and kept `until` then.
 
-    `deletion` is the id of the repository's deletion, if it ended with that. `kept` is what the
-    manifest's row held; of one that is listed, what is listed of it.
+    `deletion` is the id of the repository's deletion, if it ended with that, `reason` why else it
+    did (ROTTEN: it cannot come back), if nobody wished it. `kept` is what the manifest's row held;
+    of one that is listed, what is listed of it.
     """
 
     manifest: ManifestRecord
@@ -131,10 +135,11 @@ class DeletedRecord:
     until: datetime
     deletion: str
     kept: Mapping[str, Value]
+    reason: str = ""
     age: timedelta = timedelta(0)
     etag: str = ""
 
-    OWN = ("deleted_at", "deleted_by", "until", "with_repository")
+    OWN = ("deleted_at", "deleted_by", "until", "with_repository", "reason")
     LISTED = (*ManifestRecord.WITHOUT_BODY, *OWN)
 
     @classmethod
@@ -148,6 +153,7 @@ class DeletedRecord:
             until=cast("datetime", values["until"]),
             deletion=str(values["with_repository"]),
             kept={name: value for name, value in values.items() if name not in cls.OWN},
+            reason=str(values.get("reason", "")),
             age=row.age,
             etag=row.etag,
         )

@@ -5,7 +5,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from shared.errors import NameInvalid
-from shared.events import Event, ManifestDeleted, ManifestPushed, TagDeleted, read, values
+from shared.events import (
+    Event,
+    ManifestDeleted,
+    ManifestPushed,
+    ManifestRotted,
+    TagDeleted,
+    read,
+    values,
+)
 from shared.model.digest import Digest
 from shared.services.events.fan_out import Announcement, FanOut
 from shared.storage import keys
@@ -65,10 +73,14 @@ async def test_an_event_reaches_each_consumer_with_all_it_says(
 @pytest.mark.parametrize(
     ("event", "kinds"),
     [
-        (ManifestPushed("d", "t", "m", 7, ME, AT), []),
-        (ManifestPushed("d", "t", "m", 7, ME, AT, SUBJECT), [Kind.KEEP_LIST]),
-        (ManifestPushed("d", "sha256-" + "0" * 64, "m", 7, ME, AT), [Kind.KEEP_LIST]),
+        (ManifestPushed("d", "t", "m", 7, ME, AT), [Kind.AFTER_PUSH]),
+        (ManifestPushed("d", "t", "m", 7, ME, AT, SUBJECT), [Kind.KEEP_LIST, Kind.AFTER_PUSH]),
+        (
+            ManifestPushed("d", "sha256-" + "0" * 64, "m", 7, ME, AT),
+            [Kind.KEEP_LIST, Kind.AFTER_PUSH],
+        ),
         (ManifestDeleted("d", "m", ME, AT), [Kind.AFTER_DELETION]),
+        (ManifestRotted("d", "m", ME, AT), [Kind.AFTER_DELETION]),
         (TagDeleted("t", ME, AT), []),
     ],
 )

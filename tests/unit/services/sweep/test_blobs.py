@@ -7,6 +7,7 @@ import pytest
 
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
+from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Pushes
 from shared.services.content.uploads import Uploads
 from shared.services.sweep.findings import What
@@ -119,7 +120,7 @@ async def spoil(stores: Stores, memory: Memory, repository: RepositoryName) -> N
     container = memory.objects._container
     assert container
     object.__setattr__(container.objects[link.object], "data", b"rotten")
-    await Verification(stores, Leftovers(stores, LIFETIME)).verify(link.object)
+    await Verification(stores, Leftovers(stores, LIFETIME), Manifests(stores)).verify(link.object)
     assert await stores.contents.link(repository, DIGEST)
 
 

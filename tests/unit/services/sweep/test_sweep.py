@@ -135,7 +135,8 @@ async def test_a_registry_where_all_is_in_use_costs_little(
         _count(memory, name, calls, monkeypatch)
     assert await whole_round(sweep) == []
     pages, manifests, links, contents = 4, len(REPOSITORIES), 2 * len(REPOSITORIES), 2
-    assert len(calls) == pages + manifests + links + contents
+    bodies = 2 * len(REPOSITORIES)
+    assert len(calls) == pages + manifests + links + contents + bodies
 
 
 def _count(memory: Memory, name: str, calls: list[str], patch: pytest.MonkeyPatch) -> None:

@@ -183,7 +183,9 @@ async def test_bad_bytes_are_let_go_later(stores: Stores, memory: Memory, clock:
     assert memory.objects._container
     there = memory.objects._container.objects
     object.__setattr__(there[name], "data", b"rotten")
-    verified = await Verification(stores, Leftovers(stores, LIFETIME)).verify(name)
+    verified = await Verification(stores, Leftovers(stores, LIFETIME), Manifests(stores)).verify(
+        name
+    )
     healing, task = Healing(stores), verified.healing
     assert task
     task = await healing.do(task)

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
@@ -10,21 +11,25 @@ from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Pushes
 from shared.services.content.uploads import Uploads
 from shared.services.upkeep import healing as module
+from shared.services.upkeep.errands import Upkeep
 from shared.services.upkeep.garbage import Garbage
-from shared.services.upkeep.healing import Healing, Stage, Task
+from shared.services.upkeep.healing import Fate, Healing, Page, Stage, Task
 from shared.services.upkeep.leftovers import Leftovers
 from shared.services.upkeep.verification import Verification
 from shared.storage import keys
+from shared.storage.ages import L
+from shared.storage.errands import Errand, Kind
 from shared.storage.memory.rows import MemoryRows
-from shared.storage.ports import Insert, Row
+from shared.storage.ports import Change, Insert, Row, Update
 from shared.storage.rows.records import Link
 from shared.storage.stores import Stores
 from tests.support.app import Memory
 from tests.support.causes import ME
 from tests.support.clock import Clock
 from tests.support.images import blob
+from tests.support.messages import addressed
 from tests.unit.conftest import GENERATION
-from tests.unit.services.conftest import GRACE, LIFETIME, REPOSITORY, Before, hold, image_of
+from tests.unit.services.conftest import GRACE, LIFETIME, REPOSITORY, Before, Crash, hold, image_of
 from tests.unit.services.content.test_uploads import part, shown
 
 BLOB = blob(b"0123456789")
@@ -38,8 +43,8 @@ def healing(stores: Stores) -> Healing:
 
 
 @pytest.fixture
-def verification(stores: Stores) -> Verification:
-    return Verification(stores, Leftovers(stores, LIFETIME))
+def verification(stores: Stores, manifests: Manifests) -> Verification:
+    return Verification(stores, Leftovers(stores, LIFETIME), manifests)
 
 
 def spoil(memory: Memory, name: str) -> None:
@@ -350,3 +355,255 @@ async def test_bytes_replaced_while_they_are_hashed_are_not_condemned(
     await verification.verify(task.bad)
     assert await shown(stores, DIGEST, OTHER) == BLOB.content
     assert (await verification.verify(await linked(stores, OTHER))).is_sound
+
+
+def waiting(memory: Memory) -> list[tuple[Errand, int]]:
+    """Give the errands of healing that have been sent, and how long each waits."""
+    errands = [
+        (Errand.read(body.encode()), delay)
+        for queue, body, delay in addressed(memory.messages.sent)
+        if queue == keys.UPKEEP
+    ]
+    return [(errand, delay) for errand, delay in errands if errand.kind is Kind.HEAL]
+
+
+async def run_all(memory: Memory, upkeep: Upkeep, clock: Clock) -> int:
+    """Run all errands of healing, each when it is time, and those they lead to; count them."""
+    count = 0
+    while found := waiting(memory):
+        memory.messages.sent.clear()
+        for errand, delay in sorted(found, key=lambda it: it[1]):
+            clock.now += timedelta(seconds=delay)
+            await upkeep.run(errand)
+            count += 1
+        assert count < 50
+    return count
+
+
+class TestMessages:
+    @pytest.fixture(autouse=True)
+    async def used(self, stores: Stores, pushes: Pushes) -> None:
+        await hold(stores, BLOB)
+        await pushes.put(REPOSITORY, image_of([BLOB]), [], by=ME)
+
+    async def test_who_condemns_sends_a_message_first(
+        self,
+        stores: Stores,
+        memory: Memory,
+        verification: Verification,
+        upkeep: Upkeep,
+        clock: Clock,
+        before: Before,
+    ) -> None:
+        async def look() -> None:
+            [(errand, delay)] = waiting(memory)
+            assert errand.fields == {"digest": str(DIGEST)}
+            assert delay == 1
+
+        name = await linked(stores)
+        spoil(memory, name)
+        before(memory.rows, "commit", look)
+        await verification.verify(name)
+        await run_all(memory, upkeep, clock)
+        assert await linked(stores) == ""
+        assert await stores.objects.facts(name) is None
+
+    async def test_so_does_who_finds_it_condemned(
+        self, stores: Stores, memory: Memory, verification: Verification
+    ) -> None:
+        task = await condemned(stores, memory, verification)
+        memory.messages.sent.clear()
+        await verification.verify(task.bad)
+        assert len(waiting(memory)) == 1
+
+    async def test_a_message_that_is_early_comes_once_more(
+        self, memory: Memory, upkeep: Upkeep, stores: Stores
+    ) -> None:
+        """The bytes were not condemned, nor replaced, in the second before it was seen."""
+        await stores.errands.announce_healing(REPOSITORY, DIGEST)
+        for waits in ([1], [200], []):
+            found = waiting(memory)
+            assert [delay for _, delay in found] == waits
+            memory.messages.sent.clear()
+            for errand, _ in found:
+                await upkeep.run(errand)
+
+    @pytest.mark.parametrize("passed", [0, 1], ids=["in the midst of it", "a day later"])
+    async def test_who_replaces_bad_bytes_sends_a_message_first(
+        self,
+        stores: Stores,
+        memory: Memory,
+        verification: Verification,
+        uploads: Uploads,
+        upkeep: Upkeep,
+        clock: Clock,
+        monkeypatch: pytest.MonkeyPatch,
+        passed: int,
+    ) -> None:
+        """Its process dies right after; nobody comes by but upkeep."""
+        task = await condemned(stores, memory, verification)
+        if passed:
+            await run_all(memory, upkeep, clock)
+            clock.move(days=1)
+        memory.messages.sent.clear()
+        commit = memory.rows.commit
+
+        async def die(table: str, partition: str, changes: Sequence[Change]) -> list[str]:
+            etags = await commit(table, partition, changes)
+            if any(change.key == keys.CONTENT for change in changes):
+                raise Crash
+            return etags
+
+        monkeypatch.setattr(memory.rows, "commit", die)
+        with pytest.raises(Crash):
+            await uploads.commit(OTHER, uploads.start(), DIGEST, part(BLOB.content))
+        monkeypatch.undo()
+        assert waiting(memory)
+        await run_all(memory, upkeep, clock)
+        assert await shown(stores, DIGEST) == BLOB.content
+        assert await linked(stores, OTHER) == ""
+        assert keys.gone(task.bad) not in rows(memory)
+
+    async def test_a_message_that_comes_before_the_good_bytes_does_not_miss_them(
+        self,
+        stores: Stores,
+        memory: Memory,
+        verification: Verification,
+        uploads: Uploads,
+        upkeep: Upkeep,
+        clock: Clock,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """It finds bad bytes that are yet to be removed, and begins with that."""
+        await condemned(stores, memory, verification)
+        memory.messages.sent.clear()
+        commit = memory.rows.commit
+
+        async def wait(table: str, partition: str, changes: Sequence[Change]) -> list[str]:
+            if isinstance(changes[0], Update) and changes[0].key == keys.CONTENT:
+                monkeypatch.undo()
+                [(errand, _)] = waiting(memory)
+                memory.messages.sent.clear()
+                await upkeep.run(errand)
+            return await commit(table, partition, changes)
+
+        monkeypatch.setattr(memory.rows, "commit", wait)
+        await uploads.commit(OTHER, uploads.start(), DIGEST, part(BLOB.content))
+        await run_all(memory, upkeep, clock)
+        assert await shown(stores, DIGEST) == BLOB.content
+
+    async def test_where_nothing_is_bad_nothing_is_sent(
+        self, memory: Memory, uploads: Uploads
+    ) -> None:
+        await uploads.commit(OTHER, uploads.start(), DIGEST, part(BLOB.content))
+        assert waiting(memory) == []
+
+    async def test_each_page_is_a_message_with_its_position(
+        self,
+        stores: Stores,
+        memory: Memory,
+        verification: Verification,
+        uploads: Uploads,
+        upkeep: Upkeep,
+        pushes: Pushes,
+        clock: Clock,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(module, "_PAGE", 2)
+        others = [RepositoryName(f"r{number}") for number in range(4)]
+        for repository in others:
+            await hold(stores, BLOB, repository=repository)
+            await pushes.put(repository, image_of([BLOB]), [], by=ME)
+        memory.messages.sent.clear()
+        await condemned(stores, memory, verification)
+        await uploads.commit(THIRD, uploads.start(), DIGEST, part(BLOB.content))
+        seen = set()
+        while found := waiting(memory):
+            memory.messages.sent.clear()
+            for errand, delay in found:
+                clock.now += timedelta(seconds=delay)
+                await upkeep.run(errand)
+                seen.add((errand.text("stage"), errand.text("holder")))
+        positions = ["", *(keys.holder(it) for it in (others[1], others[3], THIRD))]
+        assert seen == {("", ""), *((stage, at) for stage in Stage for at in positions)}
+        for repository in (REPOSITORY, *others):
+            assert await shown(stores, DIGEST, repository) == BLOB.content
+
+    async def test_the_collector_sends_one_where_it_meets_bad_bytes(
+        self, stores: Stores, memory: Memory, verification: Verification, clock: Clock
+    ) -> None:
+        await condemned(stores, memory, verification, OTHER)
+        memory.messages.sent.clear()
+        clock.move(days=9)
+        await Garbage(stores, GRACE, is_dry=True).collect(OTHER, DIGEST)
+        assert waiting(memory) == []
+        await Garbage(stores, GRACE).collect(OTHER, DIGEST)
+        assert len(waiting(memory)) == 1
+
+
+class TestDryRun:
+    async def test_it_tells_what_would_be_done_and_does_nothing(
+        self,
+        stores: Stores,
+        memory: Memory,
+        verification: Verification,
+        uploads: Uploads,
+        pushes: Pushes,
+    ) -> None:
+        await hold(stores, BLOB)
+        await pushes.put(REPOSITORY, image_of([BLOB]), [], by=ME)
+        task = await condemned(stores, memory, verification, OTHER)
+        await uploads.commit(THIRD, uploads.start(), DIGEST, part(BLOB.content))
+        kept, sent = memory.kept(), list(memory.messages.sent)
+        dry = Healing(stores, is_dry=True)
+        assert {one.stage: await dry.page(one) for one in await dry.unfinished(DIGEST)} == {
+            Stage.WITHDRAW: Page(
+                {OTHER: Fate.WITHDRAWN, REPOSITORY: Fate.WITHDRAWN, THIRD: Fate.LEFT}
+            ),
+            Stage.HEAL: Page({OTHER: Fate.LEFT, REPOSITORY: Fate.HEALED, THIRD: Fate.LEFT}),
+        }
+        settle = Task(DIGEST, task.bad, Stage.SETTLE)
+        assert await dry.page(settle) == Page(
+            {OTHER: Fate.POINTED, REPOSITORY: Fate.POINTED, THIRD: Fate.LEFT}, task.bad
+        )
+        assert memory.kept() == kept
+        assert memory.messages.sent == sent
+
+    async def test_it_tells_what_is_done(
+        self,
+        stores: Stores,
+        memory: Memory,
+        verification: Verification,
+        uploads: Uploads,
+        pushes: Pushes,
+        healing: Healing,
+        clock: Clock,
+    ) -> None:
+        await hold(stores, BLOB)
+        await pushes.put(REPOSITORY, image_of([BLOB]), [], by=ME)
+        task = await condemned(stores, memory, verification, OTHER)
+        withdrawn = await healing.page(task)
+        assert withdrawn.fates == {OTHER: Fate.WITHDRAWN, REPOSITORY: Fate.WITHDRAWN}
+        late = Link(DIGEST, 10, task.bad, clock())
+        await stores.contents.commit(OTHER, [Insert(keys.blob(DIGEST), late.values())])
+        await uploads.commit(THIRD, uploads.start(), DIGEST, part(BLOB.content))
+        clock.now += 3 * L
+        assert withdrawn.task
+        settled = await healing.page(withdrawn.task)
+        assert settled.fates == {OTHER: Fate.POINTED, REPOSITORY: Fate.LEFT, THIRD: Fate.LEFT}
+        assert settled.removed == task.bad
+        healed = await healing.page(Task(DIGEST, task.bad, Stage.HEAL))
+        assert healed.fates == {OTHER: Fate.LEFT, REPOSITORY: Fate.HEALED, THIRD: Fate.LEFT}
+
+
+async def test_when_bytes_were_last_verified_is_said_of_those_that_were(
+    stores: Stores, memory: Memory, verification: Verification, uploads: Uploads, clock: Clock
+) -> None:
+    task = await condemned(stores, memory, verification)
+    assert rows(memory)[keys.CONTENT].values["verified"] == clock()
+    clock.move(seconds=9)
+    await uploads.commit(REPOSITORY, uploads.start(), DIGEST, part(BLOB.content))
+    assert not rows(memory)[keys.CONTENT].values["verified"]
+    assert await linked(stores) not in ("", task.bad)
+    await verification.verify(await linked(stores))
+    assert rows(memory)[keys.CONTENT].values["verified"] == clock()

@@ -60,7 +60,7 @@ async def test_own_bytes_that_were_found_bad_meanwhile_are_not_offered_again(
     stores: Stores, memory: Memory
 ) -> None:
     await stores.holdings.offer(DIGEST, A, FIRST)
-    assert await stores.holdings.condemn(DIGEST, FIRST)
+    assert await stores.holdings.condemn(DIGEST, FIRST, stores.clock())
     with pytest.raises(Unavailable):
         await stores.holdings.offer(DIGEST, A, FIRST)
     assert keys.good(FIRST.object) not in rows(memory)

@@ -178,7 +178,7 @@ async def test_of_a_list_in_step_no_referrer_is_read(
 
     monkeypatch.setattr(memory.rows, "get", noted)
     assert await work_off() == 3
-    assert sorted(read) == ["outbox"] * 3 + ["tag"] * 3
+    assert sorted(read) == [*["manifest"] * 3, *["outbox"] * 3, *["tag"] * 3]  # to be copied, once
 
 
 async def test_a_list_gains_many_referrers_at_once(
