@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from shared.model.digest import Digest
 from shared.model.names import RepositoryName
 from shared.services.content.plans import Plan
 from shared.services.deletions import repositories
@@ -48,10 +49,11 @@ SCENARIOS = {**SMALL, **BUILDS}
 
 
 def purge_takes_every_referrer(patch: Patch) -> None:
-    async def always(*_: object) -> bool:
-        return True
+    async def always(self: Purge, repository: RepositoryName, digest: Digest, _: object) -> str:
+        record = await self._contents.manifest(repository, digest, with_body=False)
+        return record.etag if record else ""
 
-    patch.setattr(Purge, "_is_older", always)
+    patch.setattr(Purge, "_older", always)
 
 
 def retirement_takes_any_row(patch: Patch) -> None:

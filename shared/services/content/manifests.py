@@ -64,7 +64,8 @@ class Deletion:
     """A deletion under way. `until` is when it is for good.
 
     `with_repository` is the id of the repository's deletion, if this is part of one; `is_resumed`
-    says that it began earlier, and goes on while nobody has come to rely on the manifest.
+    says that it began earlier, and goes on while nobody has come to rely on the manifest. Where
+    `read_as` is an ETag, it is only of the manifest that has it.
     """
 
     repository: RepositoryName
@@ -78,6 +79,7 @@ class Deletion:
     etag: str = ""
     is_told: bool = False
     is_resumed: bool = False
+    read_as: str = ""
 
 
 class Superseded(Exception):
@@ -125,11 +127,14 @@ class Manifests:
         body = await self._body(repository, record) if kept is None else kept
         return Found(digest, record.media_type, record.size), body
 
-    async def delete(self, repository: RepositoryName, digest: Digest, *, by: Cause) -> None:
-        """Delete a manifest and all its tags (end-9).
+    async def delete(
+        self, repository: RepositoryName, digest: Digest, *, by: Cause, read_as: str = ""
+    ) -> None:
+        """Delete a manifest and all its tags (end-9); only as it was read, if an ETag says so.
 
         Raises:
             ManifestUnknown: it is not there.
+            Superseded: it has changed since it was read.
             Unsupported: the repository is locked.
         """
         now = self._clock()
@@ -141,6 +146,7 @@ class Manifests:
             at=now,
             until=now + self._kept,
             outbox=self._outbox.key(now),
+            read_as=read_as,
         )
         await self.carry_out(deletion)
 
@@ -155,6 +161,8 @@ class Manifests:
             row = await self._contents.manifest_row(deletion.repository, deletion.digest)
             if row is None:
                 raise unknown(deletion.repository, deletion.digest)
+            if deletion.read_as not in {"", row.etag}:
+                raise Superseded
             if deletion.is_resumed and ManifestRecord.read(row).deletion != deletion.id:
                 raise Superseded
             with suppress(_Overtaken):

@@ -98,21 +98,36 @@ class Restores:
         await self._pushes.put(repository, manifest, [tag], by=by)
 
     async def finish(
-        self, repository: RepositoryName, digest: Digest, life: str, *, by: Cause
+        self, repository: RepositoryName, digest: Digest, life: str, *, by: Cause, live: str = ""
     ) -> None:
         """Bring back the tags of a life that is over and whose manifest is live, and purge it."""
-        if await self.bring_back(repository, digest, life, by=by):
+        if await self.bring_back(repository, digest, life, by=by, live=live):
             await self._purge.purge(repository, digest, life, is_restored=True)
 
+    async def give_back(
+        self, repository: RepositoryName, digest: Digest, life: str, deletion: str, *, by: Cause
+    ) -> None:
+        """Give a live manifest the tags back that a deletion took and did not go on with.
+
+        Where another has begun since, it sees to them, and we would only stand in its way.
+        """
+        record = await self._contents.manifest(repository, digest, with_body=False)
+        while record and record.life == life and record.deletion in {"", deletion}:
+            marks = await self._contents.tags_of(repository, digest, _TAGS, life)
+            if not marks:
+                return
+            await self._bring_some(repository, record, marks, by)
+            record = await self._contents.manifest(repository, digest, with_body=False)
+
     async def bring_back(
-        self, repository: RepositoryName, digest: Digest, life: str, *, by: Cause
+        self, repository: RepositoryName, digest: Digest, life: str, *, by: Cause, live: str = ""
     ) -> bool:
         """Point the tags that a life has left, and that are free, to the manifest that is live.
 
-        False where it was deleted meanwhile.
+        Only if that has the life `live`, where one is named. False where it was deleted meanwhile.
         """
         record = await self._contents.manifest(repository, digest, with_body=False)
-        while record:
+        while record and record.life == (live or record.life):
             marks = await self._contents.tags_of(repository, digest, _TAGS, life)
             if not marks:
                 return True

@@ -98,19 +98,23 @@ class Upkeep:
         await self.keep(errand.repository)
         if isinstance(event, ManifestDeleted):
             digest = Digest.parse(event.digest)
-            await self._purge.purge(errand.repository, digest, event.life)
+            is_gone = await self._purge.purge(errand.repository, digest, event.life)
         else:
-            await self._purge_all(errand.repository)
+            is_gone = await self._purge_all(errand.repository)
+        if is_gone:
+            await self.keep(errand.repository)
         await self._retirement.retire(errand.repository)
 
-    async def _purge_all(self, repository: RepositoryName) -> None:
-        """Purge, or send upkeep to purge, what a repository's deletion took."""
-        after = ""
+    async def _purge_all(self, repository: RepositoryName) -> bool:
+        """Purge, or send upkeep to purge, what a repository's deletion took; True for any gone."""
+        after, is_any_gone = "", False
         while page := await self._stores.contents.lives(repository, after, 100):
             for deleted in page:
                 record = deleted.manifest
-                await self._purge.purge(repository, record.digest, record.life)
+                is_gone = await self._purge.purge(repository, record.digest, record.life)
+                is_any_gone = is_any_gone or is_gone
             after = f"{page[-1].manifest.digest}|{page[-1].manifest.life}"
+        return is_any_gone
 
     async def _end_deletion(self, errand: Errand) -> None:
         """Finish a deletion whose id still stands in its manifest; else give the tags back."""
@@ -126,7 +130,8 @@ class Upkeep:
                 pass
             else:
                 return
-        await self._restores.bring_back(repository, digest, record.life, by=by)
+        deletion = errand.text("deletion")
+        await self._restores.give_back(repository, digest, record.life, deletion, by=by)
 
     def _deletion(self, errand: Errand, by: Cause) -> Deletion:
         now = self._stores.clock()
@@ -145,10 +150,11 @@ class Upkeep:
         """Bring back the tags of a life whose manifest a restore has pushed."""
         repository, digest = errand.repository, _digest(errand)
         record = await self._stores.contents.manifest(repository, digest, with_body=False)
-        if record is None or record.life != errand.text("fresh"):
+        life, fresh = errand.text("life"), errand.text("fresh")
+        if record is None or record.life != fresh:
             return
         by = Cause(**_fields(errand, "cause"))
-        await self._restores.finish(repository, digest, errand.text("life"), by=by)
+        await self._restores.finish(repository, digest, life, by=by, live=fresh)
 
 
 def _digest(errand: Errand) -> Digest:

@@ -1,7 +1,7 @@
 """The purge: what is kept of a life that is over goes for good, once nobody can bring it back.
 
     G1 its referrers, each as by a deletion: where the digest is not live, no other life of it ends
-       later, and they were last pushed before it was deleted
+       later, and they were last pushed before it was deleted; each as it was when that was read
     G2 its edges: from then on the collector may take what only this life used
     G3 its marks, those that it still has
     G4 its body, where that is an object
@@ -23,7 +23,7 @@ from shared.events import Cause
 from shared.model.digest import Digest
 from shared.model.manifest import Manifest, read_manifest
 from shared.model.names import RepositoryName
-from shared.services.content.manifests import Manifests
+from shared.services.content.manifests import Manifests, Superseded
 from shared.storage import ages, keys
 from shared.storage.errands import Kind
 from shared.storage.ports import Conflict, Delete, NotFound
@@ -55,22 +55,23 @@ class Purge:
 
     async def purge(
         self, repository: RepositoryName, digest: Digest, life: str, *, is_restored: bool = False
-    ) -> None:
+    ) -> bool:
         """Purge a life if it is time; else send upkeep again. One that was restored goes at once.
 
-        May be repeated.
+        True where it is gone. May be repeated.
         """
         deleted = await self._contents.deleted(repository, digest, life)
         if deleted is None:
-            return
+            return True
         wait = timedelta() if is_restored else self._wait(deleted)
         if wait > timedelta():
             await self._stores.errands.send(
                 Kind.PURGE, repository, after=wait, digest=str(digest), life=life
             )
-            return
+            return False
         leavings = await self.look(repository, deleted, is_restored=is_restored)
         await self._take(repository, deleted, leavings)
+        return True
 
     async def look(
         self, repository: RepositoryName, deleted: DeletedRecord, *, is_restored: bool = False
@@ -115,36 +116,36 @@ class Purge:
             repository, subject, artifact_type="", after=after, limit=_SOME
         ):
             found = [Digest.parse(keys.last_part(row.key)) for row in rows]
-            older += [it for it in found if await self._is_older(repository, it, deleted)]
+            older += [it for it in found if await self._older(repository, it, deleted)]
             after = str(found[-1])
         return older
 
-    async def _is_older(
+    async def _older(
         self, repository: RepositoryName, digest: Digest, deleted: DeletedRecord
-    ) -> bool:
-        """Tell whether a referrer was last pushed before its subject was deleted.
+    ) -> str:
+        """Give the ETag of a referrer that was last pushed before its subject was deleted.
 
         The deletion's row is read after it: the time in between makes that one older, not this.
         """
         record = await self._contents.manifest(repository, digest, with_body=False)
         if record is None:
-            return False
+            return ""
         life = deleted.manifest
         later = await self._contents.deleted(repository, life.digest, life.life)
-        return later is not None and record.age > later.age
+        return record.etag if later and record.age > later.age else ""
 
     async def _take(
         self, repository: RepositoryName, deleted: DeletedRecord, leavings: Leavings
     ) -> None:
         record = deleted.manifest
         for referrer in leavings.referrers:
-            if not (
-                await self._is_last(repository, deleted)
-                and await self._is_older(repository, referrer, deleted)
-            ):
+            read_as = await self._older(repository, referrer, deleted)
+            if not (read_as and await self._is_last(repository, deleted)):
                 continue
-            with suppress(ManifestUnknown, Unsupported):
-                await self._manifests.delete(repository, referrer, by=Cause("purge"))
+            with suppress(ManifestUnknown, Superseded, Unsupported):
+                await self._manifests.delete(
+                    repository, referrer, by=Cause("purge"), read_as=read_as
+                )
         for start in range(0, len(leavings.targets), _SOME):
             some = leavings.targets[start : start + _SOME]
             await take_edges(self._stores, repository, record.digest, record.life, some)
