@@ -35,11 +35,13 @@ UNHURT = {
     "what nobody may read goes, and a push comes",
     "a purge of the first of two lives",
     "a dead restore, and a deletion",
+    "a dead restore, and a push of another",
+    "a dead restore, and a push of its tag",
     "a dead restore, ended twice",
     "a slow large push, and who listens",
     "a slow large deletion, and upkeep",
 }
-"""Those with so many ways that they are not tried with a crash."""
+"""Those with so many ways that they are not tried with a crash, or in which an end is put off."""
 
 
 @pytest.mark.parametrize("scenario", WELL.values(), ids=WELL)
