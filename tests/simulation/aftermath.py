@@ -93,9 +93,12 @@ def hand_on(world: World, loop: Loop) -> None:
     process = world.process(_FOLLOWER)
     sent = world.messages.sent
     while world.read < len(sent):
-        queue, body, delay = awake(sent[world.read])
+        place = world.read
+        queue, body, delay = awake(sent[place])
         world.read += 1
         assert world.read < _MESSAGES, "messages lead to messages without end"
+        if place in world.messages.heard:
+            continue
         if delay > 1:
             world.clock.now += timedelta(seconds=delay)
         if queue == keys.EVENTS:

@@ -59,7 +59,12 @@ DELETED = Past().held(A, X, Y).did(Push(A, ONE), Push(A, ONE, V1), Delete(A, ONE
 KEPT = Past().held(A, X, Y).did(Push(A, TWO), Push(A, ONE, V1), Delete(A, ONE.digest))
 OVER = Past().held(A, X, Y).did(Push(A, TWO), Push(A, ONE, V1), Delete(A, ONE.digest)).ago()
 REFERRED = (
-    Past().held(A, X, Y).did(Push(A, ONE), Push(A, ABOUT, V1), Delete(A, ONE.digest)).ago(HOUR)
+    Past()
+    .held(A, X, Y)
+    .did(Push(A, ONE), Push(A, ABOUT, V1))
+    .ago(HOUR)
+    .did(Delete(A, ONE.digest))
+    .ago(HOUR)
 )
 CACHED = Past().held(A, X, Y).did(Push(A, cache(X)), Push(A, ONE, V1), Delete(A, cache(X).digest))
 PARENT = (

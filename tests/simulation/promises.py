@@ -9,10 +9,11 @@ from shared.model.digest import Digest
 from shared.model.manifest import Manifest, read_manifest
 from shared.model.names import RepositoryName, Tag, is_referrers_tag
 from shared.storage import keys
+from shared.storage.ages import L
 from shared.storage.origins import CANCELLED
 from shared.storage.ports import Row
 from shared.storage.rows.holdings import BAD
-from shared.storage.rows.records import TagRecord, row_body
+from shared.storage.rows.records import DeletedRecord, ManifestRecord, TagRecord, row_body
 from tests.simulation.world import GENERATION, World
 from tests.support.messages import addressed
 
@@ -28,6 +29,7 @@ def broken(world: World, *, is_sparse: bool) -> Iterator[str]:
     """Tell what does not hold."""
     yield from strangers(world)
     for repository, rows in world.repositories():
+        yield from _repository(world, repository, rows)
         for row in rows.values():
             yield from _row(world, repository, rows, row, is_sparse=is_sparse)
     for digest, rows in world.digests():
@@ -50,8 +52,38 @@ def _row(
         yield from _side(repository, rows, row)
     elif kind == "manifest":
         yield from _manifest(world, repository, rows, row, is_sparse=is_sparse)
+    elif kind == "deleted":
+        yield from _kept(world, repository, rows, row)
     elif kind == "blob":
         yield from _link(world, repository, row)
+
+
+def _repository(world: World, repository: RepositoryName, rows: Mapping[str, Row]) -> Iterator[str]:
+    about = _about(rows)
+    if repository in world.closed and about.get("read_enabled", True):
+        yield f"everyone reads {repository}, which was closed to all"
+    is_locked = not about.get("write_enabled", True)
+    if keys.WRITABLE in rows and (is_locked or about.get("deletion")):
+        yield f"{repository} takes pushes, and is locked or being deleted"
+
+
+def _kept(
+    world: World, repository: RepositoryName, rows: Mapping[str, Row], row: Row
+) -> Iterator[str]:
+    """Tell what a life that may come back, and did not, has lost of what it used."""
+    deleted = DeletedRecord.read(row)
+    manifest = _read(world, row)
+    is_over = world.clock.now >= deleted.until + 4 * L
+    if is_over or not manifest or _has_other_lives(rows, deleted.manifest):
+        return
+    for each in _targets(manifest):
+        if keys.edge(each.digest, manifest.digest, deleted.manifest.life) not in rows:
+            yield f"{repository}: {row.key} is kept, and its edge to {each.digest} is not"
+
+
+def _has_other_lives(rows: Mapping[str, Row], record: ManifestRecord) -> bool:
+    kept = [key for key in rows if key.startswith(f"deleted|{record.digest}|")]
+    return keys.manifest(record.digest) in rows or len(kept) > 1
 
 
 def _events(world: World) -> Iterator[str]:
@@ -136,7 +168,7 @@ def _targets(manifest: Manifest) -> tuple[Descriptor, ...]:
 
 
 def _read(world: World, row: Row) -> Manifest | None:
-    digest = Digest.parse(keys.last_part(row.key))
+    digest = Digest.parse(row.key.split("|")[1])
     body = row_body(row)
     if body is None:
         kept = world.objects_now().get(cast("str", row.values["object"]))
@@ -208,12 +240,16 @@ def out_of_step(world: World) -> Iterator[str]:
 
 
 def listed_for_nothing(world: World) -> Iterator[str]:
-    """Tell what is in the catalog and takes no pushes, after all events."""
+    """Tell what is in the catalog without a manifest, after all events."""
     for name in world.listed():
         rows = world.contents(name)
         is_locked = not _about(rows).get("write_enabled", True)
-        if keys.WRITABLE not in rows and not is_locked:
+        holds = any(key.startswith(("manifest|", "build|")) for key in rows)
+        if not holds and not is_locked:
             yield f"{name} is in the catalog for nothing"
+    for name in world.kept_in():
+        if not any(key.startswith("deleted|") for key in world.contents(name)):
+            yield f"{name} is listed among what keeps something deleted, and keeps nothing"
 
 
 def uncopied(world: World) -> Iterator[str]:
@@ -245,9 +281,9 @@ def left(world: World) -> Iterator[str]:
                 yield f"{digest}: {key} is not forgotten"
             if key.startswith("repo|") and not is_bad:
                 repository = keys.decode_repository(keys.last_part(key))
-                there = world.contents(repository)
-                is_used = any(key.startswith(f"{keys.edges_of(digest)}|") for key in there)
-                if keys.blob(digest) not in there and not is_used:
+                if _is_used(world, repository, digest):
+                    wanted |= {str(content.values["object"])} if content else set()
+                else:
                     yield f"{repository} is among the holders of {digest} without a link"
     for name in world.objects_now().keys() - wanted - world.strange.keys():
         yield f"object {name} is not used and is not removed"
@@ -256,6 +292,12 @@ def left(world: World) -> Iterator[str]:
 def _copy(manifest: Row) -> str:
     """Name the object that has a copy of a manifest's body."""
     return keys.object_name(GENERATION, str(manifest.values["life"]))
+
+
+def _is_used(world: World, repository: RepositoryName, digest: Digest) -> bool:
+    """Tell whether a repository shows a blob, or has an edge to it: the collector stops there."""
+    uses = keys.blob(digest), keys.edges_of(digest)
+    return any(each.startswith(uses) for each in world.contents(repository))
 
 
 def _bad_links(world: World, repository: RepositoryName, rows: Mapping[str, Row]) -> Iterator[str]:
@@ -278,6 +320,13 @@ def _bad_links(world: World, repository: RepositoryName, rows: Mapping[str, Row]
             yield f"{repository}: {target} is not shown again"
 
 
+_NEVER_LEFT = {
+    "build": "is not brought to its end",
+    "deleted": "is not brought to its end",
+    "outbox": "waits, and nobody hears of it",
+}
+
+
 def _left_in(repository: RepositoryName, rows: Mapping[str, Row]) -> Iterator[str]:
     used = {key.split("|")[1] for key in rows if key.startswith("edge|")}
     for key in rows:
@@ -286,8 +335,8 @@ def _left_in(repository: RepositoryName, rows: Mapping[str, Row]) -> Iterator[st
             yield f"{repository}: {key} is not used and is not collected"
         if key.startswith("referrer|") and f"manifest|{last}" not in rows:
             yield f"{repository}: {key} has no manifest"
-        if key.startswith(("build|", "deleted|")):
-            yield f"{repository}: {key} is not brought to its end"
+        if fault := _NEVER_LEFT.get(key.partition("|")[0]):
+            yield f"{repository}: {key} {fault}"
         if key.startswith("tagged|") and rows[key].values["life"]:
             yield f"{repository}: {key} is marked for nothing"
         if key.startswith("edge|"):

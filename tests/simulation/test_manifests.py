@@ -114,7 +114,11 @@ FAULTS = [
     (purge_takes_every_referrer, "a purge, and a push of a referrer", "acknowledged and is not"),
     (retirement_takes_any_row, "a push, long before it retires", "without|not in the catalog"),
     (deletion_goes_by_no_etag, "a repository goes, is pushed to, and upkeep goes on", "is not"),
-    (builds_are_ended_without_their_etag, "a build that sleeps, and who ends it", "no life"),
+    (
+        builds_are_ended_without_their_etag,
+        "a build that sleeps, and who ends it",
+        "no life|nothing",
+    ),
     (build_is_followed_blindly, "a build that sleeps, and who ends it", "without"),
     (deletion_is_not_told_to_upkeep, "a deletion of two tags, and one moves", "."),
     (marks_bear_no_life, "a tag that moves, and a deletion", "is not so"),

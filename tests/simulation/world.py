@@ -46,7 +46,8 @@ class NumberedRows(MemoryRows):
     """Rows whose ETags count the writes of their partition, not those of the world.
 
     So two writes to different partitions lead to the same state in either order. `told` are all
-    events that there ever were, `lost` those that went before they were handed on.
+    events that there ever were, `lost` those that went before they were handed on. `commits` are
+    all that went well, where they are kept.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -55,6 +56,7 @@ class NumberedRows(MemoryRows):
         self.marks: dict[tuple[str, str], int] = {}
         self.told: dict[str, Mapping[str, Value]] = {}
         self.lost: list[str] = []
+        self.commits: list[tuple[str, str, Sequence[Change]]] | None = None
 
     async def commit(self, table: str, partition: str, changes: Sequence[Change]) -> list[str]:
         """Make all changes, or none."""
@@ -63,6 +65,8 @@ class NumberedRows(MemoryRows):
         before = dict(self._tables[table].get(partition, {}))
         etags = await super().commit(table, partition, changes)
         self._note(changes, before)
+        if self.commits is not None:
+            self.commits = [*self.commits, (table, partition, changes)]
         self._writes[place] = self._writes.get(place, 0) + len(changes)
         group = self._tables[table][partition].values()
         self.marks[place] = hash(frozenset(map(repr, group)))
@@ -86,6 +90,39 @@ class NumberedRows(MemoryRows):
         }
         other._writes, other.marks = dict(self._writes), dict(self.marks)
         other.told, other.lost = dict(self.told), list(self.lost)
+        other.commits = self.commits
+        return other
+
+
+class TimedMessages(MemoryMessages):
+    """Messages that tell when they were sent. `heard` are the places of those that were read."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self._clock = clock
+        self.moments: list[datetime] = []
+        self.heard: set[int] = set()
+
+    async def send(self, queue: str, body: str, delay_seconds: int = 0) -> None:
+        """Put a text on a queue."""
+        await super().send(queue, body, delay_seconds)
+        self.moments.append(self._clock())
+
+    def next_of(self, queue: str) -> int | None:
+        """Give the place of the message that is to be seen next."""
+        waiting = [
+            (self.moments[place] + timedelta(seconds=delay), place)
+            for place, (where, _, delay) in enumerate(self.sent)
+            if where == queue and place not in self.heard
+        ]
+        return min(waiting)[1] if waiting else None
+
+    def copy(self, clock: Clock) -> Self:
+        """Give other queues with the same messages."""
+        other = type(self)(clock)
+        other._queues = set(self._queues)
+        other.sent[:], other.moments[:] = self.sent, self.moments
+        other.heard = set(self.heard)
         return other
 
 
@@ -94,14 +131,15 @@ class World:
 
     `rotten` are objects whose bytes have changed, `strange` those of another generation with their
     bytes, `promised` the objects that the clients of uploads and mounts were given, and `frozen`
-    what repositories held when they were locked. `policies` are the registry's.
+    what repositories held when they were locked. `policies` are the registry's. `closed` are the
+    repositories that nobody may read, whatever becomes of them.
     """
 
     def __init__(self) -> None:
         self.clock = Clock(START)
         self.rows = NumberedRows(self.clock)
         self.objects = MemoryObjects(self.clock)
-        self.messages = MemoryMessages(self.clock)
+        self.messages = TimedMessages(self.clock)
         self.beside = MemoryObjects(self.clock)
         self.read = 0
         self.rotten: frozenset[str] = frozenset()
@@ -110,6 +148,7 @@ class World:
         self.promised: dict[tuple[RepositoryName, Digest], str] = {}
         self.frozen: dict[str, str] = {}
         self.policies = USUAL
+        self.closed: frozenset[RepositoryName] = frozenset()
         at_once(self.rows.prepare(keys.TABLES))
         at_once(self.objects.prepare())
         at_once(self.beside.prepare())
@@ -127,9 +166,9 @@ class World:
         )
         other.clock.now = self.clock.now
         other.read = self.read
-        other.messages.sent[:] = self.messages.sent
+        other.messages = self.messages.copy(other.clock)
         other.rotten, other.spoiled = self.rotten, self.spoiled
-        other.strange = self.strange
+        other.strange, other.closed = self.strange, self.closed
         other.promised, other.frozen = dict(self.promised), dict(self.frozen)
         other.policies = self.policies
         return other
@@ -149,10 +188,17 @@ class World:
             tuple(sorted((name, it.etag, it.made) for name, it in kept.objects.items())),
             staged,
             self.clock.now,
-            hash(frozenset(self.messages.sent[self.read :])),
+            hash(frozenset(self._unread())),
+            hash(tuple(map(repr, self.rows.commits or ()))),
             tuple(sorted(self.promised.items())),
             tuple(sorted(self.frozen.items())),
         )
+
+    def _unread(self) -> Iterator[tuple[object, ...]]:
+        messages = self.messages
+        for place, message in enumerate(messages.sent):
+            if place >= self.read and place not in messages.heard:
+                yield (*message, messages.moments[place] if messages.heard else None)
 
     def process(
         self, number: int, gate: Gate | None = None, generation: str = GENERATION
@@ -214,10 +260,14 @@ class World:
         partition = keys.contents_partition(GENERATION, repository)
         at_once(self.rows.commit(keys.CONTENTS, partition, [Update(key, {"state": "handed"})]))
 
-    def listed(self) -> set[RepositoryName]:
+    def listed(self, partition: str = GENERATION) -> set[RepositoryName]:
         """Give the names in the catalog."""
-        names = self.rows._tables[keys.REPOSITORIES].get(GENERATION, {})
+        names = self.rows._tables[keys.REPOSITORIES].get(partition, {})
         return {keys.decode_repository(name) for name in names}
+
+    def kept_in(self) -> set[RepositoryName]:
+        """Give the names that are listed since something deleted is kept there."""
+        return self.listed(f"deleted|{GENERATION}")
 
 
 class Process:

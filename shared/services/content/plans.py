@@ -10,7 +10,9 @@
 
 That is one transaction. Where it would have over 100 rows there is a `build|`: inserted with the
 first edges, changed with the others by the ETag that the write before left, and taken by the
-transaction that makes the manifest.
+transaction that makes the manifest. Where the manifest is there, and lacks parts that this push
+finds, it takes the place of `build|`: each transaction merges it by the ETag that the one before
+left, the last says that it is complete. It has all its edges, so nobody takes what they lead to.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -81,6 +83,7 @@ class Plan:
 
     `kept` are values that an earlier life had, `linked` what it used as blobs. `may_miss` says
     which content may be missing, `policies` whether tags move and names are used again.
+    `told` began when the message of its events was sent.
     """
 
     repository: RepositoryName
@@ -99,6 +102,7 @@ class Plan:
     record: ManifestRecord | None = None
     opening: Opening | None = None
     build: Build | None = None
+    told: Span = field(init=False)
     targets: dict[Digest, frozenset[Names]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -246,7 +250,14 @@ class Plan:
             values["is_incomplete"] = False
         # Here it matters which life it is: another may lack content, or be of another media type.
         is_exact = self.is_completing or self.manifest.children or not self.manifest.is_typed
-        return Update(key, values, self.record.etag if self.record and is_exact else ANY)
+        return Update(key, values, self._read_as if is_exact else ANY)
+
+    @property
+    def _read_as(self) -> str:
+        """Give the ETag that the manifest had when it was read, or that our last part left."""
+        if self.build:
+            return self.build.etag
+        return self.record.etag if self.record else ANY
 
     def _values(self) -> Mapping[str, Value]:
         body = {"object": self.body_object} if self.body_object else body_values(self.manifest.body)
@@ -283,6 +294,9 @@ class Plan:
         return self.record.media_type if self.record else self.manifest.media_type
 
     def _build_row(self) -> Change:
+        if self.is_completing:
+            merged: dict[str, Value] = {"seen": self.now, "deletion": ""}
+            return Update(keys.manifest(self.digest), merged, self._read_as)
         steps = self.build.steps + 1 if self.build else 1
         key = keys.build(self.digest, self._life)
         if self.build:
@@ -290,7 +304,7 @@ class Plan:
         return Insert(key, {**self._values(), "life": self._life, "steps": steps})
 
     def _build_end(self) -> Iterator[Change]:
-        if self.build and self.has_references:
+        if self.build and not self.is_live:
             yield Delete(keys.build(self.digest, self._life), self.build.etag)
 
     def _events(self) -> Iterator[Insert]:

@@ -14,8 +14,9 @@ the conditions saw:
     a deletion of the manifest      merging `manifest|` makes the deletion begin again; after it,
                                     the manifest is not there, and inserted
 
-The message of the events goes first, when it is our turn at the tag. If it cannot be sent, nothing
-has happened yet; if the process dies after it, whoever reads it finds no rows, or all of them.
+The message of the events goes first, when it is our turn at the tag, and once more before the last
+transaction if that took long. If it cannot be sent, nothing has happened yet; if the process dies
+after it, whoever reads it finds no rows, or all of them.
 
 A repository's first push, and `retire` (services/upkeep/retirement.py):
 
@@ -177,17 +178,21 @@ class Pushes:
         )
 
     async def _carry_out(self, plan: Plan, condition: Condition) -> None:
-        outbox, events = self._stores.outbox, list(plan.outbox.values())
-        span, told = Span(self._ticks), Span(self._ticks, ages.L)
-        await outbox.promise(plan.repository, events)
+        span = Span(self._ticks)
+        await self._tell(plan)
         if condition.digests is not None or any(
             (plan.repository, tag) in self._hints for tag in plan.tags
         ):
             await self._look_at_tags(plan, condition)
         await self._write(plan, condition, span)
-        if told.is_over:
-            await outbox.promise_again(plan.repository, events)
+        if plan.told.is_over:
+            await self._stores.outbox.promise_again(plan.repository, [*plan.outbox.values()])
         self._remember(plan)
+
+    async def _tell(self, plan: Plan) -> None:
+        """Send the message of the events: its last copy drops 2 L later."""
+        plan.told = Span(self._ticks)
+        await self._stores.outbox.promise(plan.repository, [*plan.outbox.values()])
 
     async def _write(self, plan: Plan, condition: Condition, span: Span) -> None:
         pause = 0.0
@@ -210,13 +215,10 @@ class Pushes:
     async def _try(self, plan: Plan) -> None:
         if len(plan.manifest.body) > INLINE_BYTES and not plan.is_live and not plan.body_object:
             await self._keep_body(plan)
-        if plan.is_completing and plan.is_large:
-            raise ManifestInvalid(
-                f"{plan.digest} is there with parts missing, and is too large to be completed:"
-                " delete it, and push it again"
-            )
         while plan.is_large:
             await self._place_some(plan)
+        if plan.told.is_over:  # it could drop before the rows come
+            await self._tell(plan)
         await self._keep_listed(plan)
         await self._commit(plan, plan.whole())
 
@@ -236,7 +238,7 @@ class Pushes:
 
     async def _place_some(self, plan: Plan) -> None:
         """Write some of the references, each with its edge."""
-        if plan.build is None:
+        if plan.build is None and not plan.is_completing:
             await self._stores.errands.send(
                 Kind.END_BUILD,
                 plan.repository,
@@ -302,8 +304,11 @@ class Pushes:
         plan.opening = Opening(row.etag if row else "", span)
 
     async def _look_at_manifest(self, plan: Plan, condition: Condition) -> None:
+        before = plan.record
         plan.record = await self._contents.manifest(plan.repository, plan.digest, with_body=False)
-        if plan.build:  # what it has placed is left to those who end builds
+        if plan.build and plan.record and before and plan.record.life == before.life:
+            plan.build.etag = plan.record.etag  # what was completed of this life still is
+        elif plan.build:  # what it has placed is left to those who end builds
             plan.build, plan.life, plan.body_object = None, self._stores.new_id(), ""
         plan.is_live = plan.record is not None
         if plan.record and plan.record.media_type.lower() != plan.manifest.media_type.lower():

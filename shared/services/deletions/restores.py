@@ -114,6 +114,24 @@ class Restores:
         except (StorageError, Unavailable) as error:  # it is purged in its time
             _log.warning("a life of %s in %s is purged later: %s", digest, repository, error)
 
+    async def give_back(
+        self, repository: RepositoryName, digest: Digest, life: str, deletion: str, *, by: Cause
+    ) -> None:
+        """Give a live manifest the tags back that a deletion took and did not go on with.
+
+        Where another has begun since, it sees to them, and we would only stand in its way.
+        """
+        span = ages.Span(self._stores.ticks)
+        while record := await self._contents.manifest(repository, digest, with_body=False):
+            if record.life != life or record.deletion not in {"", deletion}:
+                return
+            marks = await self._contents.tags_of(repository, digest, _TAGS, life)
+            if not marks:
+                return
+            if span.is_over:
+                raise Unavailable(f"the tags of {digest} are coming back: repeat the request")
+            await self._bring_some(repository, record, marks, by)
+
     async def bring_back(
         self, repository: RepositoryName, digest: Digest, life: str, *, by: Cause, live: str = ""
     ) -> bool:

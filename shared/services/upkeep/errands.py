@@ -138,22 +138,29 @@ class Upkeep:
         await self.keep(errand.repository)
         if isinstance(event, ManifestDeleted):
             digest = Digest.parse(event.digest)
-            await self._purge.purge(errand.repository, digest, event.life)
+            is_gone = await self._purge.purge(errand.repository, digest, event.life)
         else:
-            await self._purge_some(errand)
+            is_gone = await self._purge_some(errand)
+        if is_gone:
+            await self.keep(errand.repository)
         await self._retirement.retire(errand.repository)
 
-    async def _purge_some(self, errand: Errand) -> None:
-        """Purge, or send upkeep to purge, what a repository's deletion took: a page of it."""
-        after = errand.text("after")
+    async def _purge_some(self, errand: Errand) -> bool:
+        """Purge, or send upkeep to purge, what a repository's deletion took: a page of it.
+
+        True where any of it is gone.
+        """
+        after, is_any_gone = errand.text("after"), False
         page = await self._stores.contents.lives(errand.repository, after, _LIVES)
         for deleted in page:
             record = deleted.manifest
-            await self._purge.purge(errand.repository, record.digest, record.life)
+            is_gone = await self._purge.purge(errand.repository, record.digest, record.life)
+            is_any_gone = is_any_gone or is_gone
             after = f"{record.digest}|{record.life}"
         if len(page) == _LIVES:
             rest = replace(errand, fields={**errand.fields, "after": after})
             await self._stores.errands.send_again(rest, timedelta())
+        return is_any_gone
 
     async def _end_deletion(self, errand: Errand) -> None:
         """Finish a deletion whose id still stands in its manifest; else give the tags back."""
@@ -169,7 +176,8 @@ class Upkeep:
                 pass
             else:
                 return
-        await self._restores.bring_back(repository, digest, record.life, by=by, live=record.life)
+        deletion = errand.text("deletion")
+        await self._restores.give_back(repository, digest, record.life, deletion, by=by)
 
     def _deletion(self, errand: Errand, by: Cause) -> Deletion:
         deletion = self._manifests.deletion(errand.repository, _digest(errand), by=by)

@@ -58,26 +58,27 @@ class Purge:
 
     async def purge(
         self, repository: RepositoryName, digest: Digest, life: str, *, is_restored: bool = False
-    ) -> None:
+    ) -> bool:
         """Purge a life if it is time; else send upkeep again. One that was restored goes at once.
 
-        May be repeated.
+        True where it is gone. May be repeated.
         """
         deleted = await self._contents.deleted(repository, digest, life)
         if deleted is None:
-            return
+            return True
         span = ages.Span(self._stores.ticks)
         wait = timedelta() if is_restored else self._wait(deleted)
         if wait > timedelta():
             await self._come_again(repository, deleted, wait)
-            return
+            return False
         is_last = not is_restored and await self._is_last(repository, digest, life)
         if await self._stores.removal_is_halted():
             await self._come_again(repository, deleted, halt.AGAIN)
-            return
+            return False
         if is_last:
             await self._take_referrers(repository, deleted, span)
         await self._take_rest(repository, deleted, span)
+        return True
 
     async def look(self, repository: RepositoryName, deleted: DeletedRecord) -> Leavings:
         """Tell what a purge of this life would take."""

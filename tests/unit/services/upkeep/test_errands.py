@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from shared.errors import ManifestInvalid
 from shared.model.names import Tag
 from shared.services.content import manifests as deleting
 from shared.services.content import plans
@@ -132,7 +131,7 @@ async def test_a_slow_purge_takes_no_referrer_that_came_after_the_deletion(
     assert await names(stores) == ["sig"]
 
 
-async def test_what_is_too_large_to_be_completed_says_what_to_do(
+async def test_what_is_too_large_for_one_transaction_is_completed_in_parts(
     pushes: Pushes, stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     children = [image_of(parts(1), annotations={"n": str(n)}) for n in range(12)]
@@ -142,11 +141,96 @@ async def test_what_is_too_large_to_be_completed_says_what_to_do(
     for child in children:
         await pushes.put(REPOSITORY, child, [], by=ME)
     monkeypatch.setattr(plans, "MOST_CHANGES", 10)
-    with pytest.raises(ManifestInvalid, match="delete it, and push it again"):
-        await pushes.put(REPOSITORY, index, [LATEST], by=ME)
+    await pushes.put(REPOSITORY, index, [LATEST], by=ME)
     live = await stores.contents.manifest(REPOSITORY, index.digest, with_body=False)
     assert live
+    assert not live.is_incomplete
     assert await stores.contents.build(REPOSITORY, index.digest, live.life) is None
+    edges = await stores.contents.edges_from(
+        REPOSITORY, index.digest, live.life, [child.digest for child in children]
+    )
+    assert {edge.values["names"] for edge in edges} == {"child"}
+
+
+async def test_an_errand_leaves_a_deletion_that_began_since(
+    begun: Errand, upkeep: Upkeep, stores: Stores
+) -> None:
+    another = [ports.Update(keys.manifest(IMAGE.digest), {"deletion": "another"})]
+    await stores.contents.commit(REPOSITORY, another)
+    await upkeep.run(begun)
+    assert await names(stores) == ["v2", "v3"]
+
+
+async def test_a_restore_that_died_ends_with_the_life_that_it_made(
+    pushes: Pushes,
+    manifests: Manifests,
+    upkeep: Upkeep,
+    stores: Stores,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await pushes.put(REPOSITORY, IMAGE, [Tag("v1")], by=ME)
+    await manifests.delete(REPOSITORY, IMAGE.digest, by=ME)
+    (life,) = await stores.contents.lives(REPOSITORY, "", 10)
+    await pushes.put(REPOSITORY, IMAGE, [], by=ME)
+    record = await stores.contents.manifest(REPOSITORY, IMAGE.digest, with_body=False)
+    assert record
+    lives = {"life": life.manifest.life, "fresh": record.life}
+    cause: dict[str, object] = {"by": "me"}
+    fields = {"digest": str(IMAGE.digest), **lives}
+    errand = Errand(Kind.END_RESTORE, stores.generation, REPOSITORY, {**fields, "cause": cause})
+
+    async def replaced(*_: object, **__: object) -> object:
+        monkeypatch.undo()
+        await manifests.delete(REPOSITORY, IMAGE.digest, by=ME)
+        await pushes.put(REPOSITORY, IMAGE, [Tag("v2")], by=ME)
+        return record
+
+    monkeypatch.setattr(type(stores.contents), "manifest", replaced)
+    await upkeep.run(errand)
+    assert await names(stores) == ["v2"]
+
+
+async def test_a_purge_takes_no_referrer_that_is_pushed_meanwhile(
+    pushes: Pushes,
+    manifests: Manifests,
+    purge: Purge,
+    stores: Stores,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await pushes.put(REPOSITORY, IMAGE, [LATEST], by=ME)
+    await pushes.put(REPOSITORY, REFERRER, [], by=ME)
+    clock.move(seconds=1)
+    await manifests.delete(REPOSITORY, IMAGE.digest, by=ME)
+    clock.now += KEPT + timedelta(seconds=500)
+    (life,) = await stores.contents.lives(REPOSITORY, "", 10)
+    delete = Manifests.delete
+
+    async def late(*arguments: Any, **options: Any) -> None:
+        await pushes.put(REPOSITORY, REFERRER, [Tag("sig")], by=ME)
+        await delete(*arguments, **options)
+
+    monkeypatch.setattr(Manifests, "delete", late)
+    await purge.purge(REPOSITORY, IMAGE.digest, life.manifest.life)
+    assert await names(stores) == ["sig"]
+
+
+async def test_what_is_purged_at_once_is_not_listed_as_kept(
+    pushes: Pushes,
+    manifests: Manifests,
+    upkeep: Upkeep,
+    stores: Stores,
+    memory: Memory,
+    clock: Clock,
+) -> None:
+    await pushes.put(REPOSITORY, IMAGE, [LATEST], by=ME)
+    await manifests.delete(REPOSITORY, IMAGE.digest, by=ME)
+    clock.now += KEPT + timedelta(seconds=500)
+    rows = await stores.contents.rows(REPOSITORY, memory.keys("outbox|"))
+    (event,) = [dict(row.values) for row in rows if row.values["event"] == "ManifestDeleted"]
+    errand = Errand(Kind.AFTER_DELETION, stores.generation, REPOSITORY, {"event": event})
+    await upkeep.run(errand)
+    assert await stores.index.kept("", 10) == []
 
 
 async def test_retiring_goes_on_where_the_answer_was_lost(
