@@ -204,13 +204,13 @@ async def test_a_purge_takes_no_referrer_that_is_pushed_meanwhile(
     await manifests.delete(REPOSITORY, IMAGE.digest, by=ME)
     clock.now += KEPT + timedelta(seconds=500)
     (life,) = await stores.contents.lives(REPOSITORY, "", 10)
-    delete = Manifests.delete
+    carry_out = Manifests.carry_out
 
-    async def late(*arguments: Any, **options: Any) -> None:
+    async def late(*arguments: Any) -> None:
         await pushes.put(REPOSITORY, REFERRER, [Tag("sig")], by=ME)
-        await delete(*arguments, **options)
+        await carry_out(*arguments)
 
-    monkeypatch.setattr(Manifests, "delete", late)
+    monkeypatch.setattr(Manifests, "carry_out", late)
     await purge.purge(REPOSITORY, IMAGE.digest, life.manifest.life)
     assert await names(stores) == ["sig"]
 
