@@ -57,6 +57,10 @@ class Names(Enum):
     CHILD = "child"
 
 
+LISTED = 100
+"""How long a list of referrers is that is kept in step, and may name what is gone."""
+
+
 @dataclass(frozen=True, slots=True)
 class Opening:
     """What a push found of a repository that takes none yet: its row's ETag, if there is one.
@@ -196,9 +200,13 @@ class Plan:
         return self.policies.is_write_once and not is_referrers_tag(tag)
 
     def is_list_of_referrers(self) -> bool:
-        """Tell a list that a client keeps itself: it may name referrers that are gone meanwhile."""
+        """Tell a list that a client keeps itself: it may name referrers that are gone meanwhile.
+
+        One with more than LISTED may not: each name that is missing costs reads, and an edge.
+        """
+        is_short = len(self.manifest.children) <= LISTED
         is_index = self.manifest.media_type in media_types.INDEXES
-        return is_index and bool(self.tags) and all(map(is_referrers_tag, self.tags))
+        return is_short and is_index and bool(self.tags) and all(map(is_referrers_tag, self.tags))
 
     def _rows(self) -> Iterator[Change]:
         if self.has_references:

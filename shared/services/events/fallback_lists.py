@@ -18,7 +18,8 @@ message that comes twice finds nothing to do.
 An index that gave way to another stays, untagged: a client may be about to read it, or to delete
 it. What a client lists before it pushes it is struck off, and comes back as a referrer or not at
 all. A tag that is the digest of its own index is a tag of that image; a list with a subject would
-be a referrer, and list itself: both are left alone, as is what would be no manifest any more.
+be a referrer, and list itself: both are left alone, as is what would be no manifest any more, and
+what has more than LISTED referrers: each that comes would write all of them again.
 """
 
 import logging
@@ -31,10 +32,11 @@ import orjson
 from shared.errors import ManifestInvalid, ManifestUnknown, PreconditionFailed
 from shared.events import Cause, Event
 from shared.model.digest import Digest
-from shared.model.manifest import MANIFEST_BYTES, REFERENCES, Manifest
+from shared.model.manifest import MANIFEST_BYTES, Manifest
 from shared.model.media_types import OCI_INDEX
 from shared.model.names import RepositoryName, Tag, referrers_tag
 from shared.services.content.manifests import Found, Manifests
+from shared.services.content.plans import LISTED
 from shared.services.content.pushes import Condition, Pushes
 from shared.services.content.reading import understood
 from shared.services.content.referrers import Referrers
@@ -84,7 +86,9 @@ class FallbackLists:
     ) -> Manifest | None:
         """Make the list that there should be; None where there is."""
         listed: _Descriptors = index.get("manifests") or []
-        rows = await self._contents.referrers_under(repository, tag, REFERENCES)
+        rows = await self._contents.referrers_under(repository, tag, LISTED + 1)
+        if max(len(listed), len(rows)) > LISTED:
+            return None
         referrers = {keys.last_part(row): row for row in rows}
         kept = await self._without_missing(repository, listed, referrers)
         known = {one["digest"] for one in kept}
@@ -92,9 +96,7 @@ class FallbackLists:
         if room < 0:
             raise ManifestInvalid("written anew, it is too large")
         lacking = [row for digest, row in referrers.items() if digest not in known]
-        added = await self._referrers.descriptors(
-            repository, lacking[: REFERENCES - len(kept)], room
-        )
+        added = await self._referrers.descriptors(repository, lacking[: LISTED - len(kept)], room)
         if not added and len(kept) == len(listed):
             return None
         return await understood(_list(index, [*kept, *added]), OCI_INDEX, algorithm)

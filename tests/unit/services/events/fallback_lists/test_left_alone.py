@@ -72,10 +72,10 @@ async def test_a_referrer_too_large_for_a_list_hides_no_other(
     assert set(await listed(manifests)) == {other.digest for other in others}
 
 
-async def test_a_list_has_no_more_descriptors_than_a_manifest(
+async def test_a_list_has_no_more_than_are_kept_in_step(
     pushes: Pushes, manifests: Manifests, work_off: WorkOff, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fallback_lists, "REFERENCES", 2)
+    monkeypatch.setattr(fallback_lists, "LISTED", 2)
     for manifest in (STRANGER, OLD, NEW):
         await push(pushes, manifest)
     await push(pushes, index_of([STRANGER]), TAG)
@@ -100,7 +100,7 @@ async def test_what_would_be_no_manifest_any_more_is_left_alone(
     body: str,
 ) -> None:
     monkeypatch.setattr(manifest_model, "REFERENCES", 1)
-    monkeypatch.setattr(fallback_lists, "REFERENCES", 1)
+    monkeypatch.setattr(fallback_lists, "LISTED", 1)
     monkeypatch.setattr(fallback_lists, "MANIFEST_BYTES", 1_000)
     fields = f'{{"schemaVersion": 2, "mediaType": "{OCI_INDEX}", "manifests": [], {body}}}'
     theirs = read_manifest(fields.encode(), OCI_INDEX)
