@@ -28,7 +28,7 @@ from shared.auth.tokens import Tokens
 from shared.errors import NameUnknown, Unavailable
 from shared.model.login_server import host_of
 from shared.model.upload import Seal
-from shared.services.content.attributes import AttributeChanges
+from shared.services.attributes.changes import AttributeChanges
 from shared.services.content.blobs import Blobs
 from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Pushes
@@ -36,12 +36,12 @@ from shared.services.content.referrers import Referrers
 from shared.services.content.repositories import Repositories
 from shared.services.content.staging import Staging
 from shared.services.content.tags import Tags
-from shared.services.content.turns import Turns
 from shared.services.content.uploads import Uploads
 from shared.services.deletions.repositories import RepositoryDeletions
 from shared.services.deletions.restores import Restores
 from shared.services.events.fallback_lists import FallbackLists
 from shared.services.events.fan_out import FanOut
+from shared.services.turns.turns import Turns
 from shared.services.upkeep.errands import Upkeep
 from shared.services.upkeep.garbage import Garbage
 from shared.services.upkeep.purge import Purge
@@ -50,10 +50,12 @@ from shared.settings import Settings
 from shared.start import read_settings
 from shared.storage.bodies import Bodies
 from shared.storage.halt import Halt
-from shared.storage.later import LateMessages
+from shared.storage.layers.later import LateMessages
+from shared.storage.layers.preparing import prepared
+from shared.storage.layers.sharing import SharedRows
+from shared.storage.layers.standing import StandingRows
 from shared.storage.once import Once
 from shared.storage.ports import Messages, NotPrepared, Objects, Rows
-from shared.storage.preparing import prepared
 from shared.storage.rows.registries import (
     READ_LOCKS,
     Grace,
@@ -61,8 +63,6 @@ from shared.storage.rows.registries import (
     RegistryRecord,
     RegistryRecords,
 )
-from shared.storage.sharing import SharedRows
-from shared.storage.standing import StandingRows
 from shared.storage.stores import Stores
 from shared.wire.request import host
 

@@ -5,7 +5,7 @@ from azurefunctions.extensions.http.fastapi import Request, Response
 
 from shared.auth.scopes import Action
 from shared.bootstrap import registry
-from shared.services.content.locks import check_readable
+from shared.services.attributes.locks import check_readable
 from shared.wire import conditions, response, routes
 from shared.wire.operation import operation
 from shared.wire.request import Call

@@ -9,7 +9,7 @@ from shared.auth.scopes import Action
 from shared.bootstrap import registry
 from shared.model.digest import Digest
 from shared.model.manifest import MANIFEST_BYTES
-from shared.services.content.reading import understood
+from shared.services.turns.reading import understood
 from shared.wire import conditions, response, routes
 from shared.wire.operation import operation
 from shared.wire.request import Call, content_length

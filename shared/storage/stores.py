@@ -10,7 +10,7 @@ from shared.model.digest import Digest
 from shared.storage.bodies import Bodies
 from shared.storage.errands import Errands
 from shared.storage.halt import Halt
-from shared.storage.later import LateMessages
+from shared.storage.layers.later import LateMessages
 from shared.storage.ports import Messages, Objects, Rotten, Rows
 from shared.storage.rows.contents import Contents
 from shared.storage.rows.holdings import Holdings

@@ -9,7 +9,7 @@ from shared.auth.gate import basic_credentials
 from shared.auth.issuer import Asked
 from shared.auth.scopes import parse_scopes
 from shared.errors import SizeInvalid, Unauthorized
-from shared.services.content.turns import paced
+from shared.services.turns.turns import paced
 from shared.wire.request import authorization
 
 _FORM_BYTES = 64 * 1024

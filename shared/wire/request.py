@@ -29,7 +29,7 @@ from shared.events import Cause
 from shared.model.digest import Digest
 from shared.model.login_server import is_loopback, read_login_server
 from shared.model.names import Reference, RepositoryName, parse_reference, parse_repository
-from shared.services.content.turns import paced
+from shared.services.turns.turns import paced
 from shared.wire.routes import Route
 
 _LENGTH_DIGITS = 18

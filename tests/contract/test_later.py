@@ -7,7 +7,7 @@ import pytest
 
 from shared.services.upkeep.sleepers import Sleepers
 from shared.storage import ages, keys
-from shared.storage.later import LateMessages
+from shared.storage.layers.later import LateMessages
 from shared.storage.ports import Messages
 from tests.support.clock import Clock
 

@@ -7,9 +7,9 @@ import pytest
 from shared.storage import keys
 from shared.storage.azure.accounts import AzureAccount
 from shared.storage.halt import Halt
+from shared.storage.layers.preparing import prepared
 from shared.storage.memory.rows import MemoryRows
 from shared.storage.ports import Insert, Messages, Objects, Rows
-from shared.storage.preparing import prepared
 
 type Ports = tuple[Rows, Objects, Messages, Objects]
 type Lose = Callable[[str], Awaitable[None]]

@@ -8,9 +8,9 @@ import pytest
 
 from functions.v2.manifests import LARGE_BYTES
 from shared import bootstrap
-from shared.services.content import turns
 from shared.services.content.staging import Staging
-from shared.services.content.turns import Turns
+from shared.services.turns import turns
+from shared.services.turns.turns import Turns
 from tests.support.app import Site
 from tests.support.images import blob
 

@@ -10,7 +10,7 @@ from shared.services.events.fan_out import Announcement
 from shared.storage import keys
 from shared.storage.ages import L
 from shared.storage.errands import Errand
-from tests.simulation.blob_operations import Heal
+from tests.simulation.blobs.operations import Heal
 from tests.simulation.world import World
 from tests.support.messages import awake
 

@@ -19,7 +19,7 @@ from shared.services.content.uploads import Part
 from shared.services.deletions import restores
 from shared.storage import keys
 from tests.simulation.aftermath import Loop, hand_on
-from tests.simulation.blob_operations import PutSlowly
+from tests.simulation.blobs.operations import PutSlowly
 from tests.simulation.explorer import Scenario
 from tests.simulation.operations import (
     Collect,

@@ -8,8 +8,7 @@ import pytest
 from shared.services.content import manifests
 from tests.simulation.aftermath import Loop
 from tests.simulation.explorer import Run, Scenario
-from tests.simulation.operations import Operation, Push
-from tests.simulation.repository_operations import (
+from tests.simulation.manifests.operations import (
     DeleteAnyway,
     DeleteRepository,
     PushAnyway,
@@ -17,6 +16,7 @@ from tests.simulation.repository_operations import (
     Restore,
     UntagAnyway,
 )
+from tests.simulation.operations import Operation, Push
 from tests.simulation.scenarios import BLOBS, ONE, TAGGED, TWO, V1, A, X, Y, image
 
 CROWD = 20

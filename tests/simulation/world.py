@@ -12,12 +12,12 @@ from shared.services.content.blobs import Blobs
 from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Pushes
 from shared.services.content.staging import Staging
-from shared.services.content.turns import Turns
 from shared.services.content.uploads import Uploads
 from shared.services.deletions.repositories import RepositoryDeletions
 from shared.services.deletions.restores import Restores
 from shared.services.events.fallback_lists import FallbackLists
 from shared.services.events.fan_out import FanOut
+from shared.services.turns.turns import Turns
 from shared.services.upkeep.errands import Upkeep
 from shared.services.upkeep.garbage import Garbage
 from shared.services.upkeep.healing import Healing

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from shared.storage import keys
-from shared.storage.later import Sleeper
+from shared.storage.layers.later import Sleeper
 from shared.storage.memory.messages import Sent
 
 

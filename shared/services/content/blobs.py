@@ -25,7 +25,7 @@ from datetime import timedelta
 from shared.errors import BlobUnknown, Unavailable, Unsupported
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
-from shared.services.content.turns import Turns
+from shared.services.turns.turns import Turns
 from shared.storage import keys
 from shared.storage.ages import Span
 from shared.storage.ports import Conflict, Delete, NotFound, Update

@@ -37,7 +37,7 @@ from shared.events import Cause, ManifestDeleted, ManifestRotted, TagDeleted, va
 from shared.model.attributes import Attributes
 from shared.model.digest import Digest
 from shared.model.names import Reference, RepositoryName, Tag
-from shared.services.content.locks import (
+from shared.services.attributes.locks import (
     check_all_tags,
     check_found,
     check_readable,

@@ -45,10 +45,10 @@ from shared.model.attributes import Attributes
 from shared.model.digest import Digest
 from shared.model.manifest import Manifest
 from shared.model.names import RepositoryName, Tag
-from shared.services.content.listing import list_as_said
-from shared.services.content.locks import fixed, locked
+from shared.services.attributes.listing import list_as_said
+from shared.services.attributes.locks import fixed, locked
 from shared.services.content.plans import Build, Names, Opening, Plan
-from shared.services.content.tag_turns import TagTurns
+from shared.services.turns.tag_turns import TagTurns
 from shared.storage import ages, keys
 from shared.storage.ages import Span
 from shared.storage.errands import Kind

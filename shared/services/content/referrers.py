@@ -13,7 +13,7 @@ import orjson
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
 from shared.model.page import Page, cut_page
-from shared.services.content.reading import understood
+from shared.services.turns.reading import understood
 from shared.storage import keys
 from shared.storage.bodies import Bodies
 from shared.storage.once import Once

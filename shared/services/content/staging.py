@@ -19,7 +19,7 @@ from mmap import mmap
 from shared.errors import BlobUploadInvalid
 from shared.model.hashing import Hasher
 from shared.model.upload import BLOCKS, block_id
-from shared.services.content.turns import Turns, paced
+from shared.services.turns.turns import Turns, paced
 from shared.storage.ports import Objects
 
 BLOCK_BYTES = 8 * 1024 * 1024

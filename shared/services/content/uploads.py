@@ -51,8 +51,8 @@ from shared.model.upload import (
     chained_block_ids,
     listed_block_ids,
 )
+from shared.services.attributes.locks import is_readable
 from shared.services.content.joining import Joining
-from shared.services.content.locks import is_readable
 from shared.services.content.staging import Place, Staging
 from shared.storage import keys
 from shared.storage.ages import Span

@@ -22,7 +22,7 @@ from shared.model.names import RepositoryName, Tag
 from shared.model.page import Page, cut_page
 from shared.services.content.manifests import refuse, unknown
 from shared.services.content.pushes import Pushes
-from shared.services.content.reading import understood
+from shared.services.turns.reading import understood
 from shared.services.upkeep.purge import Purge
 from shared.storage import ages, keys
 from shared.storage.errands import Kind

@@ -38,9 +38,9 @@ from shared.model.names import RepositoryName, Tag, referrers_tag
 from shared.services.content.manifests import Found, Manifests
 from shared.services.content.plans import LISTED
 from shared.services.content.pushes import Condition, Pushes
-from shared.services.content.reading import understood
 from shared.services.content.referrers import Referrers
 from shared.services.events.fan_out import tags_of_lists
+from shared.services.turns.reading import understood
 from shared.storage import keys
 from shared.storage.stores import Stores
 

@@ -27,7 +27,7 @@ from shared.events import Cause
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
 from shared.services.content.manifests import Deletion, Manifests, Superseded
-from shared.services.content.reading import understood
+from shared.services.turns.reading import understood
 from shared.storage import ages, halt, keys
 from shared.storage.errands import Kind
 from shared.storage.ports import Conflict, Delete, NotFound, Rotten

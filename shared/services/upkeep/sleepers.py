@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 
 from shared.storage import keys
-from shared.storage.later import LateMessages, Sleeper
+from shared.storage.layers.later import LateMessages, Sleeper
 from shared.storage.ports import MOST_RECEIVED, Received
 
 _log = logging.getLogger(__name__)

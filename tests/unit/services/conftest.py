@@ -11,17 +11,17 @@ from shared.model.manifest import Manifest, read_manifest
 from shared.model.media_types import OCI_INDEX, OCI_MANIFEST
 from shared.model.names import RepositoryName, Tag
 from shared.model.upload import Seal
-from shared.services.content.attributes import AttributeChanges
+from shared.services.attributes.changes import AttributeChanges
 from shared.services.content.blobs import Blobs
 from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Pushes
 from shared.services.content.repositories import Repositories
 from shared.services.content.staging import Staging
-from shared.services.content.turns import Turns
 from shared.services.content.uploads import Uploads
 from shared.services.deletions.repositories import RepositoryDeletions
 from shared.services.deletions.restores import Restores
 from shared.services.events.fallback_lists import FallbackLists
+from shared.services.turns.turns import Turns
 from shared.services.upkeep.errands import Upkeep
 from shared.services.upkeep.purge import Purge
 from shared.services.upkeep.retirement import Retirement

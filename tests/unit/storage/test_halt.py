@@ -6,8 +6,8 @@ import pytest
 
 from shared.storage import keys
 from shared.storage.halt import Halt
+from shared.storage.layers.preparing import prepared
 from shared.storage.ports import Insert, NotPrepared, Unavailable
-from shared.storage.preparing import prepared
 from tests.support.app import Memory
 
 

@@ -12,7 +12,7 @@ from shared.errors import Unavailable
 from shared.model.names import Tag
 from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Pushes
-from shared.services.content.tag_turns import TagTurns
+from shared.services.turns.tag_turns import TagTurns
 from shared.storage import ages, keys
 from shared.storage.ports import Change, Conflict, Insert
 from shared.storage.stores import Stores

@@ -8,10 +8,11 @@ import pytest
 from shared.model.digest import Digest
 from shared.model.manifest import Manifest, read_manifest
 from shared.model.page import Page
-from shared.services.content import reading, referrers
+from shared.services.content import referrers
 from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Pushes
 from shared.services.content.referrers import Referrers
+from shared.services.turns import reading
 from shared.storage import keys
 from shared.storage.rows.records import INLINE_BYTES
 from shared.storage.stores import Stores

@@ -8,8 +8,8 @@ from shared.errors import BlobUploadInvalid, TooManyRequests
 from shared.model.hashing import Hasher
 from shared.model.upload import block_id
 from shared.services.content import staging as module
-from shared.services.content import turns
 from shared.services.content.staging import Place, Staged, Staging
+from shared.services.turns import turns
 from shared.storage.memory.objects import MemoryObjects
 from shared.storage.ports import Unavailable
 from tests.support.app import Memory

@@ -3,7 +3,7 @@ import pytest
 from shared.errors import NameUnknown
 from shared.model.attributes import Wanted
 from shared.model.names import Tag
-from shared.services.content.attributes import AttributeChanges
+from shared.services.attributes.changes import AttributeChanges
 from shared.services.content.pushes import Pushes
 from shared.services.content.tags import Tags
 from shared.storage.stores import Stores

@@ -20,8 +20,8 @@ from shared.storage import keys
 from shared.storage.bodies import Bodies
 from shared.storage.errands import Errand, Kind
 from shared.storage.halt import AGAIN
+from shared.storage.layers.preparing import prepared as preparing
 from shared.storage.ports import Delete, StorageError
-from shared.storage.preparing import prepared as preparing
 from shared.storage.rows.records import INLINE_BYTES
 from shared.storage.stores import Stores
 from tests.support.app import Memory

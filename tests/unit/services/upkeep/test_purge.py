@@ -11,7 +11,7 @@ from shared.services.upkeep.errands import Upkeep
 from shared.services.upkeep.purge import Leavings, Purge
 from shared.storage import ages, keys
 from shared.storage.errands import Errand, Kind
-from shared.storage.later import Sleeper
+from shared.storage.layers.later import Sleeper
 from shared.storage.ports import LONGEST_DELAY, Row
 from shared.storage.rows.records import INLINE_BYTES, DeletedRecord
 from shared.storage.stores import Stores

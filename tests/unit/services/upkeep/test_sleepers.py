@@ -8,7 +8,7 @@ import pytest
 from shared.services.upkeep import sleepers as waking
 from shared.services.upkeep.sleepers import Sleepers
 from shared.storage import keys
-from shared.storage.later import LateMessages, Sleeper
+from shared.storage.layers.later import LateMessages, Sleeper
 from shared.storage.ports import LONGEST_DELAY, Unavailable
 from tests.support.app import LONG_AGO, Memory
 from tests.support.clock import Clock

@@ -1,0 +1,1 @@
+"""Turns: how much a process does at once, and who comes next."""

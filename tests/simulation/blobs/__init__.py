@@ -1,0 +1,1 @@
+"""Blobs in the simulation: uploads, mounts, HEADs, deletions, garbage, healing."""

@@ -1,0 +1,1 @@
+"""Manifests, tags and repositories in the simulation, and what locks them."""

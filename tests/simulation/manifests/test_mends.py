@@ -1,0 +1,158 @@
+"""Who comes back while what it was goes for good, and two who end the same deletion.
+
+And the rules, each taken out once: the simulation finds that.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from shared.services.content import manifests
+from shared.services.content.manifests import Deletion, Manifests
+from shared.services.deletions.restores import Restores
+from shared.storage import keys
+from shared.storage.errands import Kind
+from shared.storage.ports import Update
+from tests.simulation.explorer import Broken, Report, Scenario
+from tests.simulation.explorer import explore as explore_all
+from tests.simulation.manifests.operations import Purge, RunErrands
+from tests.simulation.manifests.scenarios import HOUR, V2
+from tests.simulation.operations import LATEST, Delete, DeleteBlob, Operation, Others, Push
+from tests.simulation.scenarios import ABOUT, FRESH, ONE, V1, A, Past, X, Y, digest, small
+from tests.simulation.world import Process, World
+from tests.support.causes import ME
+
+type Explore = Callable[..., Report]
+type Patch = pytest.MonkeyPatch
+
+
+@dataclass(frozen=True)
+class PushSubject(Push):
+    """Push what has a referrer that is live."""
+
+    async def run(self, process: Process) -> None:
+        """Push it, and see whether its referrer is still there."""
+        await super().run(process)
+        if keys.manifest(ABOUT.digest) in process.world.contents(self.repository):
+            process.world.promised[self.repository, ABOUT.digest] = "a referrer"
+
+    def broken(self, world: World, others: Others, since: datetime) -> Iterable[str]:
+        """What refers to it stays."""
+        yield from super().broken(world, others, since)
+        is_promised = (self.repository, ABOUT.digest) in world.promised
+        if is_promised and keys.manifest(ABOUT.digest) not in world.contents(self.repository):
+            yield f"{ABOUT.digest} went, and its subject {self.digest} had come back"
+
+
+@dataclass(frozen=True)
+class PushAnew(Push):
+    """Push what was deleted with all its tags."""
+
+    async def run(self, process: Process) -> None:
+        """Push it, if it is gone, and see that no other tag comes with it."""
+        if keys.manifest(self.digest) not in process.world.contents(self.repository):
+            process.world.promised[self.repository, self.digest] = "alone"
+        await super().run(process)
+
+    def broken(self, world: World, others: Others, since: datetime) -> Iterable[str]:
+        """No tag that was deleted is there."""
+        yield from super().broken(world, others, since)
+        if (self.repository, self.digest) in world.promised:
+            for tag in (LATEST, V1):
+                if keys.tag(tag) in world.contents(self.repository):
+                    yield f"tag {tag} has come back with a push of {self.tag}"
+
+
+@dataclass(frozen=True)
+class BeginDeletion(Operation):
+    """Delete a manifest, and die after the first tag."""
+
+    async def run(self, process: Process) -> None:
+        """Take one tag."""
+        services, contents = process.manifests, process.stores.contents
+        deletion = services.deletion(self.repository, ONE.digest, by=ME)
+        record = await contents.manifest(self.repository, ONE.digest, with_body=False)
+        assert record
+        deletion.etag = record.etag
+        tags = await contents.tags_of(self.repository, ONE.digest, 1)
+        await services._take_some(deletion, record, tags)
+
+
+BEGUN = Past().held(A, X, Y).did(Push(A, ONE), Push(A, ONE, V1), BeginDeletion(A))
+REFERRED = (
+    Past()
+    .held(A, X, Y)
+    .did(Push(A, ONE), Push(A, ABOUT, V1))
+    .ago(HOUR)
+    .did(Delete(A, ONE.digest))
+    .ago(HOUR)
+)
+PURGE = [Purge(A, ONE.digest)]
+END = RunErrands(A, Kind.END_DELETION)
+
+MENDS: Mapping[str, Scenario] = {
+    "a purge, and the subject comes back": REFERRED.meets(PURGE, [PushSubject(A, ONE, V2)]),
+    "a purge, and the referrer is pushed again": REFERRED.meets(PURGE, [Push(A, ABOUT, V2)]),
+    "two who end a deletion, and a push": BEGUN.meets([END], [END, PushAnew(A, ONE, V2)]),
+    "two deletions of a blob, and an upload": FRESH.meets(
+        [DeleteBlob(A, digest(X))], [DeleteBlob(A, digest(X)), FRESH.put(A, X)]
+    ),
+}
+
+LARGE = [MENDS["two who end a deletion, and a push"]]
+
+
+@pytest.mark.parametrize("scenario", MENDS.values(), ids=MENDS)
+@pytest.mark.parametrize("faults", [False, True], ids=["well", "hurt"])
+def test_two_meet(scenario: Scenario, explore: Explore, faults: bool) -> None:
+    with small() if scenario in LARGE else pytest.MonkeyPatch.context():
+        explore(scenario, faults=faults)
+
+
+def purge_takes_writable_as_it_is(patch: Patch) -> None:
+    patch.setattr(manifests, "_touched", lambda now, _="": Update(keys.WRITABLE, {"updated": now}))
+
+
+def purge_takes_referrers_as_they_are(patch: Patch) -> None:
+    carry_out = Manifests.carry_out
+
+    async def unyielding(self: Manifests, deletion: Deletion) -> None:
+        deletion.is_yielding = False
+        await carry_out(self, deletion)
+
+    patch.setattr(Manifests, "carry_out", unyielding)
+
+
+def tags_go_to_any_life(patch: Patch) -> None:
+    bring_back = Restores.bring_back
+
+    async def blind(self: Restores, *where: Any, live: str = "", **options: Any) -> bool:
+        return await bring_back(self, *where, **options)
+
+    patch.setattr(Restores, "bring_back", blind)
+
+
+FAULTS = [
+    (purge_takes_writable_as_it_is, "a purge, and the subject comes back", "had come back"),
+    (
+        purge_takes_referrers_as_they_are,
+        "a purge, and the referrer is pushed again",
+        "is not there",
+    ),
+    (tags_go_to_any_life, "two who end a deletion, and a push", "has come back"),
+]
+
+
+@pytest.mark.parametrize(
+    ("plant", "scenario", "says"), FAULTS, ids=[it[0].__name__ for it in FAULTS]
+)
+def test_a_rule_that_is_taken_out_is_missed(
+    plant: Callable[[Patch], None], scenario: str, says: str, monkeypatch: Patch
+) -> None:
+    with small() if MENDS[scenario] in LARGE else monkeypatch.context():
+        plant(monkeypatch)
+        with pytest.raises(Broken, match=says):
+            explore_all(MENDS[scenario])

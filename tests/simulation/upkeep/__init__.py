@@ -1,0 +1,1 @@
+"""Upkeep in the simulation: errands, events, the sweep, what has rotted."""
