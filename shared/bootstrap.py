@@ -3,7 +3,7 @@
 A worker keeps each registry it has served for a minute; a registry that is deleted, made anew or
 given another signing key is noticed after that at the latest. One request reads it while the others
 wait. Contents are never kept. Rows are changed only on a record of the registry that is not older
-than that when they are sent, however long the request has taken (`storage/standing.py`).
+than that when they are sent, however long the request has taken (`storage/layers/standing.py`).
 """
 
 import asyncio

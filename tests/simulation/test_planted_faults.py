@@ -12,6 +12,7 @@ from shared.model.names import RepositoryName
 from shared.services.content import manifests
 from shared.services.content.plans import Plan
 from shared.services.content.pushes import Condition, Pushes
+from shared.services.deletions import endings
 from shared.services.events import fallback_lists, fan_out
 from shared.storage import keys
 from shared.storage.ports import ANY, Change, Delete, NotFound, Update
@@ -80,7 +81,7 @@ def events_are_not_kept(patch: Patch) -> None:
 
 
 def deletion_takes_what_has_changed(patch: Patch) -> None:
-    patch.setattr(manifests, "Delete", _delete_anything)
+    patch.setattr(endings, "Delete", _delete_anything)
 
 
 def list_is_pushed_unconditionally(patch: Patch) -> None:

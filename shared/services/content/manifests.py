@@ -27,7 +27,7 @@ A transaction's event is its first row, under an id that never repeats. Where it
 the transaction went through, its answer was lost, and the storage client has sent it again.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -44,21 +44,26 @@ from shared.services.attributes.locks import (
     check_tags,
     locked,
 )
+from shared.services.deletions.endings import (
+    WITH_NAMES,
+    Deletion,
+    Superseded,
+    ended,
+    marked,
+    touched,
+)
 from shared.storage import ages, keys
 from shared.storage.errands import Kind
 from shared.storage.ports import (
-    ANY,
     Change,
     Conflict,
-    Delete,
     Insert,
     NotFound,
     Row,
     Update,
-    Value,
 )
 from shared.storage.rows import tags
-from shared.storage.rows.records import ROTTEN, DeletedRecord, ManifestRecord, TagRecord
+from shared.storage.rows.records import ManifestRecord, TagRecord
 from shared.storage.rows.registries import READ_LOCKS
 from shared.storage.stores import Stores
 from shared.storage.transactions import Transaction
@@ -66,9 +71,6 @@ from shared.storage.transactions import Transaction
 _TRIES = 8
 _TAGS = 24
 """How many tags go in one transaction, four rows each."""
-WITH_NAMES = 19
-"""The same where their names are kept: five rows each."""
-
 _PAGE = 960
 
 
@@ -79,48 +81,6 @@ class Found:
     digest: Digest
     media_type: str
     size: int
-
-
-@dataclass(slots=True)
-class Deletion:
-    """A deletion under way. `until` is when it is for good.
-
-    `with_repository` is the id of the repository's deletion, if this is part of one; `subject` and
-    `subject_life` say with what it goes, and `is_meant` whether that is still so. One that
-    `is_yielding` ends where somebody has come to rely on the manifest since it was read with
-    `etag`, or since the deletion began. `rotten` is the life that is to end because its bytes have
-    rotted, whoever relies on it.
-    """
-
-    repository: RepositoryName
-    digest: Digest
-    id: str
-    by: Cause
-    at: datetime
-    until: datetime
-    outbox: str
-    with_repository: str = ""
-    etag: str = ""
-    subject: str = ""
-    subject_life: str = ""
-    is_meant: Callable[[], Awaitable[bool]] | None = None
-    is_yielding: bool = False
-    rotten: str = ""
-    told: ages.Span | None = None
-
-    def is_over(self, record: ManifestRecord) -> bool:
-        """Tell whether what is there is not to be deleted any more."""
-        if self.rotten:
-            return record.life != self.rotten
-        is_as_read = record.etag == self.etag or record.deletion == self.id
-        return self.is_yielding and not is_as_read
-
-
-class Superseded(Exception):
-    """Somebody has come to rely on the manifest, or on its subject, since its deletion began.
-
-    Or the life of it that was to end is over.
-    """
 
 
 class _Overtaken(Exception):
@@ -230,7 +190,7 @@ class Manifests:
             told = told or await self._tell(repository, outbox)
             now = self._clock()
             event = TagDeleted(tag, by, now, str(there.digest))
-            changes: list[Change] = [Insert(outbox, values(event)), _touched(now)]
+            changes: list[Change] = [Insert(outbox, values(event)), touched(now)]
             with suppress(_Overtaken):
                 await self._commit(repository, [*changes, *self._taken(there, now, by)])
                 await self._tell_again(repository, outbox, told)
@@ -292,14 +252,14 @@ class Manifests:
         if deletion.rotten:
             return []
         if deletion.is_meant is None:
-            return [_touched(self._clock())]
+            return [touched(self._clock())]
         row = await self._contents.writable(deletion.repository)
         if not await deletion.is_meant():
             raise Superseded
         if row is None:
             await refuse(self._stores, deletion.repository)
             raise _Overtaken
-        return [_touched(self._clock(), row.etag)]
+        return [touched(self._clock(), row.etag)]
 
     async def _take_some(
         self, deletion: Deletion, record: ManifestRecord, some: Iterable[TagRecord]
@@ -393,44 +353,6 @@ class Manifests:
             return await self._stores.body(record)
         except NotFound:  # deleted since the record was read
             raise unknown(repository, record.digest) from None
-
-
-def _touched(now: datetime, etag: str = ANY) -> Update:
-    return Update(keys.WRITABLE, {"updated": now}, etag)
-
-
-def ended(deletion: Deletion, row: Row, record: ManifestRecord) -> Iterable[Change]:
-    """Give what ends a manifest's life: it goes, and what it was stays."""
-    yield Delete(keys.manifest(deletion.digest), deletion.etag)
-    if record.subject:
-        yield Delete(keys.referrer(Digest.parse(record.subject), deletion.digest))
-    kept: Mapping[str, Value] = {
-        **row.values,
-        "deletion": "",
-        **dict(
-            zip(
-                DeletedRecord.OWN,
-                (
-                    deletion.at,
-                    deletion.by.by,
-                    deletion.until,
-                    deletion.with_repository,
-                    ROTTEN if deletion.rotten else "",
-                ),
-                strict=True,
-            )
-        ),
-    }
-    yield Insert(keys.deleted(deletion.digest, record.life), kept)
-
-
-def marked(
-    stores: Stores, deletion: Deletion, life: str, some: Iterable[TagRecord]
-) -> Iterable[Change]:
-    """Give what takes tags with their manifest."""
-    is_spent = stores.policies.keeps_names
-    for tag in some:
-        yield from tags.mark(tag, life, deletion.at, deletion.by.by, is_spent=is_spent)
 
 
 async def refuse(stores: Stores, repository: RepositoryName) -> None:

@@ -25,7 +25,7 @@ from shared.model import media_types
 from shared.model.attributes import Attributes
 from shared.model.names import RepositoryName
 from shared.services.attributes.locks import check_all_tags, check_manifests, locked
-from shared.services.content.manifests import WITH_NAMES, Deletion, ended, marked
+from shared.services.deletions.endings import WITH_NAMES, Deletion, ended, marked
 from shared.services.deletions.restores import Restores
 from shared.storage import ages, keys
 from shared.storage.errands import Kind

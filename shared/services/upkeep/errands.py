@@ -13,7 +13,8 @@ from shared.errors import ManifestUnknown, RegistryError, Unsupported
 from shared.events import Cause, ManifestDeleted, ManifestPushed, read
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
-from shared.services.content.manifests import Deletion, Manifests, Superseded
+from shared.services.content.manifests import Manifests
+from shared.services.deletions.endings import Deletion, Superseded
 from shared.services.deletions.repositories import RepositoryDeletions
 from shared.services.deletions.restores import Restores
 from shared.services.events.fallback_lists import FallbackLists

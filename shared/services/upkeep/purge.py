@@ -26,7 +26,8 @@ from shared.errors import ManifestUnknown, Unavailable, Unsupported
 from shared.events import Cause
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
-from shared.services.content.manifests import Deletion, Manifests, Superseded
+from shared.services.content.manifests import Manifests
+from shared.services.deletions.endings import Deletion, Superseded
 from shared.services.turns.reading import understood
 from shared.storage import ages, halt, keys
 from shared.storage.errands import Kind

@@ -27,7 +27,8 @@ from shared.errors import ManifestUnknown, Unavailable
 from shared.model.digest import Digest
 from shared.model.hashing import Hasher
 from shared.model.names import RepositoryName
-from shared.services.content.manifests import Manifests, Superseded
+from shared.services.content.manifests import Manifests
+from shared.services.deletions.endings import Superseded
 from shared.services.upkeep.healing import Stage, Task
 from shared.services.upkeep.leftovers import Leftovers
 from shared.storage import keys

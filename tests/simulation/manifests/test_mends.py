@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from shared.services.content import manifests
-from shared.services.content.manifests import Deletion, Manifests
+from shared.services.content.manifests import Manifests
+from shared.services.deletions.endings import Deletion
 from shared.services.deletions.restores import Restores
 from shared.storage import keys
 from shared.storage.errands import Kind
@@ -113,7 +114,7 @@ def test_two_meet(scenario: Scenario, explore: Explore, faults: bool) -> None:
 
 
 def purge_takes_writable_as_it_is(patch: Patch) -> None:
-    patch.setattr(manifests, "_touched", lambda now, _="": Update(keys.WRITABLE, {"updated": now}))
+    patch.setattr(manifests, "touched", lambda now, _="": Update(keys.WRITABLE, {"updated": now}))
 
 
 def purge_takes_referrers_as_they_are(patch: Patch) -> None:

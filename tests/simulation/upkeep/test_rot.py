@@ -16,7 +16,7 @@ from shared.errors import ManifestUnknown, Unavailable
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName, Tag
 from shared.services.content import pushes
-from shared.services.content.manifests import Deletion
+from shared.services.deletions.endings import Deletion
 from shared.services.events import fan_out
 from shared.services.events.fan_out import Announcement
 from shared.services.upkeep import healing
