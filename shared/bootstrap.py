@@ -171,9 +171,8 @@ class Registries:
     async def _load_jobs(self, generation: str) -> Jobs:
         asked = time.monotonic()
         record = await self._records.of(generation)
-        jobs = self._open_jobs(
-            await self._with_grace(record) if record else self._fresh(generation)
-        )
+        record = await self._with_grace(record) if record else self._fresh(generation)
+        jobs = self._open_jobs(record)
         self._jobs = {name: one for name, one in self._jobs.items() if _is_known(one[0])}
         self._jobs[generation] = asked, jobs
         return jobs
