@@ -18,9 +18,15 @@ class Span:
     def __init__(self, ticks: Callable[[], float], length: timedelta | None = None) -> None:
         """Begin it; `ticks` counts the seconds of this process, and never goes back."""
         self._ticks = ticks
-        self._end = ticks() + (L / 2 if length is None else length).total_seconds()
+        self._seconds = (L / 2 if length is None else length).total_seconds()
+        self._end = ticks() + self._seconds
 
     @property
     def is_over(self) -> bool:
         """Tell whether it is too late to rely on it."""
         return self._ticks() > self._end
+
+    @property
+    def is_half_over(self) -> bool:
+        """Tell whether less than half of it is left."""
+        return self._ticks() > self._end - self._seconds / 2

@@ -314,7 +314,7 @@ def _bad_links(world: World, repository: RepositoryName, rows: Mapping[str, Row]
         content = world.holders(Digest.parse(target)).get(keys.CONTENT)
         is_sound = content is not None and content.values["state"] != BAD
         is_shown = f"blob|{target}" in rows or f"manifest|{target}" in rows
-        is_live = live is not None and live.values["life"] == life and rows[key].values["names"]
+        is_live = live is not None and live.values["life"] == life
         is_whole = live is not None and not live.values["is_incomplete"]
         if is_sound and world.rotten and is_live and is_whole and not is_shown:
             yield f"{repository}: {target} is not shown again"

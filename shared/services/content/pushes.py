@@ -191,7 +191,7 @@ class Pushes:
 
     async def _tell(self, plan: Plan) -> None:
         """Send the message of the events: its last copy drops 2 L later."""
-        plan.told = Span(self._ticks)
+        plan.told = Span(self._ticks, ages.L)
         await self._stores.outbox.promise(plan.repository, [*plan.outbox.values()])
 
     async def _write(self, plan: Plan, condition: Condition, span: Span) -> None:
@@ -217,7 +217,7 @@ class Pushes:
             await self._keep_body(plan)
         while plan.is_large:
             await self._place_some(plan)
-        if plan.told.is_over:  # it could drop before the rows come
+        if plan.told.is_half_over:  # it could drop before the rows come
             await self._tell(plan)
         await self._keep_listed(plan)
         await self._commit(plan, plan.whole())

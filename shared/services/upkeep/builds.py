@@ -40,12 +40,11 @@ class Builds:
         if await self._stores.removal_is_halted():
             await self._come_again(repository, digest, life, halt.AGAIN)
             return
+        await self._stores.errands.send(Kind.RETIRE, repository, after=ages.L)  # it held that up
         try:
             await self._end(repository, row, is_needed=is_needed)
         except (Conflict, NotFound):  # it goes on; or our own try did this, its answer lost
             await self._come_again(repository, digest, life, 2 * ages.L)
-        else:
-            await self._stores.errands.send(Kind.RETIRE, repository)  # it may have held it up
 
     async def _come_again(
         self, repository: RepositoryName, digest: Digest, life: str, after: timedelta

@@ -185,14 +185,16 @@ class Healing:
             if self._is_dry:
                 return Fate.POINTED if sound else Fate.WITHDRAWN
             change: Change = Delete(keys.blob(task.digest), link.etag)
+            fate = Fate.WITHDRAWN
             if sound and await self._holdings.join(task.digest, repository, sound.object):
                 values: dict[str, Value] = {"object": sound.object, "size": sound.size}
                 change = Update(keys.blob(task.digest), values, link.etag)
+                fate = Fate.POINTED
             try:
                 await self._contents.commit(repository, [change])
             except (Conflict, NotFound):
                 continue
-            return Fate.WITHDRAWN if isinstance(change, Delete) else Fate.POINTED
+            return fate
         raise Unavailable(f"{task.digest} is being changed too often: heal it later")
 
     async def _heal(self, repository: RepositoryName, task: Task, sound: Content) -> Fate:

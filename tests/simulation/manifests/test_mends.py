@@ -133,7 +133,11 @@ def tags_go_to_any_life(patch: Patch) -> None:
     async def blind(self: Restores, *where: Any, live: str = "", **options: Any) -> bool:
         return await bring_back(self, *where, **options)
 
+    async def give(self: Restores, *where: Any, by: Any) -> None:
+        await bring_back(self, *where[:-1], by=by)
+
     patch.setattr(Restores, "bring_back", blind)
+    patch.setattr(Restores, "give_back", give)
 
 
 FAULTS = [

@@ -13,6 +13,7 @@ from tests.simulation.aftermath import Loop
 from tests.simulation.operations import Push
 from tests.simulation.scenarios import BLOBS, ONE, A
 from tests.simulation.world import World, at_once
+from tests.support.messages import addressed
 
 BESIDE = 1_000
 
@@ -46,7 +47,7 @@ def rows_read(number: int, patch: pytest.MonkeyPatch) -> int:
 
     patch.setattr(world.rows, "get", counted)
     patch.setattr(world.rows, "scan", scanned)
-    for queue, body, _ in [*world.messages.sent]:
+    for queue, body, _ in addressed(world.messages.sent):
         if queue == keys.EVENTS:
             loop.complete(process.fan_out.follow(Announcement.read(body.encode())))
     loop.close()
