@@ -14,7 +14,7 @@ from shared.services.events.fan_out import FanOut
 from shared.services.upkeep import retirement
 from shared.services.upkeep.builds import Builds
 from shared.services.upkeep.purge import Purge
-from shared.services.upkeep.retirement import Retirement
+from shared.services.upkeep.retirement import Fate
 from shared.storage import keys
 from shared.storage.ages import Span
 from shared.storage.errands import Errands, Kind
@@ -54,10 +54,13 @@ def a_deletion_forgets_what_it_was(patch: Patch) -> None:
 
 
 def retirement_takes_young_names(patch: Patch) -> None:
-    async def abandoned(*_: object) -> bool:
-        return True
+    fate = retirement._fate
 
-    patch.setattr(Retirement, "_is_abandoned", abandoned)
+    def hasty(*rows: Row | None) -> Fate:
+        found = fate(*rows)
+        return Fate.STRUCK_OFF if found is Fate.LATER else found
+
+    patch.setattr(retirement, "_fate", hasty)
 
 
 def retirement_reads_the_catalog_last(patch: Patch) -> None:

@@ -1,11 +1,12 @@
 from collections.abc import Mapping
+from datetime import timedelta
 
 import pytest
 
 from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Pushes
-from shared.services.upkeep.retirement import Retirement
-from shared.storage import keys
+from shared.services.upkeep.retirement import Fate, Retirement
+from shared.storage import ages, keys
 from shared.storage.ports import Put, Value
 from shared.storage.stores import Stores
 from tests.support.app import Memory
@@ -37,6 +38,31 @@ async def test_a_repository_is_retired_with_its_last_manifest(
         assert await stores.index.page("", 10) == []
         assert not await stores.contents.exists(REPOSITORY)
         assert await stores.contents.repository(REPOSITORY)
+
+
+async def test_a_dry_run_tells_what_would_become_of_a_repository(
+    stores: Stores,
+    pushes: Pushes,
+    manifests: Manifests,
+    retirement: Retirement,
+    memory: Memory,
+    clock: Clock,
+) -> None:
+    async def fate() -> Fate:
+        kept, sent = memory.kept(), list(memory.messages.sent)
+        found = (await retirement.look(REPOSITORY)).fate
+        assert (memory.kept(), memory.messages.sent) == (kept, sent)
+        return found
+
+    await hold(stores, *TWO)
+    await stores.index.add(REPOSITORY)
+    assert await fate() is Fate.LATER
+    clock.now += 2 * ages.L + timedelta(seconds=1)
+    assert await fate() is Fate.STRUCK_OFF
+    await pushes.put(REPOSITORY, IMAGE, [], by=ME)
+    assert await fate() is Fate.KEPT
+    await manifests.delete(REPOSITORY, IMAGE.digest, by=ME)
+    assert await fate() is Fate.CLOSED
 
 
 RETIRE_STEPS = [
