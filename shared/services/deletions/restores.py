@@ -106,8 +106,11 @@ class Restores:
     async def finish(
         self, repository: RepositoryName, digest: Digest, life: str, *, by: Cause, live: str = ""
     ) -> None:
-        """Bring back the tags of a life that is over and whose manifest is live, and purge it."""
-        if not await self.bring_back(repository, digest, life, by=by, live=live):
+        """Bring back the tags of a life that is over and whose manifest is live, and purge it.
+
+        A life that is live itself gets them back, and may end meanwhile: it is kept as any other.
+        """
+        if not await self.bring_back(repository, digest, life, by=by, live=live) or life == live:
             return
         try:
             await self._purge.purge(repository, digest, life, is_restored=True)
