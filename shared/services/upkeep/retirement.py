@@ -1,12 +1,14 @@
 """Retirement: a repository without manifests leaves the catalog (in the order that `pushes` tells).
 
+While removers are halted, as rows may be missing, it stays: nothing would list it again.
+
 What it was, its attributes among them, stays in `repository`: whoever pushes to that name again
 finds them.
 """
 
 from shared.model.attributes import Attributes
 from shared.model.names import RepositoryName
-from shared.storage import ages, keys
+from shared.storage import ages, halt, keys
 from shared.storage.errands import Kind
 from shared.storage.ports import Change, Conflict, Delete, NotFound, Row, Update
 from shared.storage.stores import Stores
@@ -33,6 +35,9 @@ class Retirement:
         if await self._contents.manifests(repository, "", 1):
             return False
         if await self._contents.has_builds(repository):
+            return False
+        if await self._stores.removal_is_halted():
+            await self._stores.errands.send(Kind.RETIRE, repository, after=halt.AGAIN)
             return False
         if writable:
             is_free = await self._close(repository, writable, row)

@@ -15,12 +15,13 @@ from shared.services.upkeep.garbage import Collected, Garbage
 from shared.services.upkeep.healing import Healing
 from shared.services.upkeep.leftovers import Leftovers, Looked
 from shared.services.upkeep.purge import Purge
+from shared.services.upkeep.retirement import Retirement
 from shared.services.upkeep.verification import Verification
 from shared.storage import keys
 from shared.storage.bodies import Bodies
 from shared.storage.errands import Errand, Kind
 from shared.storage.halt import AGAIN
-from shared.storage.ports import Delete, StorageError
+from shared.storage.ports import Delete, Insert, StorageError
 from shared.storage.preparing import prepared as preparing
 from shared.storage.rows.records import INLINE_BYTES
 from shared.storage.stores import Stores
@@ -145,6 +146,32 @@ async def test_a_purge_is_put_off(
     await stores.halt.lift()
     await purge.purge(REPOSITORY, LARGE.digest, deleted.manifest.life)
     assert memory.keys("deleted|") == []
+
+
+@pytest.mark.parametrize("is_back", [True, False])
+async def test_a_repository_whose_manifests_are_lost_stays_listed(
+    stores: Stores,
+    pushes: Pushes,
+    retirement: Retirement,
+    memory: Memory,
+    clock: Clock,
+    is_back: bool,
+) -> None:
+    """`is_back`: its first rows are there again, and its manifests are still to come."""
+    await hold(stores, *TWO)
+    await pushes.put(REPOSITORY, LARGE, [LATEST], by=ME)
+    first = await stores.contents.rows(REPOSITORY, [keys.WRITABLE, keys.REPOSITORY])
+    await lose(memory, stores, keys.CONTENTS)
+    if is_back:
+        await stores.contents.commit(REPOSITORY, [Insert(row.key, row.values) for row in first])
+    clock.now += YEAR
+
+    assert not await retirement.retire(REPOSITORY)
+    assert await stores.index.page("", 10) == [REPOSITORY]
+    assert await stores.contents.exists(REPOSITORY) is is_back
+    assert errands(memory, Kind.RETIRE) == 1
+    await stores.halt.lift()
+    assert await retirement.retire(REPOSITORY)
 
 
 async def test_a_build_is_ended_later(
