@@ -1,8 +1,10 @@
 """Manifests whose bodies have rotted."""
 
+from dataclasses import replace
+
 import pytest
 
-from shared.errors import ManifestUnknown
+from shared.errors import ManifestUnknown, RegistryDisallowedOperation
 from shared.events import ManifestRotted, read
 from shared.model.manifest import Manifest
 from shared.model.names import Reference, Tag
@@ -21,6 +23,7 @@ from shared.storage import ages, keys
 from shared.storage.errands import Errand, Kind
 from shared.storage.ports import Delete, Insert, Update
 from shared.storage.rows.records import INLINE_BYTES, ROTTEN, DeletedRecord
+from shared.storage.rows.registries import Policies
 from shared.storage.stores import Stores
 from tests.support.app import Memory
 from tests.support.causes import ME
@@ -336,6 +339,28 @@ async def test_a_build_whose_body_has_rotted_is_ended(
     await Builds(stores).end(REPOSITORY, LARGE.digest, life)
     assert memory.keys("build|") == []
     assert memory.keys("edge|") == []
+
+
+async def test_a_tag_of_what_has_rotted_comes_again_where_names_are_never_freed(
+    stores: Stores, memory: Memory
+) -> None:
+    """The push of the same by its tag is what the 404 asks for; no other takes the name."""
+    once = replace(stores, policies=Policies(7, is_write_once=True, is_never_freed=True))
+    manifests, pushes = Manifests(once, KEPT), Pushes(once, is_sparse_allowed=False)
+    await pushed(pushes, *TAGS)
+    await manifests.untag(REPOSITORY, TAGS[2], by=ME)
+    name = await rot(stores, memory)
+    await Verification(once, Leftovers(once, LIFETIME), manifests).verify(name)
+    for tag, manifest in ((TAGS[0], SMALL), (TAGS[2], LARGE)):
+        with pytest.raises(RegistryDisallowedOperation, match="does not come again"):
+            await pushed(pushes, tag, manifest=manifest)
+    await pushed(pushes, *TAGS[:2])
+    assert await names(stores) == TAGS[:2]
+    for tag in TAGS[:2]:
+        assert (await manifests.read(REPOSITORY, tag))[1] == LARGE.body
+    await manifests.delete(REPOSITORY, LARGE.digest, by=ME)
+    with pytest.raises(RegistryDisallowedOperation, match="does not come again"):
+        await pushed(pushes, TAGS[0])
 
 
 class TestCopies:
