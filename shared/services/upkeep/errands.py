@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 from shared.errors import ManifestUnknown, RegistryError, Unsupported
-from shared.events import Cause, ManifestDeleted, ManifestPushed, read
+from shared.events import Cause, ManifestDeleted, ManifestPushed, RepositoryDeleted, read
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
 from shared.services.content.manifests import Deletion, Manifests, Superseded
@@ -140,22 +140,23 @@ class Upkeep:
             digest = Digest.parse(event.digest)
             is_gone = await self._purge.purge(errand.repository, digest, event.life)
         else:
-            is_gone = await self._purge_some(errand)
+            is_gone = await self._purge_some(errand, cast("RepositoryDeleted", event).deletion)
         if is_gone:
             await self.keep(errand.repository)
         await self._retirement.retire(errand.repository)
 
-    async def _purge_some(self, errand: Errand) -> bool:
-        """Purge, or send upkeep to purge, what a repository's deletion took: a page of it.
+    async def _purge_some(self, errand: Errand, deletion: str) -> bool:
+        """Purge, or send upkeep to purge, what a repository's deletion took: of a page of lives.
 
-        True where any of it is gone.
+        True where any of it is gone. Other lives have had an event of their own.
         """
         after, is_any_gone = errand.text("after"), False
         page = await self._stores.contents.lives(errand.repository, after, _LIVES)
         for deleted in page:
             record = deleted.manifest
-            is_gone = await self._purge.purge(errand.repository, record.digest, record.life)
-            is_any_gone = is_any_gone or is_gone
+            if deleted.deletion == deletion:
+                is_gone = await self._purge.purge(errand.repository, record.digest, record.life)
+                is_any_gone = is_any_gone or is_gone
             after = f"{record.digest}|{record.life}"
         if len(page) == _LIVES:
             rest = replace(errand, fields={**errand.fields, "after": after})
