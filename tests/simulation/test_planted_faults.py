@@ -44,7 +44,7 @@ def push_builds_without_a_row(patch: Patch) -> None:
 
 
 def push_is_not_listed(patch: Patch) -> None:
-    async def nothing(*_: object) -> None:
+    async def nothing(*_: object, **__: object) -> None:
         return
 
     patch.setattr(Index, "add", nothing)
