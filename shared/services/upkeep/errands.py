@@ -117,7 +117,9 @@ class Upkeep:
             await self._stores.index.let_go(repository, etag)
 
     async def _after_push(self, errand: Errand) -> None:
-        """See to a life that a push began: its body is copied, and what rotted gives its tags back.
+        """See to a life that a push began: its body is copied, and what rotted gives to it.
+
+        It gives the attributes that it had, and its tags.
 
         A push of what was there already made nothing to see to.
         """
@@ -130,6 +132,7 @@ class Upkeep:
             return
         await self._copies.make(repository, record)
         for life in await contents.rotten(repository, digest):
+            await self._restores.lock_again(repository, digest, life)
             await self._restores.bring_back(repository, digest, life, by=event.cause)
 
     async def _see_to(self, errand: Errand) -> None:

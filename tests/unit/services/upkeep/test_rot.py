@@ -6,9 +6,11 @@ import pytest
 
 from shared.errors import ManifestUnknown, RegistryDisallowedOperation
 from shared.events import ManifestRotted, read
+from shared.model.attributes import FREE, Wanted
 from shared.model.manifest import Manifest
 from shared.model.names import Reference, Tag
 from shared.services.content import manifests as deleting
+from shared.services.content.attributes import AttributeChanges
 from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Pushes
 from shared.services.deletions.repositories import RepositoryDeletions
@@ -339,6 +341,37 @@ async def test_a_build_whose_body_has_rotted_is_ended(
     await Builds(stores).end(REPOSITORY, LARGE.digest, life)
     assert memory.keys("build|") == []
     assert memory.keys("edge|") == []
+
+
+async def test_what_was_locked_is_locked_when_it_lives_anew(
+    stores: Stores,
+    memory: Memory,
+    verification: Verification,
+    pushes: Pushes,
+    attributes: AttributeChanges,
+    upkeep: Upkeep,
+) -> None:
+    """Once: whoever unlocks it after that has the last word."""
+    locked = replace(FREE, delete_enabled=False, read_enabled=False)
+    await pushed(pushes, LATEST)
+    await attributes.manifest(REPOSITORY, LARGE.digest, Wanted(delete_enabled=False))
+    await attributes.manifest(REPOSITORY, LARGE.digest, Wanted(read_enabled=False))
+    await follow(stores, memory, upkeep)
+    await verification.verify(await rot(stores, memory))
+    await pushed(pushes, LATEST)
+    again = [*memory.messages.sent]
+    await follow(stores, memory, upkeep)
+    record = await stores.contents.manifest(REPOSITORY, LARGE.digest, with_body=False)
+    assert record
+    assert record.attributes == locked
+    await attributes.manifest(REPOSITORY, LARGE.digest, Wanted(True, True, True, True))
+    memory.messages.sent += again
+    for key in memory.keys("outbox|"):
+        await stores.contents.commit(REPOSITORY, [Update(key, {"state": ""})])
+    await follow(stores, memory, upkeep)
+    record = await stores.contents.manifest(REPOSITORY, LARGE.digest, with_body=False)
+    assert record
+    assert record.attributes == FREE
 
 
 async def test_a_tag_of_what_has_rotted_comes_again_where_names_are_never_freed(
