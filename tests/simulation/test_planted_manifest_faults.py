@@ -12,7 +12,7 @@ from shared.errors import ManifestUnknown
 from shared.events import Cause
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
-from shared.services.content.manifests import Manifests
+from shared.services.content.manifests import Deletion, Manifests
 from shared.services.content.plans import Plan
 from shared.services.content.pushes import Pushes
 from shared.services.deletions.restores import Restores
@@ -23,7 +23,7 @@ from shared.storage.errands import Errand
 from shared.storage.ports import ANY, Change, Delete, Insert, NotFound, Put, Update
 from shared.storage.rows import tags
 from shared.storage.rows.outbox import Outbox
-from shared.storage.rows.records import DeletedRecord, TagRecord
+from shared.storage.rows.records import DeletedRecord, ManifestRecord, TagRecord
 from tests.simulation import errand_scenarios as errands
 from tests.simulation import manifest_scenarios as lives
 from tests.simulation import scenarios as first
@@ -259,22 +259,17 @@ def a_purge_heeds_no_live_subject(patch: Patch) -> None:
 def a_purge_reads_the_ages_in_the_other_order(patch: Patch) -> None:
     async def older(
         self: Purge, repository: RepositoryName, digest: Digest, deleted: DeletedRecord
-    ) -> str:
+    ) -> ManifestRecord | None:
         life = deleted.manifest
         there = await self._contents.deleted(repository, life.digest, life.life)
         record = await self._contents.manifest(repository, digest, with_body=False)
-        return record.etag if record and there and record.age > there.age else ""
+        return record if record and there and record.age > there.age else None
 
     patch.setattr(Purge, "_older", older)
 
 
 def a_purge_takes_a_referrer_as_it_is_by_then(patch: Patch) -> None:
-    delete = Manifests.delete
-
-    async def late(self: Manifests, *arguments: Any, by: Any, read_as: str = "") -> None:
-        await delete(self, *arguments, by=by)
-
-    patch.setattr(Manifests, "delete", late)
+    patch.setattr(Deletion, "is_over", lambda *_: False)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from shared.errors import ManifestUnknown, Unavailable
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName, Tag
 from shared.services.content import pushes
-from shared.services.content.manifests import Deletion
+from shared.services.content.manifests import Deletion, Manifests
 from shared.services.events import fan_out
 from shared.services.events.fan_out import Announcement
 from shared.services.upkeep import healing
@@ -282,7 +282,10 @@ def rot_takes_any_life(patch: Patch) -> None:
 
 
 def rot_heeds_locks(patch: Patch) -> None:
-    patch.setattr(Deletion, "touch", lambda _, now: iter([Update(keys.WRITABLE, {"updated": now})]))
+    async def touch(self: Manifests, _: Deletion) -> list[Update]:
+        return [Update(keys.WRITABLE, {"updated": self._clock()})]
+
+    patch.setattr(Manifests, "_writable", touch)
 
 
 def rotten_lives_keep_their_tags(patch: Patch) -> None:
@@ -344,7 +347,7 @@ def healing_heeds_any_edge(patch: Patch) -> None:
 
 FAULTS = [
     (rot_takes_any_life, "rot, and a deletion and a push of the same", "acknowledged and is not"),
-    (rot_heeds_locks, "rot in a locked repository", "ended with Unsupported"),
+    (rot_heeds_locks, "rot in a locked repository", "ended with RegistryDisallowed"),
     (rotten_lives_keep_their_tags, "rot, a push, and its tags come back", "has not come back"),
     (pushes_are_not_followed, "a copy, a deletion and a purge", "."),
     (leftovers_know_no_copies, "a copy, a deletion and a purge", "no copy"),

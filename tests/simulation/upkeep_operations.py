@@ -30,6 +30,7 @@ from tests.simulation.repository_operations import (
 from tests.simulation.scenarios import Past
 from tests.simulation.world import Process, World
 from tests.support.causes import ME
+from tests.support.messages import awake
 
 
 class Before(Past):
@@ -54,7 +55,7 @@ class Before(Past):
         messages, loop = self.world.messages, Loop()
         process = self.world.process(0xCCCC)
         while (place := messages.next_of(keys.EVENTS)) is not None:
-            body, delay = messages.sent[place][1:]
+            _, body, delay = awake(messages.sent[place])
             if delay > 1:
                 break
             messages.heard.add(place)
@@ -270,7 +271,7 @@ class Listen(Operation):
         for _ in range(self.times):
             place = await gate.go("listen", lambda: _next(world))
             if place is not None:
-                body = world.messages.sent[place][1]
+                body = awake(world.messages.sent[place]).body
                 await process.fan_out.follow(Announcement.read(body.encode()))
                 world.messages.heard.add(place)  # who dies before leaves it to another
 

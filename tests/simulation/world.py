@@ -35,6 +35,7 @@ from shared.storage.rows.registries import USUAL
 from shared.storage.stores import Stores
 from tests.simulation.gates import Gate, GatedMessages, GatedObjects, GatedRows
 from tests.support.clock import Clock
+from tests.support.messages import addressed
 from tests.support.pauses import no_pause
 
 GENERATION = "g" * 32
@@ -112,7 +113,7 @@ class TimedMessages(MemoryMessages):
         """Give the place of the message that is to be seen next."""
         waiting = [
             (self.moments[place] + timedelta(seconds=delay), place)
-            for place, (where, _, delay) in enumerate(self.sent)
+            for place, (where, _, delay) in enumerate(addressed(self.sent))
             if where == queue and place not in self.heard
         ]
         return min(waiting)[1] if waiting else None
