@@ -296,6 +296,8 @@ class Pushes:
             raise locked(plan.repository)
         if row and row.values.get("deletion"):
             raise Unavailable(f"{plan.repository} is being deleted: repeat the push")
+        if plan.told.is_over:  # who drops the message looks whether the name is listed for nothing
+            await self._tell(plan)
         span = Span(self._ticks)
         await self._stores.index.add(plan.repository, is_listed=allowed.list_enabled)
         if not allowed.list_enabled:  # that may have changed since
