@@ -86,7 +86,8 @@ class Plan:
     """A push under way: what is known, and what is only expected, of the rows that it meets.
 
     `kept` are values that an earlier life had, `linked` what it used as blobs. `may_miss` says
-    which content may be missing, `policies` whether tags move and names are used again.
+    which content may be missing, `policies` whether tags move and names are used again. Tags that
+    are `returning` went when the bytes of this manifest had rotted: their names are its own.
     `told` began when the message of its events was sent.
     """
 
@@ -102,6 +103,7 @@ class Plan:
     policies: Policies = USUAL
     may_miss: frozenset[Names] = frozenset()
     body_object: str = ""
+    returning: set[Tag] = field(default_factory=set)
     is_live: bool = False
     record: ManifestRecord | None = None
     opening: Opening | None = None
@@ -199,6 +201,10 @@ class Plan:
         """
         return self.policies.is_write_once and not is_referrers_tag(tag)
 
+    def _is_claimed(self, tag: Tag) -> bool:
+        is_kept = self.is_fixed(tag) and self.policies.keeps_names
+        return is_kept and tag not in self.returning
+
     def is_list_of_referrers(self) -> bool:
         """Tell a list that a client keeps itself: it may name referrers that are gone meanwhile.
 
@@ -215,7 +221,7 @@ class Plan:
         yield from self._opening()  # after the references: what lacks some, lists no repository
         yield self._manifest_row()
         for tag, there in self.tags.items():
-            if there is None and self.is_fixed(tag) and self.policies.keeps_names:
+            if there is None and self._is_claimed(tag):
                 yield tags.claim(tag, self.now)
             yield from tags.point(self._tag(tag, there), there, self.cause.by)
         if self.manifest.subject:

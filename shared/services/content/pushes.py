@@ -10,7 +10,8 @@ the conditions saw:
     another push of the manifest    one insert fails, and tags what the other has made
     another push of the tag         the tag's ETag has changed: all is read anew, and tried again
     a tag of that name, or its end, where tags are written once: one insert, of the tag or of
-                                    `used|`, fails, and the push tells
+                                    `used|`, fails, and the push tells; but if the tag went with
+                                    bytes of this very manifest that had rotted, it comes again
     a deletion of the manifest      merging `manifest|` makes the deletion begin again; after it,
                                     the manifest is not there, and inserted
 
@@ -277,9 +278,7 @@ class Pushes:
             await self._look_at_build(plan)
         elif kind == "used":
             await self._look_at_tags(plan, condition)
-            tag = Tag(keys.last_part(key))
-            if plan.tags[tag] is None:
-                raise fixed(f"tag {tag} of {plan.repository} was there, and does not come again")
+            await self._look_at_name(plan, Tag(keys.last_part(key)))
         else:
             if kind in {"blob", "manifest"} and Digest.parse(keys.last_part(key)) in plan.targets:
                 await self._look_at_targets(plan)
@@ -297,6 +296,8 @@ class Pushes:
             raise locked(plan.repository)
         if row and row.values.get("deletion"):
             raise Unavailable(f"{plan.repository} is being deleted: repeat the push")
+        if plan.told.is_over:  # who drops the message looks whether the name is listed for nothing
+            await self._tell(plan)
         span = Span(self._ticks)
         await self._stores.index.add(plan.repository, is_listed=allowed.list_enabled)
         if not allowed.list_enabled:  # that may have changed since
@@ -353,6 +354,14 @@ class Pushes:
                 raise locked(f"tag {tag} of {plan.repository}")
             if plan.is_fixed(tag) and record.digest != plan.digest:
                 raise fixed(f"tag {tag} of {plan.repository} is there, and does not move")
+
+    async def _look_at_name(self, plan: Plan, tag: Tag) -> None:
+        """Learn whose a name is that was used already, where its tag is not there."""
+        if plan.tags[tag] is not None:
+            return
+        if not await self._contents.is_to_return(plan.repository, plan.digest, tag):
+            raise fixed(f"tag {tag} of {plan.repository} was there, and does not come again")
+        plan.returning.add(tag)
 
     def _remember(self, plan: Plan) -> None:
         if not plan.manifest.children and plan.manifest.is_typed:

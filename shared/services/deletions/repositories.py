@@ -14,12 +14,11 @@ is not touched. Before S2 upkeep is told, to be there when this must be over.
 
 import logging
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import cast
 
-from shared.errors import ManifestUnknown, NameUnknown, Unavailable
+from shared.errors import ManifestBlobUnknown, ManifestUnknown, NameUnknown, Unavailable
 from shared.events import Cause, RepositoryDeleted, values
 from shared.model import media_types
 from shared.model.attributes import Attributes
@@ -103,16 +102,26 @@ class RepositoryDeletions:
             _log.warning("%s is deleted, and leaves the catalog later: %s", repository, error)
 
     async def restore(self, repository: RepositoryName, deletion: str, *, by: Cause) -> int:
-        """Bring back the manifests that a deletion took, images before indexes; count them."""
+        """Bring back the manifests that a deletion took, images before indexes; count them.
+
+        Raises ManifestBlobUnknown where blobs are missing: what has all of its own is back by then.
+        """
+        missing: dict[str, None] = {}
         span = ages.Span(self._stores.ticks)
         await self.go_on(repository)
         lives = await self._taken(repository, deletion)
         for deleted in sorted(lives, key=_comes_late):
             record = deleted.manifest
-            with suppress(ManifestUnknown):  # another was quicker
+            try:
                 await self._restores.manifest(repository, record.digest, record.life, by=by)
+            except ManifestBlobUnknown as error:
+                missing.update(dict.fromkeys(error.digests))
+            except ManifestUnknown:  # another was quicker, or it has rotted
+                pass
             if span.is_over:
                 raise Unavailable(f"{repository} is coming back: repeat the request")
+        if missing:
+            raise ManifestBlobUnknown([*missing])
         return len(lives)
 
     async def _begin(self, repository: RepositoryName, row: Row, by: Cause) -> None:

@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 
 from shared.errors import ManifestUnknown, Unavailable
 from shared.events import Cause, ManifestPushed, values
+from shared.model.attributes import FREE
 from shared.model.digest import Digest
 from shared.model.manifest import Manifest
 from shared.model.names import RepositoryName, Tag
@@ -106,13 +107,35 @@ class Restores:
     async def finish(
         self, repository: RepositoryName, digest: Digest, life: str, *, by: Cause, live: str = ""
     ) -> None:
-        """Bring back the tags of a life that is over and whose manifest is live, and purge it."""
-        if not await self.bring_back(repository, digest, life, by=by, live=live):
+        """Bring back the tags of a life that is over and whose manifest is live, and purge it.
+
+        A life that is live itself gets them back, and may end meanwhile: it is kept as any other.
+        """
+        if not await self.bring_back(repository, digest, life, by=by, live=live) or life == live:
             return
         try:
             await self._purge.purge(repository, digest, life, is_restored=True)
         except (StorageError, Unavailable) as error:  # it is purged in its time
             _log.warning("a life of %s in %s is purged later: %s", digest, repository, error)
+
+    async def lock_again(self, repository: RepositoryName, digest: Digest, life: str) -> None:
+        """Let a manifest that is live have the attributes of a life that nobody wished to end.
+
+        It has them once: that life keeps none, so who changes them afterwards has the last word.
+        """
+        deleted = await self._contents.deleted(repository, digest, life)
+        record = await self._contents.manifest(repository, digest, with_body=False)
+        if deleted is None or record is None or deleted.manifest.attributes == FREE:
+            return
+        given: dict[str, Value] = {**deleted.manifest.attributes.values(), "deletion": ""}
+        changes = [
+            Update(keys.manifest(digest), given, record.etag),
+            Update(keys.deleted(digest, life), FREE.values(), deleted.etag),
+        ]
+        try:
+            await self._contents.commit(repository, changes)
+        except (NotFound, Conflict):
+            raise Unavailable(f"{digest} is being changed: it is locked again later") from None
 
     async def give_back(
         self, repository: RepositoryName, digest: Digest, life: str, deletion: str, *, by: Cause

@@ -20,6 +20,9 @@ something everywhere. What is touched all the same, and why it is nobody's:
     it is as it was     where the sweep takes a row itself, which nobody may add to: by the ETag
                         that the page gave
 
+While removers are halted, as rows may be missing, nothing is seen to: it is found again in the next
+round. An edge may be back before the manifest that it comes from.
+
 What is told is at most a message for each row of a page: a call is bounded. Where it ends is kept
 in a row, after the page: who dies sweeps that page again.
 
@@ -74,6 +77,7 @@ class Sweep:
     def __init__(
         self, stores: Stores, told: Told, *, grace: timedelta, kept: timedelta, lifetime: timedelta
     ) -> None:
+        self._stores = stores
         self._walks = stores.walks
         self._index = IndexSweep(stores)
         self._contents = ContentsSweep(stores, told, lately=grace * 3 / 2, kept=kept)
@@ -103,9 +107,11 @@ class Sweep:
             name, rest = names[0], ""
         found = await self._round[name](rest)
         findings: list[Finding] = []
+        only_looks = is_dry
         async for finding in found.findings:
             findings.append(finding)
-            if not is_dry:
+            only_looks = only_looks or await self._stores.removal_is_halted()
+            if not only_looks:
                 await _mend(finding)
         following = names[names.index(name) + 1 :]
         if found.position:

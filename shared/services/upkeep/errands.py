@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 from shared.errors import ManifestUnknown, RegistryError, Unsupported
-from shared.events import Cause, ManifestDeleted, ManifestPushed, read
+from shared.events import Cause, ManifestDeleted, ManifestPushed, RepositoryDeleted, read
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
 from shared.services.content.manifests import Manifests
@@ -118,7 +118,9 @@ class Upkeep:
             await self._stores.index.let_go(repository, etag)
 
     async def _after_push(self, errand: Errand) -> None:
-        """See to a life that a push began: its body is copied, and what rotted gives its tags back.
+        """See to a life that a push began: its body is copied, and what rotted gives to it.
+
+        It gives the attributes that it had, and its tags.
 
         A push of what was there already made nothing to see to.
         """
@@ -131,6 +133,7 @@ class Upkeep:
             return
         await self._copies.make(repository, record)
         for life in await contents.rotten(repository, digest):
+            await self._restores.lock_again(repository, digest, life)
             await self._restores.bring_back(repository, digest, life, by=event.cause)
 
     async def _see_to(self, errand: Errand) -> None:
@@ -141,22 +144,23 @@ class Upkeep:
             digest = Digest.parse(event.digest)
             is_gone = await self._purge.purge(errand.repository, digest, event.life)
         else:
-            is_gone = await self._purge_some(errand)
+            is_gone = await self._purge_some(errand, cast("RepositoryDeleted", event).deletion)
         if is_gone:
             await self.keep(errand.repository)
         await self._retirement.retire(errand.repository)
 
-    async def _purge_some(self, errand: Errand) -> bool:
-        """Purge, or send upkeep to purge, what a repository's deletion took: a page of it.
+    async def _purge_some(self, errand: Errand, deletion: str) -> bool:
+        """Purge, or send upkeep to purge, what a repository's deletion took: of a page of lives.
 
-        True where any of it is gone.
+        True where any of it is gone. Other lives have had an event of their own.
         """
         after, is_any_gone = errand.text("after"), False
         page = await self._stores.contents.lives(errand.repository, after, _LIVES)
         for deleted in page:
             record = deleted.manifest
-            is_gone = await self._purge.purge(errand.repository, record.digest, record.life)
-            is_any_gone = is_any_gone or is_gone
+            if deleted.deletion == deletion:
+                is_gone = await self._purge.purge(errand.repository, record.digest, record.life)
+                is_any_gone = is_any_gone or is_gone
             after = f"{record.digest}|{record.life}"
         if len(page) == _LIVES:
             rest = replace(errand, fields={**errand.fields, "after": after})

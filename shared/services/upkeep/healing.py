@@ -11,6 +11,8 @@ goes through the holders in pages, each a task that says where the next one begi
     HEAL      once there is sound content: show it wherever a manifest that counts uses the blob by
               its link. What was deleted stays deleted
 
+SETTLE and HEAL begin anew where removers are halted: rows that they looked for may be missing.
+
 The note goes when the object is removed and a HEAL that began with sound content has come to its
 end; or with the last holder. Each task may come twice, late, or before another: it looks at what is
 there, and takes or changes links under the ETag that it read.
@@ -157,6 +159,8 @@ class Healing:
             return Page({})
         holders = await self._holdings.holders(task.digest, task.after, _PAGE)
         fates = {repository: await self._treat(task, repository, sound) for repository in holders}
+        if await self._is_halted(task):
+            return Page(fates, task=replace(task, after="", wait=halt.AGAIN))
         if len(holders) == _PAGE:
             after = keys.holder(holders[-1])
             return Page(fates, task=replace(task, after=after, wait=timedelta()))
@@ -166,6 +170,11 @@ class Healing:
     def _is_early(self, task: Task, gone: Gone) -> bool:
         is_due = self._is_dry or gone.is_removed or gone.row.age > 2 * L
         return task.stage is Stage.SETTLE and not is_due
+
+    async def _is_halted(self, task: Task) -> bool:
+        """Tell whether a link or an edge may have been missing when it was looked for."""
+        is_asked = not self._is_dry and task.stage is not Stage.WITHDRAW
+        return is_asked and await self._stores.removal_is_halted()
 
     async def _treat(self, task: Task, repository: RepositoryName, sound: Content | None) -> Fate:
         if task.stage is Stage.WITHDRAW:
@@ -210,8 +219,6 @@ class Healing:
         if task.stage is Stage.WITHDRAW:
             return replace(task, stage=Stage.SETTLE, after="", wait=2 * L + _TICK)
         if task.stage is Stage.SETTLE:
-            if await self._stores.removal_is_halted():
-                return replace(task, wait=halt.AGAIN)
             await self._objects.delete(gone.object, gone.etag)
         for _ in range(_TRIES):
             now = await self._noted(task)

@@ -1,5 +1,7 @@
 """Retirement: a repository without manifests leaves the catalog (in the order that `pushes` tells).
 
+While removers are halted, as rows may be missing, it stays: nothing would list it again.
+
 What it was, its attributes among them, stays in `repository`: whoever pushes to that name again
 finds them. `look` tells what would be done, and changes nothing.
 """
@@ -9,7 +11,7 @@ from enum import StrEnum
 
 from shared.model.attributes import Attributes
 from shared.model.names import RepositoryName
-from shared.storage import ages, keys
+from shared.storage import ages, halt, keys
 from shared.storage.errands import Kind
 from shared.storage.ports import Change, Conflict, Delete, NotFound, Row, Update
 from shared.storage.stores import Stores
@@ -59,6 +61,9 @@ class Retirement:
         """
         looked = await self.look(repository)
         if looked.fate is Fate.KEPT:
+            return False
+        if await self._stores.removal_is_halted():
+            await self._stores.errands.send(Kind.RETIRE, repository, after=halt.AGAIN)
             return False
         if looked.fate is Fate.LATER:
             await self._stores.errands.send(Kind.RETIRE, repository, after=2 * ages.L)

@@ -179,6 +179,13 @@ class Contents:
         )
         return [keys.last_part(row.key) for row in rows]
 
+    async def is_to_return(self, repository: RepositoryName, digest: Digest, tag: Tag) -> bool:
+        """Tell whether a tag went with bytes that had rotted: it comes back with a push of them."""
+        mark = await self._get(repository, keys.tagged(digest, tag), ("life",))
+        life = str(mark.values["life"]) if mark else ""
+        deleted = await self.deleted(repository, digest, life) if life else None
+        return deleted is not None and deleted.reason == ROTTEN
+
     async def referrers(
         self,
         repository: RepositoryName,

@@ -292,7 +292,7 @@ def tags_are_read_and_then_written(patch: Patch) -> None:
 
 
 FAULTS = [
-    (lock_leaves_writable, "a lock, and a push", "is locked"),
+    (lock_leaves_writable, "a lock, and a push", "takes pushes, and is locked"),
     (lock_goes_by_no_etag, "a locked tag, and the repository goes", "gone, and was locked"),
     (lock_of_a_tag_is_in_one_row, "a locked tag, and its manifest goes", "locked"),
     (move_heeds_no_lock, "a locked tag, and it moves", "locked tag has moved"),

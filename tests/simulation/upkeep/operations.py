@@ -55,7 +55,7 @@ class Before(Past):
         messages, loop = self.world.messages, Loop()
         process = self.world.process(0xCCCC)
         while (place := messages.next_of(keys.EVENTS)) is not None:
-            body, delay = awake(messages.sent[place])[1:]
+            _, body, delay = awake(messages.sent[place])
             if delay > 1:
                 break
             messages.heard.add(place)

@@ -283,10 +283,10 @@ def rot_takes_any_life(patch: Patch) -> None:
 
 
 def rot_heeds_locks(patch: Patch) -> None:
-    async def writable(self: Manifests, _: Deletion) -> list[Update]:
+    async def touch(self: Manifests, _: Deletion) -> list[Update]:
         return [Update(keys.WRITABLE, {"updated": self._clock()})]
 
-    patch.setattr(Manifests, "_writable", writable)
+    patch.setattr(Manifests, "_writable", touch)
 
 
 def rotten_lives_keep_their_tags(patch: Patch) -> None:

@@ -52,7 +52,11 @@ def collector_heeds_only_edges_that_count(patch: Patch) -> None:
 
 
 def first_pass_takes_what_has_changed(patch: Patch) -> None:
-    patch.setattr(healing, "Delete", lambda key, _: Delete(key))
+    class Blind(Delete):
+        def __init__(self, key: str, _: str) -> None:
+            super().__init__(key)
+
+    patch.setattr(healing, "Delete", Blind)
 
 
 def second_pass_is_left_out(patch: Patch) -> None:
@@ -83,12 +87,12 @@ def healing_shows_without_joining(patch: Patch) -> None:
     patch.setattr(Joining, "restore", show)
 
 
-def edges_do_not_say_what_they_name(patch: Patch) -> None:
+def edges_say_that_all_are_manifests(patch: Patch) -> None:
     reference = Plan._reference
 
     def silent(self: Plan, target: Digest) -> Iterator[Change]:
         for change in reference(self, target):
-            yield replace(change, values={"names": ""}) if isinstance(change, Put) else change
+            yield replace(change, values={"names": "child"}) if isinstance(change, Put) else change
 
     patch.setattr(Plan, "_reference", silent)
 
@@ -126,7 +130,7 @@ FAULTS = [
         "not among its holders",
     ),
     Fault(
-        edges_do_not_say_what_they_name,
+        edges_say_that_all_are_manifests,
         "bad bytes that an index names as a blob",
         "not shown again",
     ),

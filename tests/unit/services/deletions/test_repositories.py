@@ -3,7 +3,8 @@ from datetime import timedelta
 
 import pytest
 
-from shared.errors import NameUnknown, Unavailable, Unsupported
+from shared.errors import ManifestBlobUnknown, NameUnknown, Unavailable, Unsupported
+from shared.model.digest import Digest
 from shared.model.names import Tag
 from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Pushes
@@ -60,6 +61,25 @@ async def test_a_repository_goes_and_comes_back(
     record = await stores.contents.manifest(REPOSITORY, INDEX.digest, with_body=False)
     assert record
     assert not record.is_incomplete
+
+
+async def test_what_lacks_a_blob_keeps_nothing_else_from_coming_back(
+    stores: Stores, pushes: Pushes, deletions: RepositoryDeletions, memory: Memory
+) -> None:
+    others = [image_of(TWO[:1], annotations={"n": str(number)}) for number in range(3)]
+    for number, image in enumerate(others):
+        await pushes.put(REPOSITORY, image, [Tag(f"other{number}")], by=ME)
+    await deletions.delete(REPOSITORY, by=ME)
+    row = await stores.contents.repository(REPOSITORY)
+    assert row
+    lost = Digest.parse(TWO[1].digest)
+    await stores.contents.commit(REPOSITORY, [Delete(keys.blob(lost))])
+    for _ in range(2):
+        with pytest.raises(ManifestBlobUnknown) as caught:
+            await deletions.restore(REPOSITORY, str(row.values["deleted"]), by=ME)
+        assert caught.value.digests == [str(lost)]
+        back = ["tag|latest", "tag|other0", "tag|other1", "tag|other2"]
+        assert sorted(memory.keys("tag|")) == back
 
 
 async def test_what_is_no_repository_or_locked_is_not_deleted(

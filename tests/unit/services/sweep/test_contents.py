@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from shared.services.content import plans
 from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Pushes
 from shared.services.deletions.repositories import RepositoryDeletions
+from shared.services.deletions.restores import Restores
 from shared.services.sweep.findings import What
 from shared.services.sweep.sweep import Sweep
 from shared.services.upkeep.purge import Purge
@@ -310,6 +312,37 @@ async def test_a_deletion_that_died_and_was_superseded_gives_the_tags_back(
     assert await mend() == [What.TAG_TAKEN]
     assert await live(stores)
     assert await names(stores) == ["latest", "stays", "v1", "v2", "v3"]
+
+
+@pytest.mark.usefixtures("begun")
+async def test_what_is_deleted_once_its_tags_are_back_is_kept(
+    stores: Stores,
+    pushes: Pushes,
+    manifests: Manifests,
+    restores: Restores,
+    memory: Memory,
+    sweep: Sweep,
+    settle: Settle,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    memory.messages.sent.clear()
+    await pushes.put(REPOSITORY, IMAGE, [LATEST], by=ME)
+    await settle()
+    clock.now += OLD
+    await whole_round(sweep)
+    bring_back = restores.bring_back
+
+    async def then_delete(*arguments: Any, **options: Any) -> bool:
+        is_back = await bring_back(*arguments, **options)
+        await manifests.delete(REPOSITORY, IMAGE.digest, by=ME)
+        return is_back
+
+    monkeypatch.setattr(restores, "bring_back", then_delete)
+    await settle()
+    assert await live(stores) is None
+    assert await life_of_deleted(stores)
+    assert await names(stores) == ["stays"]
 
 
 @pytest.mark.usefixtures("begun")

@@ -149,6 +149,8 @@ def _count(memory: Memory, name: str, calls: list[str], patch: pytest.MonkeyPatc
     patch.setattr(memory.rows, name, counted)
 
 
+LIVES = ("manifest|", "deleted|", "build|", "writable")
+
 type Deed = Callable[["Registry"], Awaitable[object]]
 
 
@@ -241,3 +243,29 @@ async def test_what_is_under_way_is_left_alone(
     memory.clock.now += 2 * L
     left = [finding.what for finding in await whole_round(sweep)]
     assert left == ([What.KEPT_FOR_NOTHING] if deed is Registry.restore else [])
+
+
+async def test_while_removers_are_halted_no_row_goes_for_want_of_another(
+    at_work: Registry, sweep: Sweep, stores: Stores, memory: Memory, settle: Settle, clock: Clock
+) -> None:
+    """Rows come back one after the other: what uses a blob, before what tells that it is there."""
+    rows = memory.rows._tables[keys.CONTENTS]
+    lost = {
+        partition: {key: row for key, row in there.items() if key.startswith(LIVES)}
+        for partition, there in rows.items()
+    }
+    for partition, there in lost.items():
+        for key in there:
+            del rows[partition][key]
+    await stores.halt.put([keys.CONTENTS])
+    kept = memory.kept()
+    await whole_round(sweep)
+    await settle()
+    assert memory.kept() == kept
+
+    for partition, there in lost.items():
+        rows[partition].update(there)
+    await stores.halt.lift()
+    await whole_round(sweep)
+    await settle()
+    assert await whole_round(sweep, is_dry=True) == []

@@ -1,27 +1,30 @@
 """Lost tables, then everything: who removes does nothing while rows may be missing."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from shared.model.digest import Digest
+from shared.model.names import RepositoryName
 from shared.services.content import plans
 from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Pushes
 from shared.services.upkeep.builds import Builds
 from shared.services.upkeep.garbage import Collected, Garbage
-from shared.services.upkeep.healing import Healing
+from shared.services.upkeep.healing import Healing, Stage, Task
 from shared.services.upkeep.leftovers import Leftovers, Looked
 from shared.services.upkeep.purge import Purge
+from shared.services.upkeep.retirement import Retirement
 from shared.services.upkeep.verification import Verification
 from shared.storage import keys
 from shared.storage.bodies import Bodies
 from shared.storage.errands import Errand, Kind
 from shared.storage.halt import AGAIN
 from shared.storage.layers.preparing import prepared as preparing
-from shared.storage.ports import Delete, StorageError
+from shared.storage.ports import Delete, Insert, StorageError
 from shared.storage.rows.records import INLINE_BYTES
 from shared.storage.stores import Stores
 from tests.support.app import Memory
@@ -34,6 +37,7 @@ from tests.unit.conftest import GENERATION
 from tests.unit.services.conftest import GRACE, LATEST, LIFETIME, REPOSITORY, hold, image_of, parts
 
 TWO = parts(2)
+OTHER = RepositoryName("z/other")
 BLOB = blob(b"0123456789")
 DIGEST = Digest.parse(BLOB.digest)
 LARGE = image_of(TWO, annotations={"long": "x" * INLINE_BYTES})
@@ -147,6 +151,32 @@ async def test_a_purge_is_put_off(
     assert memory.keys("deleted|") == []
 
 
+@pytest.mark.parametrize("is_back", [True, False])
+async def test_a_repository_whose_manifests_are_lost_stays_listed(
+    stores: Stores,
+    pushes: Pushes,
+    retirement: Retirement,
+    memory: Memory,
+    clock: Clock,
+    is_back: bool,
+) -> None:
+    """`is_back`: its first rows are there again, and its manifests are still to come."""
+    await hold(stores, *TWO)
+    await pushes.put(REPOSITORY, LARGE, [LATEST], by=ME)
+    first = await stores.contents.rows(REPOSITORY, [keys.WRITABLE, keys.REPOSITORY])
+    await lose(memory, stores, keys.CONTENTS)
+    if is_back:
+        await stores.contents.commit(REPOSITORY, [Insert(row.key, row.values) for row in first])
+    clock.now += YEAR
+
+    assert not await retirement.retire(REPOSITORY)
+    assert await stores.index.page("", 10) == [REPOSITORY]
+    assert await stores.contents.exists(REPOSITORY) is is_back
+    assert errands(memory, Kind.RETIRE) == 1
+    await stores.halt.lift()
+    assert await retirement.retire(REPOSITORY)
+
+
 async def test_a_build_is_ended_later(
     stores: Stores,
     pushes: Pushes,
@@ -177,18 +207,22 @@ async def test_a_build_is_ended_later(
     assert memory.keys("build|") == memory.keys("edge|") == []
 
 
-async def test_bad_bytes_are_let_go_later(stores: Stores, memory: Memory, clock: Clock) -> None:
-    await hold(stores, BLOB)
-    (name,) = objects(memory)
+async def condemned(stores: Stores, memory: Memory, name: str) -> Task:
+    """Let an object rot, and be found so."""
     assert memory.objects._container
     there = memory.objects._container.objects
     object.__setattr__(there[name], "data", b"rotten")
-    verified = await Verification(stores, Leftovers(stores, LIFETIME), Manifests(stores)).verify(
-        name
-    )
-    healing, task = Healing(stores), verified.healing
-    assert task
-    task = await healing.do(task)
+    leftovers = Leftovers(stores, LIFETIME)
+    verified = await Verification(stores, leftovers, Manifests(stores)).verify(name)
+    assert verified.healing
+    return verified.healing
+
+
+async def test_bad_bytes_are_let_go_later(stores: Stores, memory: Memory, clock: Clock) -> None:
+    await hold(stores, BLOB)
+    (name,) = objects(memory)
+    healing = Healing(stores)
+    task = await healing.do(await condemned(stores, memory, name))
     assert task
     clock.now += YEAR
     await stores.halt.put([keys.CONTENTS])
@@ -200,6 +234,35 @@ async def test_bad_bytes_are_let_go_later(stores: Stores, memory: Memory, clock:
     await stores.halt.lift()
     assert await healing.do(again) is None
     assert objects(memory) == {}
+
+
+async def test_healing_is_not_over_while_rows_may_be_missing(
+    stores: Stores, pushes: Pushes, memory: Memory, clock: Clock
+) -> None:
+    """Neither for want of a link that names bad bytes, nor of an edge that wants sound ones."""
+    await hold(stores, BLOB)
+    await pushes.put(REPOSITORY, image_of([BLOB]), [], by=ME)
+    (name,) = objects(memory)
+    task = await condemned(stores, memory, name)
+    healing = Healing(stores)
+    await hold(stores, BLOB, repository=OTHER)
+    rows = memory.rows._tables[keys.CONTENTS]
+    lost = {partition: dict(there) for partition, there in rows.items()}
+    clock.now += YEAR
+    await lose(memory, stores, keys.CONTENTS)
+
+    for stage in (Stage.SETTLE, Stage.HEAL):
+        begun = replace(task, stage=stage, after=keys.holder(REPOSITORY))
+        assert await healing.do(begun) == replace(begun, after="", wait=AGAIN)
+    assert len(await healing.unfinished(DIGEST)) == 2
+    memory.rows._tables[keys.CONTENTS] = lost
+    await stores.halt.lift()
+    for stage in (Stage.SETTLE, Stage.HEAL):
+        assert await healing.do(replace(task, stage=stage)) is None
+    assert await healing.unfinished(DIGEST) == []
+    link = await stores.contents.link(REPOSITORY, DIGEST)
+    assert link
+    assert link.object in objects(memory)
 
 
 async def test_a_halt_between_the_reads_and_the_write_is_heeded(

@@ -1,11 +1,15 @@
 """Manifests whose bodies have rotted."""
 
+from dataclasses import replace
+
 import pytest
 
-from shared.errors import ManifestUnknown
+from shared.errors import ManifestUnknown, RegistryDisallowedOperation
 from shared.events import ManifestRotted, read
+from shared.model.attributes import FREE, Wanted
 from shared.model.manifest import Manifest
 from shared.model.names import Reference, Tag
+from shared.services.attributes.changes import AttributeChanges
 from shared.services.content import manifests as deleting
 from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Pushes
@@ -21,6 +25,7 @@ from shared.storage import ages, keys
 from shared.storage.errands import Errand, Kind
 from shared.storage.ports import Delete, Insert, Update
 from shared.storage.rows.records import INLINE_BYTES, ROTTEN, DeletedRecord
+from shared.storage.rows.registries import Policies
 from shared.storage.stores import Stores
 from tests.support.app import Memory
 from tests.support.causes import ME
@@ -336,6 +341,59 @@ async def test_a_build_whose_body_has_rotted_is_ended(
     await Builds(stores).end(REPOSITORY, LARGE.digest, life)
     assert memory.keys("build|") == []
     assert memory.keys("edge|") == []
+
+
+async def test_what_was_locked_is_locked_when_it_lives_anew(
+    stores: Stores,
+    memory: Memory,
+    verification: Verification,
+    pushes: Pushes,
+    attributes: AttributeChanges,
+    upkeep: Upkeep,
+) -> None:
+    """Once: whoever unlocks it after that has the last word."""
+    locked = replace(FREE, delete_enabled=False, read_enabled=False)
+    await pushed(pushes, LATEST)
+    await attributes.manifest(REPOSITORY, LARGE.digest, Wanted(delete_enabled=False))
+    await attributes.manifest(REPOSITORY, LARGE.digest, Wanted(read_enabled=False))
+    await follow(stores, memory, upkeep)
+    await verification.verify(await rot(stores, memory))
+    await pushed(pushes, LATEST)
+    again = [*memory.messages.sent]
+    await follow(stores, memory, upkeep)
+    record = await stores.contents.manifest(REPOSITORY, LARGE.digest, with_body=False)
+    assert record
+    assert record.attributes == locked
+    await attributes.manifest(REPOSITORY, LARGE.digest, Wanted(True, True, True, True))
+    memory.messages.sent += again
+    for key in memory.keys("outbox|"):
+        await stores.contents.commit(REPOSITORY, [Update(key, {"state": ""})])
+    await follow(stores, memory, upkeep)
+    record = await stores.contents.manifest(REPOSITORY, LARGE.digest, with_body=False)
+    assert record
+    assert record.attributes == FREE
+
+
+async def test_a_tag_of_what_has_rotted_comes_again_where_names_are_never_freed(
+    stores: Stores, memory: Memory
+) -> None:
+    """The push of the same by its tag is what the 404 asks for; no other takes the name."""
+    once = replace(stores, policies=Policies(7, is_write_once=True, is_never_freed=True))
+    manifests, pushes = Manifests(once, KEPT), Pushes(once, is_sparse_allowed=False)
+    await pushed(pushes, *TAGS)
+    await manifests.untag(REPOSITORY, TAGS[2], by=ME)
+    name = await rot(stores, memory)
+    await Verification(once, Leftovers(once, LIFETIME), manifests).verify(name)
+    for tag, manifest in ((TAGS[0], SMALL), (TAGS[2], LARGE)):
+        with pytest.raises(RegistryDisallowedOperation, match="does not come again"):
+            await pushed(pushes, tag, manifest=manifest)
+    await pushed(pushes, *TAGS[:2])
+    assert await names(stores) == TAGS[:2]
+    for tag in TAGS[:2]:
+        assert (await manifests.read(REPOSITORY, tag))[1] == LARGE.body
+    await manifests.delete(REPOSITORY, LARGE.digest, by=ME)
+    with pytest.raises(RegistryDisallowedOperation, match="does not come again"):
+        await pushed(pushes, TAGS[0])
 
 
 class TestCopies:
