@@ -115,7 +115,7 @@ class ContentsSweep:
             send = self._errand(Kind.END_BUILD, part, digest=str(digest), life=life)
             yield part.finding(What.BUILD, [row], send)
         waiting = [row for row in part.older("outbox", 2 * ages.L) if not row.values.get("state")]
-        handed = [row for row in part.older("outbox", 5 * ages.L) if row.values.get("state")]
+        handed = [row for row in part.older("outbox", 9 * ages.L) if row.values.get("state")]
         for events in batched([*waiting, *handed], MOST_CHANGES, strict=False):
             names = [row.key for row in events]
             send = partial(self._stores.outbox.promise, part.repository, names)

@@ -20,7 +20,7 @@ from tests.support.clock import Clock
 from tests.support.messages import awake
 from tests.unit.services.conftest import GRACE, KEPT, LIFETIME
 
-OLD = 6 * L
+OLD = 10 * L
 """For so long nobody has been at what died."""
 
 type Mend = Callable[[], Awaitable[list[What]]]

@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from datetime import timedelta
 
 import pytest
@@ -90,6 +90,22 @@ async def test_sound_bytes_are_marked(
         found = await verification.verify(await linked(stores))
         assert found.is_sound
         assert rows(memory)[keys.CONTENT].values["verified"] == clock()
+
+
+async def test_a_read_that_goes_wrong_once_condemns_nothing(
+    stores: Stores, memory: Memory, verification: Verification, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await hold(stores, BLOB)
+    read, reads = memory.objects.read, []
+
+    async def garbled(name: str) -> AsyncGenerator[bytes]:
+        reads.append(name)
+        async for piece in read(name):
+            yield piece if len(reads) > 1 else piece[:-1] + b"?"
+
+    monkeypatch.setattr(memory.objects, "read", garbled)
+    assert (await verification.verify(await linked(stores))).is_sound
+    assert len(reads) == 2
 
 
 async def test_an_object_without_its_rows_yet_is_looked_at_later(
