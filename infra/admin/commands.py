@@ -24,7 +24,7 @@ app.add_typer(whole, name="registry")
 app.add_typer(admin_user, name="admin-user")
 app.add_typer(signing_key, name="signing-key")
 
-type Registry = Annotated[
+Registry = Annotated[  # no `type` statement: behind one typer finds neither name nor help
     str, typer.Option(metavar="NAME", help="Which registry; REGISTRY_NAME, unless given.")
 ]
 
@@ -48,7 +48,8 @@ def set_password(context: typer.Context, registry: Registry = "") -> None:
 
     async def change(here: Administration) -> str:
         await here.accounts.set_password(here.record.name, password)
-        return f"{here.record.name} has a new password; the tokens of the old one end in a minute"
+        user = f"the admin user {here.record.name}"
+        return f"{user} has a new password; the tokens of the old one end in a minute"
 
     _run(context.obj, registry, change)
 
@@ -60,7 +61,8 @@ def disable(context: typer.Context, registry: Registry = "") -> None:
     async def change(here: Administration) -> str:
         if not await here.accounts.disable(here.record.name):
             raise AdminError(f"registry {here.record.name} has no admin user")
-        return f"{here.record.name} is disabled; the tokens that are out end in a minute"
+        user = f"the admin user {here.record.name}"
+        return f"{user} is disabled; the tokens that are out end in a minute"
 
     _run(context.obj, registry, change)
 
@@ -104,8 +106,10 @@ def _run(
     """Open the registry and change it; a failure is one line."""
     try:
         print(asyncio.run(_changed(settings(data), registry, change)))
-    except (AdminError, SettingsInvalid, StateRefused, StorageError) as error:
+    except (AdminError, SettingsInvalid, StateRefused) as error:
         _fail(str(error))
+    except StorageError as error:
+        _fail(f"{error}; does the `make run` of {data} run?" if data else str(error))
 
 
 async def _changed(

@@ -1,6 +1,7 @@
 """The storage emulator: Azurite as a child process that never outlives us."""
 
 import asyncio
+import logging
 import re
 import subprocess
 import sysconfig
@@ -31,6 +32,9 @@ _END_WITH_PARENT = (
     "data:text/javascript,"
     "process.stdin.resume().on('end',()=>process.kill(process.pid,'SIGTERM')).unref()"
 )
+
+
+_log = logging.getLogger(__name__)
 
 
 class Ports(NamedTuple):
@@ -116,6 +120,11 @@ class Azurite:
                 process.wait(_STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()
+                _log.warning(
+                    "the storage emulator did not end in %d seconds, and was killed:"
+                    " what it was told last may be lost (is its disk full?)",
+                    _STOP_SECONDS,
+                )
 
     def __enter__(self) -> Self:
         """Start it."""

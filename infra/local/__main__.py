@@ -28,7 +28,7 @@ def main() -> None:
         options = Options.read(ENVIRONMENT, app)
         port = _free(options.port, "take another with PORT=")
         for needed in WELL_KNOWN:
-            _free(needed, "the storage emulator needs it")
+            _free(needed, "the storage emulator needs it: end what has it (another make run?)")
         kept = keep(options.data)
         password = options.admin_password or kept.admin_password
         _hand_over(options.registry_name, password, kept.master_key, login_server(port))

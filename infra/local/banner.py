@@ -11,11 +11,11 @@ def login_server(port: int) -> str:
 def banner(port: int, user: str, password: str | None, change: str) -> str:
     """Give the login server, the admin user, and commands to paste.
 
-    Without a password it is one that was set and is not kept here; `change` sets another.
+    Without a password it is not the one that DATA keeps; `change` sets another.
     """
     server = login_server(port)
     image = f"{server}/hello-world"
-    shown = password or f"as it was set; to set another: {change}"
+    shown = password or f"not the one that DATA keeps; to set another: {change}"
     option = f" --password {shlex.quote(password)}" if password else ""
     return f"""Login server:  {server}
 User name:     {user}

@@ -80,7 +80,7 @@ def record(memory: Memory) -> RegistryRecord:
 def test_a_password_is_set_from_standard_input(registry: None, run: Run, memory: Memory) -> None:
     done = run("admin-user", "password", typed="another one\n")
     assert done.exit_code == 0, done.output
-    assert "registry has a new password" in done.output
+    assert "the admin user registry has a new password" in done.output
     assert "another one" not in done.output
     assert ask(accounts(memory).log_in(NAME, "another one"))
     assert ask(accounts(memory).log_in(NAME, PASSWORD)) is None
@@ -89,7 +89,8 @@ def test_a_password_is_set_from_standard_input(registry: None, run: Run, memory:
 def test_who_is_disabled_comes_back_with_a_new_password(
     registry: None, run: Run, memory: Memory
 ) -> None:
-    assert run("admin-user", "disable").exit_code == 0
+    done = run("admin-user", "disable")
+    assert (done.exit_code, "the admin user registry is disabled" in done.output) == (0, True)
     assert ask(accounts(memory).log_in(NAME, PASSWORD)) is None
     assert run("admin-user", "password", typed="again\n").exit_code == 0
     assert ask(accounts(memory).log_in(NAME, "again"))
@@ -110,6 +111,16 @@ def test_a_password_that_could_not_log_in_is_refused(
     done = run("admin-user", "password", typed=typed)
     assert (done.exit_code, done.stderr) == (1, "admin: a password has 1 to 1024 characters\n")
     assert ask(accounts(memory).log_in(NAME, PASSWORD))
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["admin-user password", "admin-user disable", "signing-key rotate", "registry resume"],
+)
+def test_help_tells_of_the_registry(run: Run, command: str) -> None:
+    told = run(*command.split(), "--help").output
+    assert "--registry NAME" in told
+    assert "Which registry" in told
 
 
 def test_a_password_is_no_argument(registry: None, run: Run) -> None:
@@ -179,7 +190,11 @@ def test_a_wrong_setting_is_one_line(
 
 
 def test_storage_that_is_not_there_is_one_line(
-    registry: None, run: Run, memory: Memory, monkeypatch: pytest.MonkeyPatch
+    registry: None,
+    run: Run,
+    memory: Memory,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def busy(*_: object) -> None:
         raise Unavailable("row registry: cannot connect")
@@ -187,6 +202,12 @@ def test_storage_that_is_not_there_is_one_line(
     monkeypatch.setattr(memory.rows, "get", busy)
     done = run("admin-user", "disable")
     assert (done.exit_code, done.stderr) == (1, "admin: row registry: cannot connect\n")
+
+    kept = {"admin_password": "", "master_key": MASTER_KEY}
+    (tmp_path / "secrets.json").write_text(json.dumps(kept))
+    done = run("--data", str(tmp_path), "admin-user", "disable")
+    assert done.exit_code == 1
+    assert done.stderr.endswith(f"cannot connect; does the `make run` of {tmp_path} run?\n")
 
 
 def test_a_make_run_is_known_by_its_data(

@@ -269,7 +269,7 @@ def test_a_password_that_is_not_the_stored_one_stops_the_start(
     assert again.interrupt() == (0, "")
     last = launch()
     last.until_ready()
-    assert "Password:      as it was set; to set another: " in last.output()
+    assert "Password:      not the one that DATA keeps; to set another: " in last.output()
     assert password not in last.output()
     assert last.interrupt() == (0, "")
 
@@ -314,7 +314,8 @@ def test_busy_port_is_one_line(launch: Launch, port: int) -> None:
         taken.listen()
         busy = taken.getsockname()[1]
         code, errors = launch(PORT="0" if port else str(busy)).end()
-    advice = "the storage emulator needs it" if port else "take another with PORT="
+    needed = "the storage emulator needs it: end what has it (another make run?)"
+    advice = needed if port else "take another with PORT="
     told = f"run: port {busy} cannot be used: Address already in use; {advice}\n"
     assert (code, errors) == (1, told)
 

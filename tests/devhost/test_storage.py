@@ -12,6 +12,7 @@ from azure.data.tables import TableServiceClient
 from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
 
+from infra.devhost import storage
 from infra.devhost.storage import Azurite, StorageError
 from tests.devhost.conftest import REPOSITORY
 from tests.support.waiting import until
@@ -113,6 +114,18 @@ def test_stop_is_quick_and_may_be_repeated() -> None:
     azurite.stop()
     assert time.monotonic() - began < 5
     assert azurite.pid is None
+
+
+def test_one_that_does_not_end_is_killed_and_told_of(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(storage, "_STOP_SECONDS", 1)
+    with Azurite() as azurite:
+        assert azurite.pid
+        pid = azurite.pid
+        os.kill(pid, signal.SIGSTOP)
+    assert not is_alive(pid)
+    assert "did not end in 1 seconds, and was killed" in caplog.text
 
 
 def test_signal_to_the_emulator_is_graceful_too(tmp_path: Path) -> None:
