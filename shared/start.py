@@ -1,5 +1,7 @@
 """Start: the settings, held to what the rooms that go by them rely on."""
 
+from collections.abc import Mapping
+
 from shared.auth.passwords import PASSWORD_LENGTH
 from shared.settings import Settings, SettingsInvalid
 from shared.storage import ages
@@ -9,9 +11,9 @@ _LEAST_GRACE = 4
 and some have to spare."""
 
 
-def read_settings() -> Settings:
+def read_settings(env: Mapping[str, str] | None = None) -> Settings:
     """Read the settings, and hold them to what is relied on; raises SettingsInvalid."""
-    settings = Settings.from_env()
+    settings = Settings.from_env(env)
     least = int((_LEAST_GRACE * ages.L).total_seconds())
     if settings.grace.total_seconds() < least:
         raise SettingsInvalid(

@@ -7,6 +7,7 @@ from pathlib import Path
 from infra.devhost.settings import ENVIRONMENT, StartError
 from shared.bootstrap import administration
 from shared.settings import Settings, SettingsInvalid
+from shared.start import read_settings
 from shared.storage.ports import StorageError
 from shared.storage.rows.registries import StateRefused
 
@@ -14,7 +15,7 @@ from shared.storage.rows.registries import StateRefused
 def is_password(name: str, password: str) -> bool:
     """Tell whether the admin user logs in with this password, or will; raises StartError."""
     try:
-        return asyncio.run(_fits(Settings.from_env(ENVIRONMENT), name, password))
+        return asyncio.run(_fits(read_settings(ENVIRONMENT), name, password))
     except (SettingsInvalid, StateRefused, StorageError) as error:
         raise StartError(str(error)) from error
 

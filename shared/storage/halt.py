@@ -35,7 +35,9 @@ class Halt:
 
     async def put(self, lost: Sequence[str]) -> None:
         """Halt all removers, as these tables are lost."""
-        _log.error("tables are lost (%s): nothing is removed any more", ", ".join(lost))
+        _log.error(
+            "tables are lost (%s): nothing is removed until registry resume", ", ".join(lost)
+        )
         with suppress(Conflict):
             await self._beside.put(keys.HALTED, b"", {"lost": " ".join(lost)})
 

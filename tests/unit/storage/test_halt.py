@@ -48,7 +48,7 @@ async def test_a_lost_table_halts(
 
     assert await halt.is_on()
     reports = [one.getMessage() for one in caplog.records if one.levelno == logging.ERROR]
-    assert reports == [f"tables are lost ({table}): nothing is removed any more"]
+    assert reports == [f"tables are lost ({table}): nothing is removed until registry resume"]
     assert "infra.admin registry resume" in caplog.messages[-1]
 
 
