@@ -197,11 +197,12 @@ def running(
     log: Path,
     front: Path | None = None,
     *,
+    module: str = "infra.devhost",
     root: Path = ROOT,
     arguments: Sequence[str] = (),
 ) -> Iterator[tuple[Host, Registry]]:
     """Start a host, and say who may log in there; behind a front no invocation may be left."""
-    with Host(settings, log, front=front, root=root, arguments=arguments) as host:
+    with Host(settings, log, module, front, root=root, arguments=arguments) as host:
         user, password = settings["REGISTRY_NAME"], settings["REGISTRY_ADMIN_PASSWORD"]
         yield host, Registry(host.login_server, user, password)
         if host.front:

@@ -18,6 +18,9 @@ from infra.devhost.stopping import Stopping
 from infra.devhost.triggers.messages import decode, put
 from infra.devhost.worker import Function, TypedData
 
+VISIBILITY = timedelta(minutes=10)
+"""How long a message that is being worked on is hidden from others, unless that is renewed."""
+
 _FIRST_PAUSE = 0.1
 _log = logging.getLogger(__name__)
 
@@ -33,10 +36,10 @@ class QueueListener:
         poison: QueueClient | None,
         settings: QueueSettings,
         handle: Handler,
-        visibility: timedelta = timedelta(minutes=10),
+        visibility: timedelta | None = None,
     ) -> None:
         self._queue, self._poison, self._settings, self._handle = queue, poison, settings, handle
-        self._visibility = visibility.total_seconds()
+        self._visibility = (visibility or VISIBILITY).total_seconds()
 
     async def run(self, stopping: Stopping) -> None:
         """Listen until the host is to end; then wait for the messages in work."""

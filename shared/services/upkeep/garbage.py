@@ -40,8 +40,7 @@ from datetime import timedelta
 from shared.errors import Unavailable
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
-from shared.storage import halt, keys
-from shared.storage.ages import L
+from shared.storage import ages, halt, keys
 from shared.storage.ports import Conflict, Delete, NotFound
 from shared.storage.rows.holdings import Gone, Held
 from shared.storage.rows.records import Link
@@ -125,8 +124,8 @@ class Garbage:
             return _Plan(None, held, is_leaving=False, again=self._lately - link.age)
         if await self._contents.edges(repository, digest, 1):
             return _Plan(None, held, is_leaving=False, again=None)
-        if held.holder and held.holder.age <= 2 * L:
-            return _Plan(link, held, is_leaving=False, again=2 * L - held.holder.age)
+        if held.holder and held.holder.age <= 2 * ages.L:
+            return _Plan(link, held, is_leaving=False, again=2 * ages.L - held.holder.age)
         return _Plan(link, held, is_leaving=True, again=None)
 
     async def _carry_out(self, repository: RepositoryName, digest: Digest, plan: _Plan) -> bool:

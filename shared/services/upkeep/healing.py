@@ -37,8 +37,7 @@ from shared.errors import Unavailable
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
 from shared.services.content.joining import Joining
-from shared.storage import halt, keys
-from shared.storage.ages import L
+from shared.storage import ages, halt, keys
 from shared.storage.errands import Kind
 from shared.storage.ports import Change, Conflict, Delete, NotFound, Update, Value
 from shared.storage.rows.holdings import GOOD, Content, Gone, content_of
@@ -111,7 +110,7 @@ class Healing:
             await self._send(repository, task)
         if not is_last and Stage.HEAL not in {task.stage for task in tasks}:
             await self._errands.send(
-                Kind.HEAL, repository, after=2 * L, digest=str(digest), is_last="yes"
+                Kind.HEAL, repository, after=2 * ages.L, digest=str(digest), is_last="yes"
             )
 
     async def go_on(self, repository: RepositoryName, task: Task) -> None:
@@ -153,7 +152,7 @@ class Healing:
         if gone is None:
             return Page({})
         if self._is_early(task, gone):
-            return Page({}, task=replace(task, wait=2 * L - gone.row.age + _TICK))
+            return Page({}, task=replace(task, wait=2 * ages.L - gone.row.age + _TICK))
         sound = await self._sound(task.digest)
         if task.stage is Stage.HEAL and sound is None:
             return Page({})
@@ -168,7 +167,7 @@ class Healing:
         return Page(fates, removed, None if self._is_dry else await self._end(task, gone))
 
     def _is_early(self, task: Task, gone: Gone) -> bool:
-        is_due = self._is_dry or gone.is_removed or gone.row.age > 2 * L
+        is_due = self._is_dry or gone.is_removed or gone.row.age > 2 * ages.L
         return task.stage is Stage.SETTLE and not is_due
 
     async def _is_halted(self, task: Task) -> bool:
@@ -217,7 +216,7 @@ class Healing:
 
     async def _end(self, task: Task, gone: Gone) -> Task | None:
         if task.stage is Stage.WITHDRAW:
-            return replace(task, stage=Stage.SETTLE, after="", wait=2 * L + _TICK)
+            return replace(task, stage=Stage.SETTLE, after="", wait=2 * ages.L + _TICK)
         if task.stage is Stage.SETTLE:
             await self._objects.delete(gone.object, gone.etag)
         for _ in range(_TRIES):
