@@ -31,6 +31,10 @@ test: setup ## All tests; installs the clients they drive where it may
 	then $(BIN)/pytest -n auto --dist loadgroup --behind-front tests/conformance tests/protocol; \
 	else echo "Not tested behind Microsoft's front: functions-front is not on PATH" >&2; fi
 
+.PHONY: soak
+soak: setup ## Let many clients act at once, in calm and in storm, and hold every promise: OPERATIONS=800
+	@$(BIN)/pytest -m soak $(if $(OPERATIONS),--operations=$(OPERATIONS)) tests/soak
+
 .PHONY: conformance
 conformance: setup ## Run the OCI conformance program, which you bring: PROGRAM=path/to/binary PROGRAM_COMMIT=id FRONT=
 	@$(BIN)/python -m tests.conformance.program "$(PROGRAM)" $(if $(PROGRAM_COMMIT),--commit=$(PROGRAM_COMMIT)) $(if $(FRONT),--front=$(FRONT))

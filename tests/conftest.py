@@ -23,6 +23,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--behind-front", action="store_true", help="run each host behind Microsoft's HTTP path"
     )
+    parser.addoption("--operations", type=int, default=800, help="how many a soak is made of")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,0 +1,1 @@
+"""The soak: many clients at once, and a model beside them that knows what must be there."""
