@@ -64,9 +64,8 @@ async def test_it_finds_the_same_in_either(
         await pushes.put(repository, image, [Tag("v1"), Tag("v2")], by=ME)
     await Manifests(stores, timedelta(days=7)).delete(A, image.digest, by=ME)
     await stores.holdings.join(Digest.parse(two[0].digest), RepositoryName("c"), await _of(stores))
-    for module in (blobs, contents, index):
+    for module in (blobs, contents, index, garbage):
         monkeypatch.setattr(module, "ages", SimpleNamespace(L=SHORT))
-    monkeypatch.setattr(garbage, "L", SHORT)
     monkeypatch.setattr(sweeping, "_PAGE", 5)
     clock.move(seconds=2.1)
     if not isinstance(empty_rows, MemoryRows):

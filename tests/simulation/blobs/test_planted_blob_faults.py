@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 
@@ -87,7 +88,7 @@ def collector_reads_whether_it_is_good_last(patch: Patch) -> None:
 
 
 def collector_takes_young_holders(patch: Patch) -> None:
-    patch.setattr(garbage, "L", timedelta(seconds=-1))
+    patch.setattr(garbage, "ages", SimpleNamespace(L=timedelta(seconds=-1)))
 
 
 def collector_waits_one_grace_period(patch: Patch) -> None:
@@ -264,7 +265,7 @@ def bad_bytes_are_joined(patch: Patch) -> None:
 
 
 def bad_bytes_are_let_go_at_once(patch: Patch) -> None:
-    patch.setattr(healing, "L", timedelta(seconds=-1))
+    patch.setattr(healing, "ages", SimpleNamespace(L=timedelta(seconds=-1)))
 
 
 def first_pass_takes_any_link(patch: Patch) -> None:
