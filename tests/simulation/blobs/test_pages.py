@@ -148,8 +148,8 @@ FAULTS = [
     "fault", FAULTS, ids=[f"{fault.plant.__name__}-{fault.scenario}" for fault in FAULTS]
 )
 def test_a_planted_fault_is_found(fault: Fault, monkeypatch: Patch) -> None:
-    with paged():
-        find(fault, PAGES[fault.scenario], monkeypatch)
+    with paged(), monkeypatch.context() as patch:  # undone before the pages are long again
+        find(fault, PAGES[fault.scenario], patch)
 
 
 def test_only_pages_show_that_the_order_of_the_keys_matters(monkeypatch: Patch) -> None:
