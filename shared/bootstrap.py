@@ -250,7 +250,7 @@ class Registries:
         def change(there: RegistryRecord) -> RegistryRecord:
             return replace(there, grace=there.grace.changed(span, moment))
 
-        await self._records.change(record.name, record.generation, change, now())
+        await self._records.change(record.name, record.generation, change, moment)
         return change(record)
 
     async def _check(self, name: str, generation: str) -> None:

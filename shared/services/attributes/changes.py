@@ -20,6 +20,7 @@ Whether a repository is listed stands in the index as well, and is put there aft
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from shared.errors import NameUnknown, Unavailable
@@ -115,17 +116,13 @@ class AttributeChanges:
     async def _change(self, repository: RepositoryName, wanted: Wanted, look: _Look) -> Attributes:
         if wanted.read_enabled is False and READ_LOCKS not in self._stores.flags:
             await self._note_read_locks()
-        last = self._stores.clock() + ages.L / 2
-        while True:
+        span = ages.Span(self._stores.ticks)
+        while not span.is_over:
             step = await look()
             if step.new == step.there:
                 return step.new
-            try:
+            with suppress(NotFound, Conflict):
                 await self._contents.commit(repository, step.changes)
-            except (NotFound, Conflict):
-                if self._stores.clock() >= last:
-                    break
-            else:
                 return step.new
         raise Unavailable(f"{repository} is being changed too often: repeat the request")
 

@@ -218,8 +218,8 @@ class Manifests:
             if len(page) < _PAGE:
                 break
         deletion.told = deletion.told or await self._tell(repository, deletion.outbox)
-        touched = await self._writable(deletion)
-        await self._commit(repository, self._last(deletion, row, record, left, touched))
+        writable = await self._writable(deletion)
+        await self._commit(repository, self._last(deletion, row, record, left, writable))
         await self._tell_again(repository, deletion.outbox, deletion.told)
 
     async def _tags(self, deletion: Deletion) -> list[TagRecord]:
@@ -279,9 +279,9 @@ class Manifests:
                 subject_life=deletion.subject_life,
                 rotten=deletion.rotten,
             )
-        touched = await self._writable(deletion)
+        writable = await self._writable(deletion)
         key = keys.manifest(deletion.digest)
-        changes = Transaction([Update(key, {"deletion": deletion.id}, deletion.etag), *touched])
+        changes = Transaction([Update(key, {"deletion": deletion.id}, deletion.etag), *writable])
         changes.add(*marked(self._stores, deletion, record.life, some))
         deletion.etag = (await self._commit(deletion.repository, changes))[0]
 
@@ -291,7 +291,7 @@ class Manifests:
         row: Row,
         record: ManifestRecord,
         left: Iterable[TagRecord],
-        touched: Iterable[Change],
+        writable: Iterable[Change],
     ) -> Iterable[Change]:
         kind = ManifestRotted if deletion.rotten else ManifestDeleted
         event = kind(
@@ -303,7 +303,7 @@ class Manifests:
             life=record.life,
         )
         yield Insert(deletion.outbox, values(event))
-        yield from touched
+        yield from writable
         yield from ended(deletion, row, record)
         yield from marked(self._stores, deletion, record.life, left)
 

@@ -1,9 +1,9 @@
 """Endings: how the life of a manifest ends, and which rows say so.
 
-manifest|DIGEST        taken, by its ETag
-referrer|SUBJECT|DIGEST  taken with it
-deleted|DIGEST|LIFE    what it was, by whom it was deleted, until when it can come back
-tag rows of each tag   taken; `tagged|` stays, marked with the life
+manifest|DIGEST           taken, by its ETag
+referrer|SUBJECT|DIGEST   taken with it
+deleted|DIGEST|LIFE       what it was, by whom it was deleted, until when it can come back
+tag rows of each tag      taken; `tagged|` stays, marked with the life
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -20,7 +20,7 @@ from shared.storage.rows.records import ROTTEN, DeletedRecord, ManifestRecord, T
 from shared.storage.stores import Stores
 
 WITH_NAMES = 19
-"""The same where their names are kept: five rows each."""
+"""How many tags go in one transaction where their names are kept: five rows each."""
 
 
 @dataclass(slots=True)

@@ -29,6 +29,7 @@ from shared.storage import ages, keys
 from shared.storage.errands import Kind
 from shared.storage.ports import Conflict, Insert, NotFound, Rotten, StorageError, Update, Value
 from shared.storage.rows import tags
+from shared.storage.rows.contents import LINK
 from shared.storage.rows.records import ROTTEN, DeletedRecord, ManifestRecord, TagRecord
 from shared.storage.stores import Stores
 from shared.storage.transactions import Transaction
@@ -67,7 +68,7 @@ class Restores:
             raise unknown(repository, digest)
         if deleted.reason == ROTTEN:
             raise rotten(repository, digest)
-        manifest = await self._read(repository, deleted)
+        manifest = await self._body(repository, deleted.manifest)
         fresh = self._stores.new_id()
         await self._stores.errands.send(
             Kind.END_RESTORE,
@@ -207,9 +208,6 @@ class Restores:
                 await refuse(self._stores, repository)
                 raise Unavailable(f"{repository} is being changed: repeat the request") from None
 
-    async def _read(self, repository: RepositoryName, deleted: DeletedRecord) -> Manifest:
-        return await self._body(repository, deleted.manifest)
-
     async def _body(self, repository: RepositoryName, record: ManifestRecord) -> Manifest:
         try:
             body = await self._stores.body(record)
@@ -226,7 +224,7 @@ class Restores:
         children = dict.fromkeys(child.digest for child in manifest.children)
         edges = await self._contents.edges_from(repository, manifest.digest, life, children)
         return frozenset(
-            Digest.parse(edge.key.split("|")[1]) for edge in edges if edge.values["names"] == "link"
+            Digest.parse(edge.key.split("|")[1]) for edge in edges if edge.values["names"] == LINK
         )
 
 

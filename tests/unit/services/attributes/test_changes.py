@@ -170,7 +170,7 @@ class TestARepository:
         monkeypatch.setattr(memory.rows, "commit", overtaken)
         with pytest.raises(Unavailable, match="changed too often"):
             await attributes.tag(REPOSITORY, LATEST, NO_WRITE)
-        assert changes == ages.L.total_seconds() / 2 / 10
+        assert changes == ages.L.total_seconds() / 2 / 10 + 1
 
     async def test_that_changes_meanwhile_is_read_anew(
         self, stores: Stores, attributes: AttributeChanges, memory: Memory, before: Before
