@@ -12,10 +12,11 @@ waits:
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shared.storage.ports import Change, Row, Rows, RowsPage
+from shared.storage.layers.passing import PassingRows
+from shared.storage.ports import Row, Rows
 
 type _Key = tuple[str, str, str, tuple[str, ...] | None]
 type _Read = asyncio.Task[Row | None]
@@ -27,16 +28,12 @@ class _Line:
     waiting: _Read | None = None
 
 
-class SharedRows:
+class SharedRows(PassingRows):
     """Rows whose point reads are shared; all else goes straight to the store."""
 
     def __init__(self, rows: Rows) -> None:
-        self._rows = rows
+        super().__init__(rows)
         self._lines: dict[_Key, _Line] = {}
-
-    async def prepare(self, tables: Sequence[str]) -> None:
-        """Make the tables that are missing."""
-        await self._rows.prepare(tables)
 
     async def get(
         self, table: str, partition: str, key: str, only: Sequence[str] | None = None
@@ -44,41 +41,6 @@ class SharedRows:
         """Read one row, together with those who ask for it at the same time."""
         place = (table, partition, key, None if only is None else tuple(only))
         return await asyncio.shield(self._join(place))
-
-    async def scan(  # noqa: PLR0913 - as the port has it
-        self,
-        table: str,
-        partition: str,
-        *,
-        after: str,
-        before: str,
-        limit: int,
-        where: Mapping[str, str] | None = None,
-        only: Sequence[str] | None = None,
-    ) -> list[Row]:
-        """Read a range of rows."""
-        return await self._rows.scan(
-            table, partition, after=after, before=before, limit=limit, where=where, only=only
-        )
-
-    async def page(
-        self,
-        table: str,
-        *,
-        first: str,
-        before: str,
-        position: str,
-        limit: int,
-        only: Sequence[str] | None = None,
-    ) -> RowsPage:
-        """Read a page of several partitions."""
-        return await self._rows.page(
-            table, first=first, before=before, position=position, limit=limit, only=only
-        )
-
-    async def commit(self, table: str, partition: str, changes: Sequence[Change]) -> list[str]:
-        """Make all changes or none."""
-        return await self._rows.commit(table, partition, changes)
 
     def _join(self, place: _Key) -> _Read:
         line = self._lines.get(place)
