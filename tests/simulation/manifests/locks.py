@@ -1,5 +1,6 @@
 """Operations that lock and unlock, and those that a lock or a policy may refuse."""
 
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -48,13 +49,13 @@ class _Change(Operation):
         """Change them."""
         await self.change(AttributeChanges(process.stores, _no_flag))
 
+    @abstractmethod
     async def change(self, changes: AttributeChanges) -> None:
         """Change them by the service."""
-        raise NotImplementedError
 
+    @abstractmethod
     def rows(self, rows: Mapping[str, Row]) -> Iterable[str]:
         """Give the keys of the rows that are to say so."""
-        raise NotImplementedError
 
     def broken(self, world: World, others: Others, since: datetime) -> Iterable[str]:
         """What is locked is there, says so everywhere, and lasts."""
