@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -9,15 +10,19 @@ from aiohttp import ClientResponse, ClientSession
 from aiohttp.typedefs import StrOrURL
 
 from infra.devhost.storage import Azurite, StorageError
+from shared.storage import keys
 from shared.storage.azure.accounts import AzureAccount
 from shared.storage.azure.blobs import AzureObjects
 from shared.storage.azure.queues import AzureMessages
 from shared.storage.azure.tables import AzureRows
+from shared.storage.bodies import Bodies
 from shared.storage.memory.messages import MemoryMessages
 from shared.storage.memory.objects import MemoryObjects
 from shared.storage.memory.rows import MemoryRows
 from shared.storage.ports import Messages, Objects, Rows
+from shared.storage.stores import Stores
 from tests.support.clock import Clock
+from tests.support.pauses import no_pause
 
 
 @pytest.fixture(scope="session")
@@ -134,3 +139,25 @@ async def messages(place: str | None, clock: Clock) -> AsyncIterator[Messages]:
 async def whole(stream: AsyncIterator[bytes]) -> bytes:
     """Read a stream to its end."""
     return b"".join([piece async for piece in stream])
+
+
+@pytest.fixture
+async def stores(
+    empty_rows: Rows, empty_objects: Objects, messages: Messages, beside: Objects
+) -> Stores:
+    """The stores of a registry, prepared."""
+    await empty_rows.prepare(keys.TABLES)
+    await empty_objects.prepare()
+    await beside.prepare()
+    await messages.prepare(keys.QUEUES)
+    return Stores.over(
+        empty_rows,
+        empty_objects,
+        messages,
+        uuid.uuid4().hex,
+        beside=beside,
+        bodies=Bodies(1_000_000),
+        clock=lambda: datetime.now(UTC),
+        new_id=lambda: uuid.uuid4().hex,
+        pause=no_pause,
+    )

@@ -4,9 +4,8 @@ Before something is removed for good it is asked whether that is halted: one cal
 """
 
 import asyncio
-import uuid
 from collections.abc import Awaitable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -19,12 +18,9 @@ from shared.services.upkeep.garbage import Garbage
 from shared.services.upkeep.leftovers import Leftovers
 from shared.services.upkeep.purge import Purge
 from shared.services.upkeep.verification import Verification
-from shared.storage import ages, keys
-from shared.storage.bodies import Bodies
-from shared.storage.ports import Messages, Objects, Rows
+from shared.storage import ages
 from shared.storage.stores import Stores
 from tests.support.causes import ME
-from tests.support.pauses import no_pause
 from tests.unit.services.conftest import hold, image_of, index_of, parts
 
 pytestmark = [
@@ -39,27 +35,6 @@ OLD_SECONDS = 2.1
 """After so long a row is older than twice that: ages are told to the second."""
 
 type Calls = list[str]
-
-
-@pytest.fixture
-async def stores(
-    empty_rows: Rows, empty_objects: Objects, messages: Messages, beside: Objects
-) -> Stores:
-    await empty_rows.prepare(keys.TABLES)
-    await empty_objects.prepare()
-    await beside.prepare()
-    await messages.prepare(keys.QUEUES)
-    return Stores.over(
-        empty_rows,
-        empty_objects,
-        messages,
-        uuid.uuid4().hex,
-        beside=beside,
-        bodies=Bodies(1_000_000),
-        clock=lambda: datetime.now(UTC),
-        new_id=lambda: uuid.uuid4().hex,
-        pause=no_pause,
-    )
 
 
 @pytest.fixture

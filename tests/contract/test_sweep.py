@@ -1,8 +1,7 @@
 """The sweep over both stores: it finds the same in either."""
 
 import asyncio
-import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -18,39 +17,15 @@ from shared.services.sweep.sweep import Sweep
 from shared.services.upkeep import garbage
 from shared.services.upkeep.garbage import Garbage
 from shared.services.upkeep.healing import Healing
-from shared.storage import keys
-from shared.storage.bodies import Bodies
 from shared.storage.memory.rows import MemoryRows
-from shared.storage.ports import Messages, Objects, Rows
+from shared.storage.ports import Rows
 from shared.storage.stores import Stores
 from tests.support.causes import ME
 from tests.support.clock import Clock
-from tests.support.pauses import no_pause
 from tests.unit.services.conftest import hold, image_of, parts
 
 A, B = RepositoryName("a/b"), RepositoryName("a-b")
 DAY, SHORT = timedelta(days=1), timedelta(seconds=0.1)
-
-
-@pytest.fixture
-async def stores(
-    empty_rows: Rows, empty_objects: Objects, messages: Messages, beside: Objects
-) -> Stores:
-    await empty_rows.prepare(keys.TABLES)
-    await empty_objects.prepare()
-    await beside.prepare()
-    await messages.prepare(keys.QUEUES)
-    return Stores.over(
-        empty_rows,
-        empty_objects,
-        messages,
-        uuid.uuid4().hex,
-        beside=beside,
-        bodies=Bodies(1_000),
-        clock=lambda: datetime.now(UTC),
-        new_id=lambda: uuid.uuid4().hex,
-        pause=no_pause,
-    )
 
 
 async def test_it_finds_the_same_in_either(
