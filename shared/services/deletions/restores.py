@@ -11,6 +11,7 @@ manifest is merged by its ETag, so that a deletion, or another life, ends it.
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime, timedelta
 
@@ -145,16 +146,13 @@ class Restores:
 
         Where another has begun since, it sees to them, and we would only stand in its way.
         """
-        span = ages.Span(self._stores.ticks)
-        while record := await self._contents.manifest(repository, digest, with_body=False):
-            if record.life != life or record.deletion not in {"", deletion}:
-                return
-            marks = await self._contents.tags_of(repository, digest, _TAGS, life)
-            if not marks:
-                return
-            if span.is_over:
-                raise Unavailable(f"the tags of {digest} are coming back: repeat the request")
-            await self._bring_some(repository, record, marks, by)
+        await self._bring_all(
+            repository,
+            digest,
+            life,
+            by,
+            lambda record: record.life == life and record.deletion in {"", deletion},
+        )
 
     async def bring_back(
         self, repository: RepositoryName, digest: Digest, life: str, *, by: Cause, live: str = ""
@@ -163,10 +161,27 @@ class Restores:
 
         Only to the life `live` of it, if that is named. False where it was deleted meanwhile.
         """
+        wanted = live
+
+        def is_meant(record: ManifestRecord) -> bool:
+            nonlocal wanted
+            wanted = wanted or record.life
+            return record.life == wanted
+
+        return await self._bring_all(repository, digest, life, by, is_meant)
+
+    async def _bring_all(
+        self,
+        repository: RepositoryName,
+        digest: Digest,
+        life: str,
+        by: Cause,
+        is_meant: Callable[[ManifestRecord], bool],
+    ) -> bool:
+        """Bring the marked tags of a life back; False where the manifest is not meant any more."""
         span = ages.Span(self._stores.ticks)
         while record := await self._contents.manifest(repository, digest, with_body=False):
-            live = live or record.life
-            if record.life != live:
+            if not is_meant(record):
                 return False
             marks = await self._contents.tags_of(repository, digest, _TAGS, life)
             if not marks:
