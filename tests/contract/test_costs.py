@@ -55,7 +55,7 @@ async def test_verification_costs_three_calls_beside_reading(stores: Stores, cal
     link = await stores.contents.link(RepositoryName("team/app"), Digest.parse(part.digest))
     assert link
     verification = Verification(stores, Leftovers(stores, timedelta(days=7)), Manifests(stores))
-    assert await cost(verification.verify(link.object), calls) <= 3 + 2
+    assert await cost(verification.verify(link.object), calls) == 5
 
 
 async def test_collecting_the_last_holder_of_a_blob_costs_seven_and_the_halt(
@@ -79,7 +79,7 @@ async def test_fan_out_costs_four_and_one_for_each_consumer(
     fan_out, announced = FanOut(stores), Announcement(stores.generation, A, [event])
     handing = await cost(fan_out.follow(announced), calls)
     removing = await cost(fan_out.follow(Announcement(stores.generation, A, [event], -1)), calls)
-    assert handing + removing <= 4 + 1
+    assert handing + removing == 5
 
 
 async def test_a_purge_costs_ten_and_a_transaction_for_98_rows(
@@ -95,7 +95,7 @@ async def test_a_purge_costs_ten_and_a_transaction_for_98_rows(
     monkeypatch.setattr(ages, "L", SHORT)
     await asyncio.sleep(OLD_SECONDS + 4 * SHORT.total_seconds())
     deed = Purge(stores, manifests).purge(A, image.digest, life.manifest.life)
-    assert await cost(deed, calls) <= 10
+    assert await cost(deed, calls) == 10
 
 
 async def test_128_references_and_10_tags_that_move_cost_sixteen(
@@ -104,7 +104,7 @@ async def test_128_references_and_10_tags_that_move_cost_sixteen(
     tags = [Tag(f"v{number}") for number in range(10)]
     await hold(stores, *parts(128), repository=A)
     await pushes.put(A, image_of(parts(2)), tags, by=ME)
-    assert await cost(pushes.put(A, image_of(parts(128)), tags, by=ME), calls) <= 16
+    assert await cost(pushes.put(A, image_of(parts(128)), tags, by=ME), calls) == 16
 
 
 async def test_an_index_of_100_children_costs_five(
@@ -115,7 +115,7 @@ async def test_an_index_of_100_children_costs_five(
     children = [image_of([config], annotations={"n": str(n)}) for n in range(100)]
     for child in children:
         await pushes.put(A, child, [], by=ME)
-    assert await cost(pushes.put(A, index_of(children), [V1], by=ME), calls) <= 5
+    assert await cost(pushes.put(A, index_of(children), [V1], by=ME), calls) == 5
 
 
 @pytest.mark.parametrize("number", [3, 30])
