@@ -7,44 +7,23 @@ than that when they are sent, however long the request has taken (`storage/layer
 """
 
 import asyncio
-import hashlib
-import hmac
 import secrets
 import time
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cache
 
 from starlette.requests import Request
 
+from shared.assembly.jobs import Jobs, jobs_of
+from shared.assembly.registry import Limits, Parts, Registry, registry_of
 from shared.auth.accounts import Accounts
-from shared.auth.gate import Gate
-from shared.auth.issuer import Issuer
 from shared.auth.passwords import Passwords
-from shared.auth.tokens import Tokens
 from shared.errors import NameUnknown, Unavailable
 from shared.model.login_server import host_of
-from shared.model.upload import Seal
-from shared.services.attributes.changes import AttributeChanges
-from shared.services.content.blobs import Blobs
-from shared.services.content.manifests import Manifests
-from shared.services.content.pushes import Pushes
-from shared.services.content.referrers import Referrers
-from shared.services.content.repositories import Repositories
-from shared.services.content.staging import Staging
-from shared.services.content.tags import Tags
-from shared.services.content.uploads import Uploads
-from shared.services.deletions.repositories import RepositoryDeletions
-from shared.services.deletions.restores import Restores
-from shared.services.events.fallback_lists import FallbackLists
-from shared.services.events.fan_out import FanOut
-from shared.services.turns.turns import Turns
-from shared.services.upkeep.errands import Upkeep
-from shared.services.upkeep.garbage import Garbage
-from shared.services.upkeep.purge import Purge
 from shared.services.upkeep.sleepers import Sleepers
 from shared.settings import Settings
 from shared.start import read_settings
@@ -68,9 +47,6 @@ from shared.wire.request import host
 
 _KEPT_SECONDS = 60
 _BODIES_BYTES = 64 * 1024 * 1024
-_LARGE_MANIFESTS = 16
-_STREAMS = 128
-_PATIENCE_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,46 +60,14 @@ class Ports:
 
 
 @dataclass(frozen=True, slots=True)
-class Registry:
-    """One registry: its gate and its services.
-
-    `login_server` is the one of its names that stands for it; empty where none is set.
-    """
-
-    generation: str
-    login_server: str
-    gate: Gate
-    issuer: Issuer
-    manifests: Manifests
-    pushes: Pushes
-    large_manifests: Turns
-    blobs: Blobs
-    uploads: Uploads
-    tags: Tags
-    referrers: Referrers
-    repositories: Repositories
-    attributes: AttributeChanges
-    stores: Stores
-    has_redirects: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Jobs:
-    """What the functions behind queues work with."""
-
-    fan_out: FanOut
-    upkeep: Upkeep
-    garbage: Garbage
-
-
-@dataclass(frozen=True, slots=True)
 class Administration:
-    """What operators' commands work with: one registry's record, accounts, and its storage."""
+    """What operators' commands work with: a registry's record, accounts and jobs, and the halt."""
 
     records: RegistryRecords
     record: RegistryRecord
     accounts: Accounts
     halt: Halt
+    jobs: Jobs
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +88,7 @@ class Registries:
         self._records = RegistryRecords(ports.rows, ports.beside, settings.master_key)
         self.sleepers = Sleepers(LateMessages(ports.messages, now))
         self._bodies = Bodies(_BODIES_BYTES)
-        self._staging = Staging(ports.objects)
-        self._streams = Turns(_STREAMS, _PATIENCE_SECONDS, "downloads")
-        self._large_manifests = Turns(_LARGE_MANIFESTS, _PATIENCE_SECONDS)
+        self._limits = Limits.of(ports.objects)
         self._passwords = Passwords()
         self._kept: dict[str, _Kept] = {}
         self._once: Once[str, Registry] = Once()
@@ -178,20 +120,8 @@ class Registries:
         return jobs
 
     def _open_jobs(self, record: RegistryRecord) -> Jobs:
-        stores = self._stores(replace(record, flags=frozenset()), self._ports.rows)  # reads all
-        lasting = self._lasting(record.policies.soft_delete_days)
-        manifests = Manifests(stores, lasting)
-        purge = Purge(stores, manifests)
-        pushes = Pushes(stores, is_sparse_allowed=self._settings.sparse_manifests)
-        restores = Restores(stores, pushes, purge)
-        deletions = RepositoryDeletions(stores, restores, lasting)
-        lists = FallbackLists(stores)
-        upkeep = Upkeep(stores, manifests, restores, deletions, purge, lists)
-        return Jobs(FanOut(stores), upkeep, Garbage(stores, record.grace.at(now())))
-
-    def _lasting(self, days: int) -> timedelta:
-        """Give for how long what is deleted can come back: where it cannot, the grace period."""
-        return timedelta(days=days) or self._settings.grace
+        reads_all = replace(record, flags=frozenset())
+        return jobs_of(self._settings, record, self._stores(reads_all, self._ports.rows))
 
     def _name(self, login_server: str) -> str:
         settings = self._settings
@@ -268,36 +198,15 @@ class Registries:
         accounts = Accounts(self._ports.rows, record.generation, self._passwords, new_id)
         if record.name == settings.registry_name and settings.admin_password:
             await accounts.create(record.name, settings.admin_password)
-        tokens = Tokens(record.signing_keys, record.generation, now, new_id)
-        gate = Gate(
-            tokens,
-            accounts,
-            settings.anonymous_access,
-            is_discovery_by_caller=settings.mount_discovery == "caller",
-        )
-        seal = Seal(_derived(settings.master_key, record.generation))
-        return Registry(
-            generation=record.generation,
+        parts = Parts(
+            record=record,
             login_server=self._login_server(record),
-            gate=gate,
-            issuer=Issuer(gate, tokens),
-            manifests=Manifests(stores, self._lasting(record.policies.soft_delete_days)),
-            pushes=Pushes(stores, is_sparse_allowed=settings.sparse_manifests),
-            large_manifests=self._large_manifests,
-            blobs=Blobs(
-                stores,
-                settings.grace,
-                int(settings.url_lifetime.total_seconds()),
-                self._streams,
-            ),
-            uploads=Uploads(stores, self._staging, seal, settings.upload_lifetime),
-            tags=Tags(stores),
-            referrers=Referrers(stores),
-            repositories=Repositories(stores),
-            attributes=AttributeChanges(stores, lambda: self._note_read_locks(record)),
             stores=stores,
-            has_redirects=settings.blob_redirects,
+            accounts=accounts,
+            limits=self._limits,
+            note_read_locks=lambda: self._note_read_locks(record),
         )
+        return registry_of(settings, parts)
 
     async def _note_read_locks(self, record: RegistryRecord) -> None:
         """Let every process know, within a minute, that something may not be read."""
@@ -381,7 +290,7 @@ def registries() -> Registries:
 @asynccontextmanager
 async def administration(settings: Settings, name: str) -> AsyncIterator[Administration | None]:
     """Open a registry for one command; None where there is none; raises StateRefused."""
-    async with opened_ports(settings.storage) as (rows, _, _, beside):
+    async with opened_ports(settings.storage) as (rows, objects, messages, beside):
         records = RegistryRecords(rows, beside, settings.master_key)
         try:
             record = await records.find(name)
@@ -391,10 +300,6 @@ async def administration(settings: Settings, name: str) -> AsyncIterator[Adminis
             yield None
         else:
             accounts = Accounts(rows, record.generation, Passwords(), new_id)
-            yield Administration(records, record, accounts, Halt(beside))
-
-
-def _derived(master_key: str, generation: str) -> bytes:
-    return hmac.digest(
-        master_key.encode(), f"upload sessions of {generation}".encode(), hashlib.sha256
-    )
+            here = Registries(settings, Ports(rows, objects, messages, beside))
+            jobs = await here.jobs(record.generation)
+            yield Administration(records, record, accounts, Halt(beside), jobs)

@@ -67,6 +67,10 @@ class Settings:
         reader.check()
         return settings
 
+    def lasting(self, days: int) -> timedelta:
+        """Give for how long what is deleted can come back: where it cannot, the grace period."""
+        return timedelta(days=days) or self.grace
+
 
 class _Reader:
     def __init__(self, env: Mapping[str, str]) -> None:

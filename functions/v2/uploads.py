@@ -6,9 +6,10 @@ from contextlib import contextmanager
 import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response
 
+from shared.assembly.registry import Registry
 from shared.auth.gate import Identity
 from shared.auth.scopes import Action
-from shared.bootstrap import Registry, registry
+from shared.bootstrap import registry
 from shared.errors import NameInvalid, RangeInvalid
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName, parse_repository

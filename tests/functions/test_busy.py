@@ -3,6 +3,8 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -15,10 +17,16 @@ from tests.support.app import Site
 from tests.support.images import blob
 
 
+def limit(patch: pytest.MonkeyPatch, **limits: Any) -> None:
+    """Bound what the process does at once."""
+    here = bootstrap.registries()
+    patch.setattr(here, "_limits", replace(here._limits, **limits))
+
+
 async def test_few_large_manifests_are_taken_at_once(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bootstrap.registries(), "_large_manifests", Turns(0, 0.01))
+    limit(monkeypatch, large_manifests=Turns(0, 0.01))
     large = {"schemaVersion": 2, "annotations": {"a": "x" * LARGE_BYTES}}
     small = {"schemaVersion": 2, "annotations": {"a": "x"}}
     headers = {"Content-Type": "application/vnd.test+json"}
@@ -66,7 +74,7 @@ async def test_a_form_that_drips_is_sent_away(site: Site, monkeypatch: pytest.Mo
 def busy(site: Site, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """A registry that has no turn left for a body."""
     staging = Staging(site.memory.objects, bodies=0, patience=0.01)
-    monkeypatch.setattr(bootstrap.registries(), "_staging", staging)
+    limit(monkeypatch, staging=staging)
     return monkeypatch
 
 

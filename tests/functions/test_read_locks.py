@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from shared import bootstrap
-from shared.bootstrap import Registry
+from shared.assembly.registry import Registry
 from shared.model.attributes import Wanted
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName, Tag
