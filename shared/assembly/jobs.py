@@ -8,6 +8,7 @@ from shared.services.deletions.repositories import RepositoryDeletions
 from shared.services.deletions.restores import Restores
 from shared.services.events.fallback_lists import FallbackLists
 from shared.services.events.fan_out import FanOut
+from shared.services.upkeep.collection import Collection
 from shared.services.upkeep.errands import Upkeep
 from shared.services.upkeep.garbage import Garbage
 from shared.services.upkeep.purge import Purge
@@ -24,6 +25,7 @@ class Jobs:
     fan_out: FanOut
     upkeep: Upkeep
     garbage: Garbage
+    collection: Collection
     restores: Restores
 
 
@@ -37,4 +39,4 @@ def jobs_of(settings: Settings, record: RegistryRecord, stores: Stores) -> Jobs:
     deletions = RepositoryDeletions(stores, restores, lasting)
     upkeep = Upkeep(stores, manifests, restores, deletions, purge, FallbackLists(stores))
     garbage = Garbage(stores, record.grace.at(stores.clock()))
-    return Jobs(stores, FanOut(stores), upkeep, garbage, restores)
+    return Jobs(stores, FanOut(stores), upkeep, garbage, Collection(stores, garbage), restores)

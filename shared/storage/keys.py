@@ -34,6 +34,7 @@
                          halted         there while rows may be missing: nothing is to be removed
     queue events                        the keys of outbox rows, sent before these are written
     queue upkeep                        errands: an event to follow, a sequence to bring to its end
+    queue garbage                       blobs that a repository may not need any more
     queue later                         what is to sleep for long, with its queue and its time
 
 GENERATION is a registry's id, new on each creation: a registry that is created again sees nothing
@@ -60,8 +61,9 @@ TABLES = (REGISTRIES, ACCOUNTS, REPOSITORIES, CONTENTS, BLOBS)
 
 EVENTS = "events"
 UPKEEP = "upkeep"
+GARBAGE = "garbage"
 LATER = "later"
-QUEUES = (EVENTS, UPKEEP, LATER)
+QUEUES = (EVENTS, UPKEEP, GARBAGE, LATER)
 
 HALTED = "halted"
 

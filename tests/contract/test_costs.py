@@ -69,6 +69,16 @@ async def test_collecting_the_last_holder_of_a_blob_costs_seven_and_the_halt(
     assert await cost(garbage.collect(A, Digest.parse(part.digest)), calls) == 7 + 1
 
 
+async def test_a_look_at_a_blob_that_is_in_use_or_nowhere_costs_three(
+    stores: Stores, pushes: Pushes, calls: Calls
+) -> None:
+    await hold(stores, *parts(2), repository=A)
+    await pushes.put(A, image_of(parts(2)), [V1], by=ME)
+    garbage = Garbage(stores, timedelta(0))
+    assert await cost(garbage.collect(A, Digest.parse(parts(1)[0].digest)), calls) == 3
+    assert await cost(garbage.collect(A, Digest.of(b"nowhere")), calls) == 3
+
+
 async def test_fan_out_costs_four_and_one_for_each_consumer(
     stores: Stores, pushes: Pushes, calls: Calls
 ) -> None:
