@@ -25,6 +25,7 @@ class Jobs:
     upkeep: Upkeep
     garbage: Garbage
     restores: Restores
+    deletions: RepositoryDeletions
 
 
 def jobs_of(settings: Settings, record: RegistryRecord, stores: Stores) -> Jobs:
@@ -37,4 +38,4 @@ def jobs_of(settings: Settings, record: RegistryRecord, stores: Stores) -> Jobs:
     deletions = RepositoryDeletions(stores, restores, lasting)
     upkeep = Upkeep(stores, manifests, restores, deletions, purge, FallbackLists(stores))
     garbage = Garbage(stores, record.grace.at(stores.clock()))
-    return Jobs(stores, FanOut(stores), upkeep, garbage, restores)
+    return Jobs(stores, FanOut(stores), upkeep, garbage, restores, deletions)
