@@ -27,6 +27,7 @@ class Jobs:
     garbage: Garbage
     collection: Collection
     restores: Restores
+    deletions: RepositoryDeletions
 
 
 def jobs_of(settings: Settings, record: RegistryRecord, stores: Stores) -> Jobs:
@@ -39,4 +40,12 @@ def jobs_of(settings: Settings, record: RegistryRecord, stores: Stores) -> Jobs:
     deletions = RepositoryDeletions(stores, restores, lasting)
     upkeep = Upkeep(stores, manifests, restores, deletions, purge, FallbackLists(stores))
     garbage = Garbage(stores, record.grace.at(stores.clock()))
-    return Jobs(stores, FanOut(stores), upkeep, garbage, Collection(stores, garbage), restores)
+    return Jobs(
+        stores=stores,
+        fan_out=FanOut(stores),
+        upkeep=upkeep,
+        garbage=garbage,
+        collection=Collection(stores, garbage),
+        restores=restores,
+        deletions=deletions,
+    )
