@@ -3,6 +3,9 @@
     table registries   registry         NAME                generation, layout, policies
                        keys|GENERATION  KID                 a signing key, sealed
                        sweep|GENERATION position            where the sweep goes on
+                       failing          ID                  a letter that failed, why, and when
+                                                            it is tried again
+                                        unreadable|ID       one that nobody here can read
     table accounts     GENERATION       NAME                password (hashed), stamp, state
     table repositories GENERATION       REPO                an index of names, for the catalog
                        deleted|GENERATION  REPO             a name of which something is kept
@@ -63,6 +66,7 @@ UPKEEP = "upkeep"
 LATER = "later"
 QUEUES = (EVENTS, UPKEEP, LATER)
 
+FAILING = "failing"
 HALTED = "halted"
 
 REGISTRY_PARTITION = "registry"
@@ -133,6 +137,11 @@ def signing_keys(generation: str) -> str:
 def sweep(generation: str) -> str:
     """Name the partition that says how far the sweep of a registry is."""
     return f"sweep|{generation}"
+
+
+def unreadable(letter: str) -> str:
+    """Key of a letter that nobody here can read."""
+    return f"unreadable|{letter}"
 
 
 def manifest(digest: Digest) -> str:
