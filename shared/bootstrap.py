@@ -24,6 +24,7 @@ from shared.auth.accounts import Accounts
 from shared.auth.passwords import Passwords
 from shared.errors import NameUnknown, Unavailable
 from shared.model.login_server import host_of
+from shared.services.upkeep.retries import Retries
 from shared.services.upkeep.sleepers import Sleepers
 from shared.settings import Settings
 from shared.start import read_settings
@@ -35,6 +36,7 @@ from shared.storage.layers.sharing import SharedRows
 from shared.storage.layers.standing import StandingRows
 from shared.storage.once import Once
 from shared.storage.ports import Messages, NotPrepared, Objects, Rows
+from shared.storage.rows.failing import Failures
 from shared.storage.rows.registries import (
     READ_LOCKS,
     Grace,
@@ -80,13 +82,15 @@ class _Kept:
 
 
 class Registries:
-    """The registries that this process serves; `sleepers` are the messages of all of them."""
+    """The registries that this process serves; `sleepers` and `retries` see to all messages."""
 
     def __init__(self, settings: Settings, ports: Ports) -> None:
         self._settings = settings
         self._ports = ports
         self._records = RegistryRecords(ports.rows, ports.beside, settings.master_key)
-        self.sleepers = Sleepers(LateMessages(ports.messages, now))
+        messages, failures = LateMessages(ports.messages, now, new_id), Failures(ports.rows)
+        self.sleepers = Sleepers(messages)
+        self.retries = Retries(messages, failures, now)
         self._bodies = Bodies(_BODIES_BYTES)
         self._limits = Limits.of(ports.objects)
         self._passwords = Passwords()

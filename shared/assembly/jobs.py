@@ -11,7 +11,9 @@ from shared.services.events.fan_out import FanOut
 from shared.services.upkeep.collection import Collection
 from shared.services.upkeep.errands import Upkeep
 from shared.services.upkeep.garbage import Garbage
+from shared.services.upkeep.leftovers import Leftovers
 from shared.services.upkeep.purge import Purge
+from shared.services.upkeep.verification import Verification
 from shared.settings import Settings
 from shared.storage.rows.registries import RegistryRecord
 from shared.storage.stores import Stores
@@ -28,6 +30,7 @@ class Jobs:
     collection: Collection
     restores: Restores
     deletions: RepositoryDeletions
+    verification: Verification
 
 
 def jobs_of(settings: Settings, record: RegistryRecord, stores: Stores) -> Jobs:
@@ -40,6 +43,7 @@ def jobs_of(settings: Settings, record: RegistryRecord, stores: Stores) -> Jobs:
     deletions = RepositoryDeletions(stores, restores, lasting)
     upkeep = Upkeep(stores, manifests, restores, deletions, purge, FallbackLists(stores))
     garbage = Garbage(stores, record.grace.at(stores.clock()))
+    leftovers = Leftovers(stores, settings.upload_lifetime)
     return Jobs(
         stores=stores,
         fan_out=FanOut(stores),
@@ -48,4 +52,5 @@ def jobs_of(settings: Settings, record: RegistryRecord, stores: Stores) -> Jobs:
         collection=Collection(stores, garbage),
         restores=restores,
         deletions=deletions,
+        verification=Verification(stores, leftovers, manifests),
     )

@@ -3,6 +3,9 @@
     table registries   registry         NAME                generation, layout, policies
                        keys|GENERATION  KID                 a signing key, sealed
                        sweep|GENERATION position            where the sweep goes on
+                       failing          ID                  a letter that failed, why, and when
+                                                            it is tried again
+                                        unreadable|ID       one that nobody here can read
     table accounts     GENERATION       NAME                password (hashed), stamp, state
     table repositories GENERATION       REPO                an index of names, for the catalog
                        deleted|GENERATION  REPO             a name of which something is kept
@@ -35,6 +38,7 @@
     queue events                        the keys of outbox rows, sent before these are written
     queue upkeep                        errands: an event to follow, a sequence to bring to its end
     queue garbage                       blobs that a repository may not need any more
+    queue verification                  objects to be hashed once more, and how far that is
     queue later                         what is to sleep for long, with its queue and its time
 
 GENERATION is a registry's id, new on each creation: a registry that is created again sees nothing
@@ -62,9 +66,11 @@ TABLES = (REGISTRIES, ACCOUNTS, REPOSITORIES, CONTENTS, BLOBS)
 EVENTS = "events"
 UPKEEP = "upkeep"
 GARBAGE = "garbage"
+VERIFICATION = "verification"
 LATER = "later"
-QUEUES = (EVENTS, UPKEEP, GARBAGE, LATER)
+QUEUES = (EVENTS, UPKEEP, GARBAGE, VERIFICATION, LATER)
 
+FAILING = "failing"
 HALTED = "halted"
 
 REGISTRY_PARTITION = "registry"
@@ -135,6 +141,11 @@ def signing_keys(generation: str) -> str:
 def sweep(generation: str) -> str:
     """Name the partition that says how far the sweep of a registry is."""
     return f"sweep|{generation}"
+
+
+def unreadable(letter: str) -> str:
+    """Key of a letter that nobody here can read."""
+    return f"unreadable|{letter}"
 
 
 def manifest(digest: Digest) -> str:

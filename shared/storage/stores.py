@@ -20,6 +20,7 @@ from shared.storage.rows.outbox import Outbox
 from shared.storage.rows.records import ManifestRecord
 from shared.storage.rows.registries import USUAL, Policies
 from shared.storage.rows.walks import Walks
+from shared.storage.verifying import Verifying
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Stores:
     outbox: Outbox
     errands: Errands
     collecting: Collecting
+    verifying: Verifying
     halt: Halt
     bodies: Bodies
     clock: Callable[[], datetime]
@@ -67,7 +69,7 @@ class Stores:
         policies: Policies = USUAL,
     ) -> Self:
         """Put together the stores of a registry's generation over the ports."""
-        late = LateMessages(messages, clock)
+        late = LateMessages(messages, clock, new_id)
         errands = Errands(late, generation)
         return cls(
             generation=generation,
@@ -79,6 +81,7 @@ class Stores:
             outbox=Outbox(late, generation, new_id),
             errands=errands,
             collecting=Collecting(late, generation),
+            verifying=Verifying(late, generation),
             halt=Halt(beside),
             bodies=bodies,
             clock=clock,

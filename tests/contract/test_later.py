@@ -8,8 +8,9 @@ import pytest
 from shared.services.upkeep.sleepers import Sleepers
 from shared.storage import ages, keys
 from shared.storage.layers.later import LateMessages
+from shared.storage.letters import Letter
 from shared.storage.ports import Messages
-from tests.support.clock import Clock
+from tests.support.clock import Clock, Ids
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +25,7 @@ async def test_what_has_slept_long_enough_is_handed_on(
     messages: Messages, clock: Clock, name: str
 ) -> None:
     await messages.prepare(keys.QUEUES)
-    late = LateMessages(messages, lambda: datetime.now(UTC))
+    late = LateMessages(messages, lambda: datetime.now(UTC), Ids())
     sleepers = Sleepers(late)
     texts = [f"text {number}" for number in range(70)]
     for text in texts:
@@ -39,6 +40,6 @@ async def test_what_has_slept_long_enough_is_handed_on(
 
     handed_on = []
     while received := await messages.receive(name, 32, 60):
-        handed_on += [one.body for one in received]
+        handed_on += [Letter.read(one.body, clock()).body for one in received]
     assert sorted(handed_on) == sorted(texts)
     assert await sleepers.wake() == 0

@@ -17,7 +17,8 @@ import time
 from collections.abc import Callable
 
 from shared.storage import keys
-from shared.storage.layers.later import LateMessages, Sleeper
+from shared.storage.layers.later import LateMessages
+from shared.storage.letters import Sleeper
 from shared.storage.ports import MOST_RECEIVED, Received
 
 _log = logging.getLogger(__name__)
@@ -63,5 +64,6 @@ class Sleepers:
 def _read(received: Received) -> Sleeper:
     sleeper = Sleeper.read(received.body)
     if sleeper.queue not in keys.QUEUES:
-        raise ValueError(f"sent at {sleeper.sent}, it is for queue {sleeper.queue!r}, unknown here")
+        sent = sleeper.letter.sent
+        raise ValueError(f"sent at {sent}, it is for queue {sleeper.queue!r}, unknown here")
     return sleeper

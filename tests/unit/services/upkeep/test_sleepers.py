@@ -8,22 +8,24 @@ import pytest
 from shared.services.upkeep import sleepers as waking
 from shared.services.upkeep.sleepers import Sleepers
 from shared.storage import keys
-from shared.storage.layers.later import LateMessages, Sleeper
+from shared.storage.layers.later import LateMessages
+from shared.storage.letters import Letter, Sleeper
 from shared.storage.ports import LONGEST_DELAY, Unavailable
-from tests.support.app import LONG_AGO, Memory
-from tests.support.clock import Clock
+from tests.support.app import Memory
+from tests.support.clock import Clock, Ids
+from tests.support.messages import LONG_AGO
 
 HOUR, RUN = timedelta(hours=1), timedelta(minutes=5)
 UNREADABLE = [
     "text",
     "{}",
-    Sleeper("others", "", LONG_AGO, LONG_AGO).text(),
+    Sleeper("others", LONG_AGO, Letter("0" * 32, LONG_AGO, "")).text(),
 ]
 
 
 @pytest.fixture
 def late(prepared: Memory, clock: Clock) -> LateMessages:
-    return LateMessages(prepared.messages, clock)
+    return LateMessages(prepared.messages, clock, Ids())
 
 
 @pytest.fixture
@@ -32,7 +34,8 @@ def sleepers(late: LateMessages, clock: Clock) -> Sleepers:
 
 
 async def waiting(memory: Memory, queue: str) -> list[str]:
-    return await memory.messages.peek(queue, 10_000)
+    texts = await memory.messages.peek(queue, 10_000)
+    return [Letter.read(text, LONG_AGO).body for text in texts]
 
 
 async def test_what_has_slept_long_enough_is_handed_on_once(
@@ -183,7 +186,7 @@ async def test_a_clock_that_is_behind_only_puts_off(
     await late.send(keys.UPKEEP, "text", 3_600)
     clock.now += HOUR
     behind = Clock(clock.now - timedelta(minutes=7))
-    await Sleepers(LateMessages(memory.messages, behind), clock.ticks).wake()
+    await Sleepers(LateMessages(memory.messages, behind, Ids()), clock.ticks).wake()
     ((queue, text, delay),) = memory.messages.sent
     assert (queue, delay) == (keys.LATER, 420)
     assert Sleeper.read(text).due == clock()
@@ -195,7 +198,7 @@ async def _busy(*_: object) -> None:
 
 def _failing(send: Callable[..., Any], text: str) -> Callable[..., Any]:
     async def failing(queue: str, body: str, delay: int) -> None:
-        if body == text:
+        if Letter.read(body, LONG_AGO).body == text:
             await _busy()
         await send(queue, body, delay)
 
