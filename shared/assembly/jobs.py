@@ -10,7 +10,9 @@ from shared.services.events.fallback_lists import FallbackLists
 from shared.services.events.fan_out import FanOut
 from shared.services.upkeep.errands import Upkeep
 from shared.services.upkeep.garbage import Garbage
+from shared.services.upkeep.leftovers import Leftovers
 from shared.services.upkeep.purge import Purge
+from shared.services.upkeep.verification import Verification
 from shared.settings import Settings
 from shared.storage.rows.registries import RegistryRecord
 from shared.storage.stores import Stores
@@ -25,6 +27,7 @@ class Jobs:
     upkeep: Upkeep
     garbage: Garbage
     restores: Restores
+    verification: Verification
 
 
 def jobs_of(settings: Settings, record: RegistryRecord, stores: Stores) -> Jobs:
@@ -37,4 +40,6 @@ def jobs_of(settings: Settings, record: RegistryRecord, stores: Stores) -> Jobs:
     deletions = RepositoryDeletions(stores, restores, lasting)
     upkeep = Upkeep(stores, manifests, restores, deletions, purge, FallbackLists(stores))
     garbage = Garbage(stores, record.grace.at(stores.clock()))
-    return Jobs(stores, FanOut(stores), upkeep, garbage, restores)
+    leftovers = Leftovers(stores, settings.upload_lifetime)
+    verification = Verification(stores, leftovers, manifests)
+    return Jobs(stores, FanOut(stores), upkeep, garbage, restores, verification)

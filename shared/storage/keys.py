@@ -34,6 +34,7 @@
                          halted         there while rows may be missing: nothing is to be removed
     queue events                        the keys of outbox rows, sent before these are written
     queue upkeep                        errands: an event to follow, a sequence to bring to its end
+    queue verification                  objects to be hashed once more, and how far that is
     queue later                         what is to sleep for long, with its queue and its time
 
 GENERATION is a registry's id, new on each creation: a registry that is created again sees nothing
@@ -60,8 +61,9 @@ TABLES = (REGISTRIES, ACCOUNTS, REPOSITORIES, CONTENTS, BLOBS)
 
 EVENTS = "events"
 UPKEEP = "upkeep"
+VERIFICATION = "verification"
 LATER = "later"
-QUEUES = (EVENTS, UPKEEP, LATER)
+QUEUES = (EVENTS, UPKEEP, VERIFICATION, LATER)
 
 HALTED = "halted"
 

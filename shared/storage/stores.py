@@ -19,6 +19,7 @@ from shared.storage.rows.outbox import Outbox
 from shared.storage.rows.records import ManifestRecord
 from shared.storage.rows.registries import USUAL, Policies
 from shared.storage.rows.walks import Walks
+from shared.storage.verifying import Verifying
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class Stores:
     objects: Objects
     outbox: Outbox
     errands: Errands
+    verifying: Verifying
     halt: Halt
     bodies: Bodies
     clock: Callable[[], datetime]
@@ -76,6 +78,7 @@ class Stores:
             objects=objects,
             outbox=Outbox(late, generation, new_id),
             errands=errands,
+            verifying=Verifying(late, generation),
             halt=Halt(beside),
             bodies=bodies,
             clock=clock,

@@ -38,6 +38,7 @@ from shared.storage.ports import NotFound, Row
 from shared.storage.rows.holdings import GOOD, content_of
 from shared.storage.rows.records import ManifestRecord
 from shared.storage.stores import Stores
+from shared.storage.verifying import ToVerify
 
 _log = logging.getLogger(__name__)
 
@@ -72,6 +73,7 @@ class Verification:
         self._holdings = stores.holdings
         self._objects = stores.objects
         self._errands = stores.errands
+        self._verifying = stores.verifying
         self._clock = stores.clock
         self._leftovers = leftovers
         self._manifests = manifests
@@ -91,6 +93,12 @@ class Verification:
                 task = None if is_sound else Task(found.digest, name, Stage.WITHDRAW)
                 return Verified(is_sound, healing=task)
         raise Unavailable(f"the rows of object {name} keep changing: verify it later")
+
+    async def go_on(self, asked: ToVerify) -> None:
+        """Verify an object, and send the message of what is to follow."""
+        found = await self.verify(asked.name)
+        if found.again is not None:
+            await self._verifying.ask(asked.name, found.again)
 
     async def _find(self, name: str) -> _Found | None:
         facts = await self._objects.facts(name)

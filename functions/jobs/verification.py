@@ -1,0 +1,17 @@
+"""Verification: bytes are hashed once more, as storage gives them back."""
+
+import azure.functions as func
+
+from shared.bootstrap import registries
+from shared.storage.verifying import ToVerify
+
+bp = func.Blueprint()
+
+
+@bp.queue_trigger(arg_name="message", queue_name="verification", connection="AzureWebJobsStorage")
+async def verify_object(message: func.QueueMessage) -> None:
+    """Go on with an object whose turn it is."""
+    asked = ToVerify.read(message.get_body())
+    here = await registries().jobs(asked.generation)
+
+    await here.verification.go_on(asked)
