@@ -8,6 +8,7 @@ from shared.services.deletions.repositories import RepositoryDeletions
 from shared.services.deletions.restores import Restores
 from shared.services.events.fallback_lists import FallbackLists
 from shared.services.events.fan_out import FanOut
+from shared.services.upkeep.collection import Collection
 from shared.services.upkeep.errands import Upkeep
 from shared.services.upkeep.garbage import Garbage
 from shared.services.upkeep.leftovers import Leftovers
@@ -26,6 +27,7 @@ class Jobs:
     fan_out: FanOut
     upkeep: Upkeep
     garbage: Garbage
+    collection: Collection
     restores: Restores
     verification: Verification
 
@@ -41,5 +43,12 @@ def jobs_of(settings: Settings, record: RegistryRecord, stores: Stores) -> Jobs:
     upkeep = Upkeep(stores, manifests, restores, deletions, purge, FallbackLists(stores))
     garbage = Garbage(stores, record.grace.at(stores.clock()))
     leftovers = Leftovers(stores, settings.upload_lifetime)
-    verification = Verification(stores, leftovers, manifests)
-    return Jobs(stores, FanOut(stores), upkeep, garbage, restores, verification)
+    return Jobs(
+        stores,
+        FanOut(stores),
+        upkeep,
+        garbage,
+        Collection(stores, garbage),
+        restores,
+        Verification(stores, leftovers, manifests),
+    )

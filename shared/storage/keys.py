@@ -34,6 +34,7 @@
                          halted         there while rows may be missing: nothing is to be removed
     queue events                        the keys of outbox rows, sent before these are written
     queue upkeep                        errands: an event to follow, a sequence to bring to its end
+    queue garbage                       blobs that a repository may not need any more
     queue verification                  objects to be hashed once more, and how far that is
     queue later                         what is to sleep for long, with its queue and its time
 
@@ -61,9 +62,10 @@ TABLES = (REGISTRIES, ACCOUNTS, REPOSITORIES, CONTENTS, BLOBS)
 
 EVENTS = "events"
 UPKEEP = "upkeep"
+GARBAGE = "garbage"
 VERIFICATION = "verification"
 LATER = "later"
-QUEUES = (EVENTS, UPKEEP, VERIFICATION, LATER)
+QUEUES = (EVENTS, UPKEEP, GARBAGE, VERIFICATION, LATER)
 
 HALTED = "halted"
 
