@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from shared import bootstrap
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
 from shared.storage.collecting import Collecting
@@ -16,7 +17,9 @@ async def test_a_blob_that_nothing_uses_is_collected(site: Site) -> None:
     unused = blob(b"unused")
     await site.push_blob("team/app", unused)
     site.clock.now += GRACE * 3 / 2 + timedelta(seconds=1)
-    collecting = Collecting(LateMessages(site.memory.messages, site.clock), GENERATION)
+    collecting = Collecting(
+        LateMessages(site.memory.messages, site.clock, bootstrap.new_id), GENERATION
+    )
     await collecting.ask(RepositoryName("team/app"), [Digest.parse(unused.digest)])
     await site.deliver()
     answer = await site.call("HEAD", f"/v2/team/app/blobs/{unused.digest}")
