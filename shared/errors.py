@@ -116,7 +116,7 @@ class Unauthorized(RegistryError):
     code, status, message = (
         "UNAUTHORIZED",
         401,
-        "authentication required: log in with docker login, or ask for the rights in `detail`",
+        "authentication required: log in with docker login",
     )
 
 
@@ -288,4 +288,8 @@ class Unknown(RegistryError):
 class Unavailable(_Busy):
     """Storage does not answer; the request may be repeated."""
 
-    code, status, message = "UNAVAILABLE", 503, "the registry's storage is busy: repeat the request"
+    code, status, message = (
+        "UNAVAILABLE",
+        503,
+        "the registry's storage is busy, or fails (its log says why): repeat the request",
+    )

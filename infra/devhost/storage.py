@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import re
+import shutil
 import subprocess
 import sysconfig
 import tempfile
@@ -33,6 +34,7 @@ _LISTENING = re.compile(r"(Blob|Queue|Table) service is successfully listening a
 _START_SECONDS = 30
 _STOP_SECONDS = 15
 _WATCH_SECONDS = 0.5
+_FULL_BYTES = 32 * 1024**2
 _LOCK = "in-use.json"
 _LOCK_SECONDS = 5
 
@@ -143,11 +145,28 @@ class Azurite:
             self._lock.flush()
 
     async def watch(self) -> None:
-        """Wait while it runs; raises StorageError when it ends without having been asked to."""
+        """Wait while it runs; raises StorageError when it ends without having been asked to.
+
+        It cannot tell its callers why it fails when its disk is full: the log does.
+        """
+        is_told = False
         while (process := self._process) is not None:
             if (code := process.poll()) is not None:
                 raise StorageError(f"the storage emulator ended by itself ({code})")
+            is_told = self._is_full(is_told=is_told)
             await asyncio.sleep(_WATCH_SECONDS)
+
+    def _is_full(self, *, is_told: bool) -> bool:
+        """Tell whether the disk is full; say so in the log, once."""
+        free = shutil.disk_usage(self._data).free if self._data else _FULL_BYTES
+        if free < _FULL_BYTES and not is_told:
+            _log.error(
+                "the disk of %s is full (%d MiB are free): what is pushed fails, and may be lost,"
+                " until there is room",
+                self._data,
+                free // 1024**2,
+            )
+        return free < _FULL_BYTES
 
     def stop(self) -> None:
         """Let it write its data and end; do nothing if it is not running."""

@@ -21,8 +21,11 @@ class Challenge:
             header += f',scope="{self.scope}"'
         if error:
             header += f',error="{error}"'
-        message = f"{Unauthorized.message} ({reason})" if reason else None
-        return Unauthorized(message, detail=self._detail(), headers={"WWW-Authenticate": header})
+        message = Unauthorized.message
+        if detail := self._detail():
+            message += ", or ask for the rights in `detail`"
+        message += f" ({reason})" if reason else ""
+        return Unauthorized(message, detail=detail, headers={"WWW-Authenticate": header})
 
     def _detail(self) -> Detail:
         if not self.scope:

@@ -168,7 +168,8 @@ def test_it_says_who_may_log_in_and_how(local: Local) -> None:
     assert f"Login server:  {server}\n" in output
     assert f"User name:     {name}\n" in output
     assert f"Password:      {password}\n" in output
-    assert f"docker login {server} --username registry --password {password}\n" in output
+    assert f"docker login {server} --username registry\n" in output
+    assert output.count(password) == 1
     assert f"docker push {server}/" in output
     assert output.index("Functions:") < output.index("Login server:")
     assert (name, login_server) == ("registry", server)
@@ -227,7 +228,8 @@ def test_given_name_and_password_are_used_and_not_kept(launch: Launch) -> None:
     local.until_ready()
     assert local.settings()[:2] == ["mine5", "it's mine"]
     assert local.settings()[3] == "reg.example"
-    assert """--username mine5 --password 'it'"'"'s mine'\n""" in local.output()
+    assert "Password:      it's mine\n" in local.output()
+    assert "--username mine5\n" in local.output()
     assert local.interrupt() == (0, "")
     again = launch()
     again.until_ready()
@@ -265,7 +267,7 @@ def test_a_password_that_is_not_the_stored_one_stops_the_start(
 
     again = launch(REGISTRY_ADMIN_PASSWORD="second")
     again.until_ready()
-    assert "--password second\n" in again.output()
+    assert "Password:      second\n" in again.output()
     assert again.interrupt() == (0, "")
     last = launch()
     last.until_ready()

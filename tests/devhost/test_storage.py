@@ -1,11 +1,13 @@
 """The emulator: it starts, keeps its data, and never outlives whoever started it."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from azure.data.tables import TableServiceClient
@@ -126,6 +128,25 @@ def test_one_that_does_not_end_is_killed_and_told_of(
         os.kill(pid, signal.SIGSTOP)
     assert not is_alive(pid)
     assert "did not end in 1 seconds, and was killed" in caplog.text
+
+
+async def test_a_disk_that_is_full_is_told_once_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    frees = iter([10**12, 10**6, 0, 10**12, 10**6])
+    azurite = Azurite(tmp_path)
+
+    def usage(_: Path) -> object:
+        free = next(frees, None)
+        if free is None:
+            azurite.stop()
+        return SimpleNamespace(free=free or 0)
+
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+    monkeypatch.setattr(storage, "_WATCH_SECONDS", 0)
+    azurite.start()
+    await azurite.watch()
+    assert caplog.text.count(f"the disk of {tmp_path} is full (0 MiB are free)") == 2
 
 
 def test_signal_to_the_emulator_is_graceful_too(tmp_path: Path) -> None:

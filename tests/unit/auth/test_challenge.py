@@ -43,8 +43,16 @@ def test_each_action_asked_for_has_an_entry() -> None:
     ]
 
 
-def test_the_registry_as_such_has_no_detail() -> None:
-    assert Challenge("").refusal("http", "h").detail is None
+def test_the_registry_as_such_has_no_detail_and_names_none() -> None:
+    refusal = Challenge("").refusal("http", "h")
+    assert refusal.detail is None
+    assert str(refusal) == "authentication required: log in with docker login"
+
+
+def test_what_the_message_points_to_is_there() -> None:
+    refusal = Challenge("repository:a:pull").refusal("http", "h")
+    assert str(refusal).endswith("or ask for the rights in `detail`")
+    assert refusal.detail
 
 
 def test_the_reason_stands_in_the_message_alone() -> None:
