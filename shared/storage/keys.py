@@ -3,6 +3,7 @@
     table registries   registry         NAME                generation, layout, policies
                        keys|GENERATION  KID                 a signing key, sealed
                        sweep|GENERATION position            where the sweep goes on
+                                        begun               written when its last round began
     table accounts     GENERATION       NAME                password (hashed), stamp, state
     table repositories GENERATION       REPO                an index of names, for the catalog
                        deleted|GENERATION  REPO             a name of which something is kept
@@ -73,6 +74,7 @@ WRITABLE = "writable"
 CONTENT = "content"
 HOLDERS = "repo|"
 POSITION = "position"
+BEGUN = "begun"
 
 _ENCODE = str.maketrans("-./", "!$-")
 _DECODE = str.maketrans("!$-", "-./")
