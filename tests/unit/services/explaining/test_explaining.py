@@ -154,6 +154,25 @@ class TestBlobs:
         assert "other repositories hold it: r00, r01" in text
         assert ", and more" in text
 
+    async def test_the_repository_itself_is_no_other(
+        self, stores: Stores, explain: Explain
+    ) -> None:
+        explanation, text = await explain()
+        assert explanation.blob
+        assert explanation.blob.others == Some()
+        assert "no other repository holds it" in text
+
+    async def test_an_earlier_life_is_over_though_another_is_there(
+        self, explain: Explain, pushes: Pushes, manifests: Manifests
+    ) -> None:
+        for _ in range(2):
+            await pushes.put(REPOSITORY, IMAGE, [LATEST], by=ME)
+            await manifests.delete(REPOSITORY, IMAGE.digest, by=ME)
+        await pushes.put(REPOSITORY, IMAGE, [LATEST], by=ME)
+        explanation, _ = await explain()
+        states = sorted(user.state for user in explanation.users.first)
+        assert states == [State.DELETED, State.DELETED, State.LIVE]
+
     async def test_bad_bytes_are_told(self, stores: Stores, explain: Explain, clock: Clock) -> None:
         row = await stores.holdings.content(ONE)
         assert row
