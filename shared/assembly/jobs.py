@@ -36,6 +36,7 @@ class Jobs:
     sweep: Sweep
     explaining: Explaining
     restores: Restores
+    deletions: RepositoryDeletions
 
 
 def jobs_of(settings: Settings, record: RegistryRecord, stores: Stores) -> Jobs:
@@ -63,4 +64,5 @@ def jobs_of(settings: Settings, record: RegistryRecord, stores: Stores) -> Jobs:
         sweep=Sweep(stores, told, grace=grace, kept=lasting, lifetime=settings.upload_lifetime),
         explaining=Explaining(stores, purge, grace),
         restores=restores,
+        deletions=deletions,
     )
