@@ -7,14 +7,19 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
-from infra.devhost.storage import Azurite, offered
+from infra.devhost.storage import Azurite
+from tests.support.flows import connect, pull, pulled, push
 from tests.support.hosts import Registry, running, settings_of
+from tests.support.images import Image, image
+from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[2]
 
@@ -38,6 +43,11 @@ class Data:
             check=False,
         )
 
+    def listed(self) -> Any:
+        done = self.admin("deleted", "list", "-o", "json")
+        assert (done.returncode, done.stderr) == (0, "")
+        return json.loads(done.stdout)
+
     def emulator(self) -> Azurite:
         return Azurite(self.folder / "azurite")
 
@@ -51,9 +61,9 @@ def data(tmp_path: Path) -> Data:
     return Data(tmp_path, told)
 
 
-@pytest.fixture
-def run(data: Data) -> Iterator[Registry]:
-    """A registry that runs on DATA, as `make run` does but for its ports."""
+@contextmanager
+def served(data: Data) -> Iterator[Registry]:
+    """Run a registry on DATA, as `make run` does but for its ports."""
     with data.emulator() as emulator:
         emulator.offer()
         settings = {**settings_of(emulator), **data.settings}
@@ -66,28 +76,44 @@ def status(registry: Registry) -> int:
     return httpx.get(url, auth=(registry.user, registry.password)).status_code
 
 
-def test_a_command_works_beside_a_run(run: Registry, data: Data) -> None:
-    assert status(run) == 200
-    done = data.admin("admin-user", "password", "-o", "json", typed="second\n")
+def test_a_password_is_changed_beside_a_run_and_without_one(data: Data) -> None:
+    with served(data) as registry:
+        assert status(registry) == 200
+        done = data.admin("admin-user", "password", "-o", "json", typed="second\n")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert json.loads(done.stdout)["registry"] == "registry"
+        assert status(replace(registry, password="second")) == 200
+        assert status(registry) == 401
+    done = data.admin("admin-user", "password", typed="third\n")
     assert (done.returncode, done.stderr) == (0, "")
-    assert json.loads(done.stdout)["registry"] == "registry"
-    assert status(replace(run, password="second")) == 200
-    assert status(run) == 401
+    with served(data) as registry:
+        assert status(replace(registry, password="second")) == 401
+        assert status(replace(registry, password="third")) == 200
 
 
-def test_without_a_run_the_emulator_is_started_for_the_command(data: Data) -> None:
-    with data.emulator() as emulator:
-        settings = {**settings_of(emulator), **data.settings}
-        with running(settings, data.folder / "log") as (_, registry):
-            assert status(registry) == 200
-    done = data.admin("admin-user", "password", typed="second\n")
+def delete(registry: Registry, image: Image) -> None:
+    with connect(registry, "team/app", "pull,push,delete") as client:
+        assert client.delete(f"/v2/team/app/manifests/{image.digest}").status_code == 202
+
+
+def test_what_was_deleted_comes_back_beside_a_run_and_without_one(data: Data) -> None:
+    images = [image(seed) for seed in range(2)]
+    name = "localhost:7071/team/app"
+    with served(data) as registry:
+        for number, one in enumerate(images):
+            push(registry, "team/app", one, f"v{number}")
+            delete(registry, one)
+        until(lambda: len(data.listed()) == 2, 30)  # upkeep lists the repository
+        done = data.admin("deleted", "restore", f"{name}@{images[0].digest}")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout == f"team/app@{images[0].digest} is back, with v0\n"
+        assert pull(registry, "team/app", "v0") == pulled(images[0])
+    assert [one["tags"] for one in data.listed()] == [["v1"]]
+    done = data.admin("deleted", "restore", "team/app", "--all")
     assert (done.returncode, done.stderr) == (0, "")
-    assert offered(data.folder / "azurite") is None
-    with data.emulator() as emulator:
-        settings = {**settings_of(emulator), **data.settings}
-        with running(settings, data.folder / "log") as (_, registry):
-            assert status(registry) == 401
-            assert status(replace(registry, password="second")) == 200
+    assert data.listed() == []
+    with served(data) as registry:
+        assert pull(registry, "team/app", "v1") == pulled(images[1])
 
 
 def test_a_folder_without_a_registry_is_one_line(data: Data) -> None:
