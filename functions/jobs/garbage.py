@@ -1,4 +1,4 @@
-"""Garbage: blobs that nothing uses any more."""
+"""Garbage: blobs that nothing uses any more, and what crashes have left."""
 
 import azure.functions as func
 
@@ -20,3 +20,9 @@ async def _collect(suspects: Suspects) -> None:
     here = await registries().jobs(suspects.generation)
 
     await here.collection.run(suspects)
+
+
+@bp.timer_trigger(arg_name="timer", schedule="30 2-59/5 * * * *")
+async def sweep_garbage(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the worker gives it by name
+    """Go on with the sweep, which begins a round once a day."""
+    await registries().sweep()

@@ -3,6 +3,7 @@
     table registries   registry         NAME                generation, layout, policies
                        keys|GENERATION  KID                 a signing key, sealed
                        sweep|GENERATION position            where the sweep goes on
+                                        begun               written when its last round began
                        failing          ID                  a letter that failed, why, and when
                                                             it is tried again
                                         unreadable|ID       one that nobody here can read
@@ -79,6 +80,7 @@ WRITABLE = "writable"
 CONTENT = "content"
 HOLDERS = "repo|"
 POSITION = "position"
+BEGUN = "begun"
 
 _ENCODE = str.maketrans("-./", "!$-")
 _DECODE = str.maketrans("!$-", "-./")

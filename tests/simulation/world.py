@@ -18,6 +18,7 @@ from shared.services.deletions.restores import Restores
 from shared.services.events.fallback_lists import FallbackLists
 from shared.services.events.fan_out import Announcement, FanOut
 from shared.services.turns.turns import Turns
+from shared.services.upkeep.collection import Collection
 from shared.services.upkeep.errands import Upkeep
 from shared.services.upkeep.garbage import Garbage
 from shared.services.upkeep.healing import Healing
@@ -28,6 +29,7 @@ from shared.services.upkeep.retries import Retries
 from shared.services.upkeep.verification import Verification
 from shared.storage import keys
 from shared.storage.bodies import Bodies
+from shared.storage.collecting import Suspects
 from shared.storage.errands import Errand
 from shared.storage.layers.later import LateMessages
 from shared.storage.memory.messages import MemoryMessages, Sent
@@ -329,6 +331,7 @@ class Process:
             self.fallback_lists,
         )
         self.garbage = Garbage(self.stores, GRACE)
+        self.collection = Collection(self.stores, self.garbage)
         self.leftovers = Leftovers(self.stores, timedelta(days=7))
         self.verification = Verification(self.stores, self.leftovers, self.manifests)
         self.healing = Healing(self.stores)
@@ -341,6 +344,8 @@ class Process:
         body = letter.text().encode()
         if queue == keys.EVENTS:
             await self.retries.run(queue, body, Announcement.read, self.fan_out.follow)
+        elif queue == keys.GARBAGE:
+            await self.retries.run(queue, body, Suspects.read, self.collection.run)
         else:
             await self.retries.run(queue, body, Errand.read, self.upkeep.run)
 

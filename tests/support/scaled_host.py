@@ -12,6 +12,7 @@ from pathlib import Path
 
 from infra.devhost.command import command, serve
 from infra.devhost.triggers import ncrontab, queues, timers
+from shared.services.sweep import rounds
 from shared.services.upkeep import leftovers
 from shared.storage import ages
 
@@ -35,6 +36,7 @@ def scale(factor: float) -> None:
     """Let time go by so much faster."""
     ages.L /= factor
     leftovers._SETTLED /= factor
+    rounds.DAY /= factor
     queues.VISIBILITY /= factor
     parse = ncrontab.parse
     vars(timers)["parse"] = lambda schedule: Faster(parse(schedule), factor)
