@@ -42,6 +42,7 @@ from shared.storage.rows.registries import (
     RegistryRecord,
     RegistryRecords,
 )
+from shared.storage.rows.written import Written, lost
 from shared.storage.stores import Stores
 from shared.wire.request import host
 
@@ -86,6 +87,7 @@ class Registries:
         self._settings = settings
         self._ports = ports
         self._records = RegistryRecords(ports.rows, ports.beside, settings.master_key)
+        self._written = Written(ports.beside, ports.objects)
         self.sleepers = Sleepers(LateMessages(ports.messages, now))
         self._bodies = Bodies(_BODIES_BYTES)
         self._limits = Limits.of(ports.objects)
@@ -151,14 +153,21 @@ class Registries:
     async def _record(self, name: str) -> RegistryRecord:
         record = await self._records.find(name)
         if record is None and name == self._settings.registry_name:
-            await self._records.create(self._fresh(new_id()), now())
-            record = await self._records.find(name)
+            record = await self._create(name)
         if record and not record.signing_keys:  # lost: whoever has a token logs in again
             await self._records.rotate(record, now())
             record = await self._records.find(name)
         if record is None:
             raise NameUnknown(f"there is no registry {name!r} here")
         return await self._with_grace(record)
+
+    async def _create(self, name: str) -> RegistryRecord | None:
+        """Make the registry, unless it was there; raises StateRefused."""
+        if not await self._written.is_lost(name):
+            await self._records.create(self._fresh(new_id()), now())
+        elif await self._records.find(name) is None:  # nobody made it meanwhile
+            raise lost(name)
+        return await self._records.find(name)
 
     def _fresh(self, generation: str) -> RegistryRecord:
         """Give a registry as the settings want a new one."""
