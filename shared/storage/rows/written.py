@@ -59,7 +59,10 @@ class Written:
         self._objects = objects
 
     async def registries(self) -> Mapping[str, RegistryRecord]:
-        """Give the registries that are to be there, by name, without keys; raises StateRefused."""
+        """Give the registries that are to be there, in the order of their names, without keys.
+
+        Raises StateRefused.
+        """
         best: dict[str, tuple[tuple[bool, datetime], _State]] = {}
         for state in _latest(await self._states()):
             if state.state != ACTIVE:
@@ -69,7 +72,7 @@ class Written:
                 best[state.name] = rank, state
         for _, state in best.values():
             check_layout(state.row)
-        return {name: record_of(state.row) for name, (_, state) in best.items()}
+        return {name: record_of(state.row) for name, (_, state) in sorted(best.items())}
 
     async def is_lost(self, name: str) -> bool:
         """Tell of a registry without a row whether it had one: it has content."""
