@@ -13,9 +13,10 @@ V5 comes when all rows are back. Rebuilds that run at once do the same work, eac
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from math import ceil
 
 from shared.services.rebuild.rebuild import Rebuild
-from shared.services.rebuild.report import Report, Tell
+from shared.services.rebuild.report import Report, Step, Tell
 from shared.storage import ages, keys
 from shared.storage.halt import Halt
 from shared.storage.ports import NotPrepared, Ports
@@ -65,7 +66,7 @@ class Recovery:
         """Make the rows that are missing, and tell what came back; raises StateRefused."""
         written = await self._written()
         if not self._is_dry:
-            await self._stop_removers()
+            await self._stop_removers(tell)
         await self._rows.prepare(keys.TABLES)
         await self._messages.prepare(keys.QUEUES)
         registries = [await self._with_row(record) for record in written.values()]
@@ -81,11 +82,13 @@ class Recovery:
                 return found
         raise StateRefused("nothing in this storage says that there ever was a registry")
 
-    async def _stop_removers(self) -> None:
+    async def _stop_removers(self, tell: Tell) -> None:
         if await self._halt.age() is None:
             await self._halt.put(await self.lost() or ["nothing, as far as anyone can tell"])
         while (age := await self._halt.age()) is not None and age < 2 * ages.L:
-            await self._sleep((2 * ages.L - age).total_seconds())
+            seconds = (2 * ages.L - age).total_seconds()
+            tell(Step.WAITING, ceil(seconds))
+            await self._sleep(seconds)
 
     async def _with_row(self, written: RegistryRecord) -> RegistryRecord:
         """Give a registry that has its row, again if need be; or another that has its name."""

@@ -13,15 +13,16 @@ type Place = tuple[RepositoryName, Digest]
 
 
 class Step(StrEnum):
-    """What is gone through."""
+    """What is done, one after the other."""
 
+    WAITING = "nothing is to be removed meanwhile; seconds to wait until that holds:"
     OBJECTS = "objects"
     MANIFESTS = "manifests"
     ROWS = "rows"
 
 
 type Tell = Callable[[Step, int], None]
-"""Is told how many of them are done."""
+"""Is told of each step how many are done, or how many seconds are to be waited."""
 
 
 @dataclass(frozen=True, slots=True)
