@@ -15,6 +15,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
+from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 
@@ -36,7 +37,7 @@ from shared.storage.layers.preparing import prepared
 from shared.storage.layers.sharing import SharedRows
 from shared.storage.layers.standing import StandingRows
 from shared.storage.once import Once
-from shared.storage.ports import Messages, NotPrepared, Objects, Rows
+from shared.storage.ports import Messages, NotPrepared, Objects, Ports, Rows
 from shared.storage.rows.failing import Failures
 from shared.storage.rows.registries import (
     READ_LOCKS,
@@ -45,21 +46,15 @@ from shared.storage.rows.registries import (
     RegistryRecord,
     RegistryRecords,
 )
+from shared.storage.rows.written import Written, lost
 from shared.storage.stores import Stores
 from shared.wire.request import host
 
+if TYPE_CHECKING:
+    from shared.services.rebuild.recovery import Recovery
+
 _KEPT_SECONDS = 60
 _BODIES_BYTES = 64 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """The three kinds of storage; `beside` are objects that are no content."""
-
-    rows: Rows
-    objects: Objects
-    messages: Messages
-    beside: Objects
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +84,7 @@ class Registries:
         self._settings = settings
         self._ports = ports
         self._records = RegistryRecords(ports.rows, ports.beside, settings.master_key)
+        self._written = Written(ports.beside, ports.objects)
         messages, failures = LateMessages(ports.messages, now, new_id), Failures(ports.rows)
         self.sleepers = Sleepers(messages)
         self.retries = Retries(messages, failures, now)
@@ -133,6 +129,10 @@ class Registries:
         reads_all = replace(record, flags=frozenset())
         return jobs_of(self._settings, record, self._stores(reads_all, self._ports.rows))
 
+    def stores(self, record: RegistryRecord) -> Stores:
+        """Give the stores of a registry's generation for work on its rows."""
+        return self._stores(record, self._ports.rows)
+
     def _name(self, login_server: str) -> str:
         settings = self._settings
         domain = f".{settings.root_domain}"
@@ -161,14 +161,21 @@ class Registries:
     async def _record(self, name: str) -> RegistryRecord:
         record = await self._records.find(name)
         if record is None and name == self._settings.registry_name:
-            await self._records.create(self._fresh(new_id()), now())
-            record = await self._records.find(name)
+            record = await self._create(name)
         if record and not record.signing_keys:  # lost: whoever has a token logs in again
             await self._records.rotate(record, now())
             record = await self._records.find(name)
         if record is None:
             raise NameUnknown(f"there is no registry {name!r} here")
         return await self._with_grace(record)
+
+    async def _create(self, name: str) -> RegistryRecord | None:
+        """Make the registry, unless it was there; raises StateRefused."""
+        if not await self._written.is_lost(name):
+            await self._records.create(self._fresh(new_id()), now())
+        elif await self._records.find(name) is None:  # nobody made it meanwhile
+            raise lost(name)
+        return await self._records.find(name)
 
     def _fresh(self, generation: str) -> RegistryRecord:
         """Give a registry as the settings want a new one."""
@@ -313,3 +320,23 @@ async def administration(settings: Settings, name: str) -> AsyncIterator[Adminis
             here = Registries(settings, Ports(rows, objects, messages, beside))
             jobs = await here.jobs(record.generation)
             yield Administration(records, record, accounts, Halt(beside), jobs)
+
+
+@asynccontextmanager
+async def recovery(settings: Settings, *, is_dry: bool = False) -> AsyncIterator["Recovery"]:
+    """Open a storage account for a rebuild of all its registries; a dry one writes nothing."""
+    from shared.assembly.recovery import recovery_of  # noqa: PLC0415 - functions need none of it
+
+    async with opened_ports(settings.storage) as opened:
+        ports = _imagined(*opened) if is_dry else Ports(*opened)
+        stores = Registries(settings, ports).stores
+        yield recovery_of(settings, ports, stores, is_dry=is_dry)
+
+
+def _imagined(rows: Rows, objects: Objects, _: Messages, beside: Objects) -> Ports:
+    """Give ports of which rows and messages are written in memory alone."""
+    from shared.storage.memory.imagined import ImaginedRows  # noqa: PLC0415 - as above
+    from shared.storage.memory.messages import MemoryMessages  # noqa: PLC0415
+    from shared.storage.memory.rows import MemoryRows  # noqa: PLC0415
+
+    return Ports(ImaginedRows(rows, MemoryRows(now)), objects, MemoryMessages(now), beside)

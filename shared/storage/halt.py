@@ -35,19 +35,22 @@ class Halt:
 
     async def put(self, lost: Sequence[str]) -> None:
         """Halt all removers, as these tables are lost."""
-        _log.error(
-            "tables are lost (%s): nothing is removed until registry resume", ", ".join(lost)
-        )
+        _log.error("rows are lost (%s): nothing is removed until they are rebuilt", ", ".join(lost))
         with suppress(Conflict):
             await self._beside.put(keys.HALTED, b"", {"lost": " ".join(lost)})
+
+    async def age(self) -> timedelta | None:
+        """Tell for how long removers have been halted; None where they are not."""
+        facts = await self._beside.facts(keys.HALTED)
+        return facts.age if facts else None
 
     async def is_on(self) -> bool:
         """Tell whether removers are to wait."""
         facts = await self._beside.facts(keys.HALTED)
         if facts:
             _log.warning(
-                "nothing is removed, as rows may be missing (lost: %s): when they are all back,"
-                " python -m infra.admin registry resume",
+                "nothing is removed, as rows may be missing (lost: %s): bring them back with"
+                " python -m infra.admin rebuild, or, if you have, go on with registry resume",
                 facts.metadata.get("lost"),
             )
         return facts is not None

@@ -325,3 +325,13 @@ class Messages(Protocol):
     async def peek(self, queue: str, limit: int) -> list[str]:
         """Give up to `limit` texts (at most MOST_RECEIVED) that are seen now, and leave them."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The three kinds of storage; `beside` are objects that are no content."""
+
+    rows: Rows
+    objects: Objects
+    messages: Messages
+    beside: Objects

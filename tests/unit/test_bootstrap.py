@@ -28,6 +28,7 @@ from shared.storage.rows.registries import (
     MasterKeyWrong,
     Policies,
     RegistryRecords,
+    StateRefused,
 )
 from tests.support.app import GENERATION, MASTER_KEY, NAME, PASSWORD, Memory
 from tests.support.clock import Clock
@@ -235,6 +236,34 @@ async def test_a_registry_whose_keys_are_lost_gets_another(
     del memory.rows._tables[keys.REGISTRIES][keys.signing_keys(GENERATION)]
     assert await bootstrap.registries().at(SERVER)
     assert len(memory.rows._tables[keys.REGISTRIES][keys.signing_keys(GENERATION)]) == 1
+
+
+async def test_a_registry_whose_row_is_lost_is_not_made_anew(
+    environment: None, memory: Memory
+) -> None:
+    await store(memory)
+    await memory.objects.put(keys.object_name(GENERATION, "0" * 32), b"bytes", {})
+    del memory.rows._tables[keys.REGISTRIES]
+    for _ in range(2):
+        with pytest.raises(StateRefused, match=r"row of registry .* infra\.admin rebuild"):
+            await bootstrap.registries().at(SERVER)
+    assert not memory.rows._tables[keys.REGISTRIES].get(keys.REGISTRY_PARTITION)
+
+
+async def test_a_registry_that_another_makes_meanwhile_is_not_lost(
+    environment: None, memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store(memory)
+    await memory.objects.put(keys.object_name(GENERATION, "0" * 32), b"bytes", {})
+    rows = memory.rows._tables[keys.REGISTRIES].pop(keys.REGISTRY_PARTITION)
+    page = memory.beside.page
+
+    async def overtaken(*arguments: Any) -> Any:
+        memory.rows._tables[keys.REGISTRIES][keys.REGISTRY_PARTITION] = rows
+        return await page(*arguments)
+
+    monkeypatch.setattr(memory.beside, "page", overtaken)
+    assert await bootstrap.registries().at(SERVER)
 
 
 @pytest.mark.parametrize("layout", [2, 0, -1, "1"])

@@ -162,6 +162,18 @@ class Pushes:
         plan.linked = linked
         await self._carry_out(plan, Condition())
 
+    async def bring_back(
+        self, repository: RepositoryName, manifest: Manifest, *, life: str, body_object: str
+    ) -> None:
+        """Store a manifest whose rows were lost, as the life that it was; content may be missing.
+
+        Nobody is told: that was done when it was pushed.
+        """
+        plan = self._plan(repository, manifest, [], Cause("rebuild"))
+        plan.may_miss, plan.outbox = frozenset(Names), {}
+        plan.life, plan.body_object = life, body_object
+        await self._carry_out(plan, Condition())
+
     def _plan(
         self, repository: RepositoryName, manifest: Manifest, tags: Sequence[Tag], by: Cause
     ) -> Plan:
@@ -186,14 +198,15 @@ class Pushes:
         ):
             await self._look_at_tags(plan, condition)
         await self._write(plan, condition, span)
-        if plan.told.is_over:
+        if plan.outbox and plan.told.is_over:
             await self._stores.outbox.promise_again(plan.repository, [*plan.outbox.values()])
         self._remember(plan)
 
     async def _tell(self, plan: Plan) -> None:
         """Send the message of the events: its last copy drops 2 L later."""
         plan.told = Span(self._ticks, ages.L)
-        await self._stores.outbox.promise(plan.repository, [*plan.outbox.values()])
+        if plan.outbox:
+            await self._stores.outbox.promise(plan.repository, [*plan.outbox.values()])
 
     async def _write(self, plan: Plan, condition: Condition, span: Span) -> None:
         pause = 0.0

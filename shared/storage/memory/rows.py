@@ -114,6 +114,13 @@ class MemoryRows:
             self._keep(rows, key, values)
         return [rows[change.key].etag if change.key in rows else "" for change in changes]
 
+    def take_in(self, table: str, partition: str, row: Row) -> None:
+        """Take in a row of another store as it is, ETag and age."""
+        written = self._clock() - row.age
+        self._partition(table, partition)[row.key] = Written(
+            row.key, row.values, row.etag, written=written
+        )
+
     def _partition(self, table: str, partition: str) -> dict[str, Written]:
         return self._groups(table).setdefault(partition, {})
 

@@ -43,6 +43,7 @@ from shared.storage.ports import (
     Rows,
     Unavailable,
     Update,
+    Upsert,
     Value,
 )
 
@@ -263,6 +264,50 @@ class Holdings:
         except (Conflict, NotFound):
             return False
         return True
+
+    async def bring_back(
+        self, digest: Digest, repository: RepositoryName, own: Content, now: datetime
+    ) -> bool:
+        """Record anew which bytes a blob has, verified now; False where that is recorded."""
+        changes: list[Change] = [
+            Insert(keys.CONTENT, {**own.values(), "verified": now}),
+            Upsert(keys.good(own.object), {}),
+            Put(keys.holder(repository), {}),
+        ]
+        try:
+            await self._commit(digest, changes)
+        except Conflict:
+            return False
+        return True
+
+    async def confirm(self, digest: Digest, content: Row) -> None:
+        """Record that the content is sound, as its row says, where that alone is not there."""
+        there = content_of(content)
+        changes: list[Change] = [
+            Update(keys.CONTENT, {}, content.etag),
+            Insert(keys.good(there.object), {}),
+        ]
+        with suppress(Conflict, NotFound):
+            await self._commit(digest, changes)
+
+    async def lack(
+        self, digest: Digest, repository: RepositoryName, bad: Content, now: datetime
+    ) -> None:
+        """Record that a repository needs a blob of which there are bad bytes alone.
+
+        They are condemned, if they are not so yet: the next sound ones are shown there as well.
+        """
+        holder = Put(keys.holder(repository), {})
+        changes: list[Change] = [
+            Insert(keys.CONTENT, {**bad.values(), "state": BAD, "verified": now}),
+            Insert(keys.gone(bad.object), {"etag": bad.etag, "bad": True}),
+            holder,
+        ]
+        await self._errands.announce_healing(repository, digest)
+        try:
+            await self._commit(digest, changes)
+        except Conflict:
+            await self._commit(digest, [holder])
 
     async def gone(self, digest: Digest) -> list[Gone]:
         """List the objects that are out of use and not forgotten."""

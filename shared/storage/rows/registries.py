@@ -162,10 +162,10 @@ class RegistryRecords:
         row = await self._rows.get(keys.REGISTRIES, keys.REGISTRY_PARTITION, name)
         if row is None:
             return None
-        _check_layout(row)
+        check_layout(row)
         generation = str(row.values["generation"])
         try:
-            return _record(row, await self._keys.of(generation))
+            return record_of(row, await self._keys.of(generation))
         except SealBroken:
             raise MasterKeyWrong(
                 f"REGISTRY_MASTER_KEY is not the one that registry {name} was made with:"
@@ -184,8 +184,8 @@ class RegistryRecords:
         )
         if not rows:
             return None
-        _check_layout(rows[0])
-        return _record(rows[0], ())
+        check_layout(rows[0])
+        return record_of(rows[0])
 
     async def all(self) -> list[RegistryRecord]:
         """Read all registries, without their keys; those of a layout that we do not read are not.
@@ -201,7 +201,7 @@ class RegistryRecords:
             before=keys.end_of(""),
             limit=_PAGE,
         ):
-            found += [_record(row, ()) for row in rows if row.values.get("layout") in _READ]
+            found += [record_of(row) for row in rows if row.values.get("layout") in _READ]
             if len(rows) < _PAGE:
                 break
             after = rows[-1].key
@@ -219,7 +219,7 @@ class RegistryRecords:
             row = await self._rows.get(keys.REGISTRIES, keys.REGISTRY_PARTITION, name)
             if row is None or row.values["generation"] != generation:
                 return
-            there = _record(row, ())
+            there = record_of(row)
             changed = change(there)
             if changed == there:
                 return
@@ -246,6 +246,15 @@ class RegistryRecords:
             await self._rows.commit(keys.REGISTRIES, keys.REGISTRY_PARTITION, [row])
         except Conflict:
             await self._take_back(record)
+
+    async def bring_back(self, record: RegistryRecord) -> bool:
+        """Make the row of a registry that has lost it; False where there is one of its name."""
+        row = Insert(record.name, _values(record))
+        try:
+            await self._rows.commit(keys.REGISTRIES, keys.REGISTRY_PARTITION, [row])
+        except Conflict:
+            return False
+        return True
 
     async def _write(self, name: str, record: RegistryRecord, now: datetime) -> None:
         """Write down what a rebuild must know."""
@@ -279,7 +288,8 @@ def _values(record: RegistryRecord) -> dict[str, str | int]:
     }
 
 
-def _record(row: Row, signing_keys: Sequence[SigningKey]) -> RegistryRecord:
+def record_of(row: Row, signing_keys: Sequence[SigningKey] = ()) -> RegistryRecord:
+    """Read a registry's row."""
     return RegistryRecord(
         name=row.key,
         generation=str(row.values["generation"]),
@@ -292,7 +302,8 @@ def _record(row: Row, signing_keys: Sequence[SigningKey]) -> RegistryRecord:
     )
 
 
-def _check_layout(row: Row) -> None:
+def check_layout(row: Row) -> None:
+    """Raise LayoutRefused where a registry's row, and so its state, is not for this app."""
     layout = row.values.get("layout")
     if layout in _READ:
         return

@@ -1,6 +1,7 @@
 """Lost tables are noticed before they are made anew, and nothing else is taken for that."""
 
 import logging
+from datetime import timedelta
 
 import pytest
 
@@ -9,6 +10,7 @@ from shared.storage.halt import Halt
 from shared.storage.layers.preparing import prepared
 from shared.storage.ports import Insert, NotPrepared, Unavailable
 from tests.support.app import Memory
+from tests.support.clock import Clock
 
 
 @pytest.fixture
@@ -48,8 +50,8 @@ async def test_a_lost_table_halts(
 
     assert await halt.is_on()
     reports = [one.getMessage() for one in caplog.records if one.levelno == logging.ERROR]
-    assert reports == [f"tables are lost ({table}): nothing is removed until registry resume"]
-    assert "infra.admin registry resume" in caplog.messages[-1]
+    assert reports == [f"rows are lost ({table}): nothing is removed until they are rebuilt"]
+    assert "infra.admin rebuild" in caplog.messages[-1]
 
 
 async def test_a_table_is_not_made_anew_before_all_are_halted(
@@ -117,11 +119,14 @@ async def test_one_who_made_all_between_two_looks_does_not_halt(
     assert not await halt.is_on()
 
 
-async def test_it_lasts_until_it_is_lifted(prepared: Memory, halt: Halt) -> None:
+async def test_it_lasts_until_it_is_lifted(prepared: Memory, halt: Halt, clock: Clock) -> None:
     assert not await halt.lift()
     await halt.put([keys.BLOBS])
     await halt.put([keys.BLOBS, keys.CONTENTS])
     assert await halt.is_on()
+    clock.move(seconds=30)
+    assert await halt.age() == timedelta(seconds=30)
     assert await halt.lift()
     assert not await halt.is_on()
+    assert await halt.age() is None
     assert not await halt.lift()

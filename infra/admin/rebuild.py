@@ -1,0 +1,104 @@
+"""rebuild: the rows of all registries again, for the day when tables are lost."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from infra.admin.app import Group
+from infra.admin.opening import AdminError, Desk
+from infra.admin.output import Answer, progress, table
+from shared.bootstrap import recovery
+from shared.services.rebuild.recovery import Recovery
+from shared.services.rebuild.report import Fault, Report, Revived, Step
+
+rebuild = Group("", "What concerns a storage account as a whole.")
+
+_TAGS = "tags do not come back: push them again, or point them to the digests above"
+_ANEW = "access tokens end, and the admin user's password is that of the settings, if they are lost"
+_DELETED = "these manifests are there again; some of them may have been deleted before:"
+
+
+@dataclass(frozen=True, slots=True)
+class _Back:
+    """A manifest that came back, as people want to see it."""
+
+    repository: str
+    digest: str
+    made: datetime
+    why: str
+
+
+@rebuild.command("rebuild")
+async def rebuild_rows(
+    desk: Desk,
+    *,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do it, even if nothing seems to be lost.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would come back, and write nothing.")
+    ] = False,
+) -> Answer:
+    """Make rows that were lost again from the objects, for all registries of this storage."""
+    async with recovery(desk.settings) as here:
+        lost = await here.lost()
+    if not (lost or yes or dry_run):
+        raise AdminError(
+            "nothing seems to be lost in this storage; if rows are missing all the same, say --yes"
+        )
+    async with recovery(desk.settings, is_dry=dry_run) as here:
+        reports = await _run(here)
+    return _answer(lost, reports, is_dry=dry_run)
+
+
+async def _run(here: Recovery) -> Sequence[Report]:
+    with progress("rebuild") as steps:
+
+        def tell(step: Step, done: int) -> None:
+            steps.say(f"rebuild: {step} {done:,}")
+
+        return await here.run(tell)
+
+
+def _answer(lost: Sequence[str], reports: Sequence[Report], *, is_dry: bool) -> Answer:
+    document = {
+        "dry_run": is_dry,
+        "lost": lost,
+        "registries": [_document(report) for report in reports],
+    }
+    shown: list[str | Table] = [f"lost: {', '.join(lost) or 'nothing that shows'}"]
+    for report in reports:
+        shown += _shown(report)
+    shown += [_TAGS, _ANEW] if any(report.revived for report in reports) else []
+    shown += ["this was a dry run: nothing is written"] if is_dry else []
+    return Answer(document, shown)
+
+
+def _document(report: Report) -> dict[str, object]:
+    counts = {name.replace(" ", "_"): count for name, count in report.counts().items()}
+    return {
+        "registry": report.registry,
+        "generation": report.generation,
+        **counts,
+        "manifests": [{**asdict(it), "why": it.why} for it in _sorted(report)],
+        "not_brought_back": report.faults,
+    }
+
+
+def _shown(report: Report) -> list[str | Table]:
+    counts = ", ".join(f"{count:,} {name}" for name, count in report.counts().items())
+    shown: list[str | Table] = [f"registry {report.registry}: {counts}"]
+    if report.revived:
+        rows = [_Back(it.repository, it.digest, it.made, it.why) for it in _sorted(report)]
+        shown += [_DELETED, table(_Back, rows)]
+    if report.faults:
+        shown += ["this did not come back:", table(Fault, report.faults)]
+    return shown
+
+
+def _sorted(report: Report) -> list[Revived]:
+    return sorted(report.revived.values(), key=lambda it: (it.repository, it.made))

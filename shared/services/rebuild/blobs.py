@@ -1,0 +1,133 @@
+"""Blobs that come back: an object is hashed before a row names it, and then held and shown.
+
+    B1 read `content`: an object that it names is in service already, sound or bad
+    B2 hash the object; what seems bad is read once more, to be sure
+    B3 see that it is not noted as gone, and *then* that it is still there
+    B4 join it, and write the link, as an upload does
+
+Only the call that made an object may put it into service, but for this: who would remove it has
+been halted since long before B1 (`recovery`). Who had begun before that has noted it as gone, or
+has removed it by B3; the note goes after the object. What is pushed meanwhile joins what B4 has
+joined, or is joined by it.
+
+Bytes that are bad are put into service by nobody. Where a manifest needs them, and there are no
+others, they are noted as bad and the repository as a holder: so the next sound ones that anyone
+pushes are shown there as well, as `healing` has it.
+"""
+
+import asyncio
+from contextlib import aclosing
+
+from shared.model.digest import Digest
+from shared.model.hashing import Hasher
+from shared.model.names import RepositoryName
+from shared.services.content.joining import Joining
+from shared.services.rebuild.report import Report
+from shared.storage.ages import Span
+from shared.storage.ports import Facts, NotFound, Objects, Row
+from shared.storage.rows.holdings import GOOD, Content, content_of
+from shared.storage.stores import Stores
+
+
+class BlobsBack:
+    """Brings blobs back, and shows them where they belong."""
+
+    def __init__(self, stores: Stores, report: Report) -> None:
+        self._stores = stores
+        self._contents = stores.contents
+        self._holdings = stores.holdings
+        self._joining = Joining(stores)
+        self._report = report
+        self._bad: dict[Digest, Content] = {}
+
+    async def bring(
+        self, repository: RepositoryName, digest: Digest, name: str, facts: Facts
+    ) -> None:
+        """Put an object into service, if it is sound and needed; show it in its own repository."""
+        own = Content(name, facts.etag, facts.size)
+        row = await self._holdings.content(digest)
+        is_known = row is not None and content_of(row) == own
+        is_in_service = row is not None and row.values["state"] == GOOD
+        is_it_sound = (
+            is_in_service if is_known else await is_sound(self._stores.objects, name, digest)
+        )
+        if not is_it_sound:
+            self._bad.setdefault(digest, own)
+            self._report.fault(name, f"{repository}@{digest}", "its bytes are bad, or are gone")
+            return
+        self._report.blobs += 1
+        if is_in_service:
+            await self.show(repository, digest)
+        else:
+            await self._put_into_service(repository, digest, own)
+
+    async def _put_into_service(
+        self, repository: RepositoryName, digest: Digest, own: Content
+    ) -> None:
+        if await self._holdings.names(digest, own.object):
+            return  # it is gone, or the call that made it has been here
+        facts = await self._stores.objects.facts(own.object)
+        if facts is None or facts.etag != own.etag:
+            return
+        now = self._stores.clock()
+        if await self._holdings.bring_back(digest, repository, own, now):
+            await self._joining.restore(repository, digest, own)
+        else:
+            await self._joining.bring(repository, digest, own, Span(self._stores.ticks))
+
+    async def show(self, repository: RepositoryName, digest: Digest) -> bool:
+        """Show a blob where it is not shown; False where there are no sound bytes of it."""
+        if await self._contents.link(repository, digest):
+            return True  # it is followed with the rows
+        row = await self._holdings.content(digest)
+        return (
+            row is not None
+            and row.values["state"] == GOOD
+            and await self._show(repository, digest, row)
+        )
+
+    async def _show(self, repository: RepositoryName, digest: Digest, row: Row) -> bool:
+        there = content_of(row)
+        if await self._joining.restore(repository, digest, there):
+            return True
+        await self._holdings.confirm(digest, row)
+        return await self._joining.restore(repository, digest, there)
+
+    async def await_sound(self, repository: RepositoryName, digest: Digest) -> bool:
+        """Let a repository have the next sound bytes of a blob; False where it has no bytes."""
+        row = await self._holdings.content(digest)
+        bad = content_of(row) if row else self._bad.get(digest)
+        if bad is None:
+            return False
+        await self._holdings.lack(digest, repository, bad, self._stores.clock())
+        return True
+
+    async def follow(self, repository: RepositoryName, digest: Digest) -> None:
+        """See that the repository of a link is a holder, and that the link names the content."""
+        link = await self._contents.link(repository, digest)
+        if link is None:
+            return
+        row = await self._holdings.content(digest)
+        if row is not None and row.values["state"] == GOOD:
+            there = content_of(row)
+            is_it = there.object == link.object
+            if not is_it or not await self._holdings.join(digest, repository, there.object):
+                await self._show(repository, digest, row)
+        elif not await self.await_sound(repository, digest):
+            self._report.fault(digest, repository, "it is shown, and no object has its bytes")
+
+
+async def is_sound(objects: Objects, name: str, digest: Digest) -> bool:
+    """Tell whether an object's bytes hash to a digest; what seems bad is read once more."""
+    return await _hashes(objects, name, digest) or await _hashes(objects, name, digest)
+
+
+async def _hashes(objects: Objects, name: str, digest: Digest) -> bool:
+    hasher = Hasher(digest.algorithm)
+    try:
+        async with aclosing(objects.read(name)) as pieces:
+            async for piece in pieces:
+                await asyncio.to_thread(hasher.update, bytearray(piece))
+    except NotFound:
+        return False
+    return hasher.digest() == digest

@@ -1,0 +1,232 @@
+"""Manifests that come back: each of which no row speaks lives again, as it was pushed last.
+
+    M1 look for rows: a push under way, the manifest, a life that is over. Where there is one, the
+       rows say what is so
+    M2 read and hash the body, of the life that began last; of one before it, where that is bad
+    M3 show the blobs that it uses
+    M4 see that the object is still there: a purge takes it before the row of its life
+    M5 store it as a push does (`Pushes.bring_back`), children first, and tell nobody
+
+    a push of the same digest   one insert fails, and meets the other's rows: a push of what is
+                                there already
+    a DELETE                    finds nothing before M5. After it M1 finds the life that is over
+    a crash                     leaves a push that is abandoned, or a repository listed for nothing,
+                                for which there is upkeep; the next rebuild begins at M1
+
+That a manifest was accepted says that its repository held the blobs which it names: so they are
+shown to whoever may read it. It does not say so of an index's children, of layers that are fetched
+from elsewhere, or where manifests are sparse: there a blob is shown only if an object was made by
+an upload to this very repository, or nobody could be kept from reading another's content by naming
+it.
+"""
+
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import batched
+
+from shared.errors import ManifestInvalid, RegistryError
+from shared.model.digest import Digest
+from shared.model.manifest import Manifest, read_manifest
+from shared.model.names import RepositoryName
+from shared.services.content.pushes import Pushes
+from shared.services.rebuild.blobs import BlobsBack
+from shared.services.rebuild.each import each
+from shared.services.rebuild.report import Place, Report, Revived, Step, Tell
+from shared.services.rebuild.survey import Lives
+from shared.storage import keys
+from shared.storage.origins import Origin
+from shared.storage.ports import MOST_CHANGES, Facts, NotFound, Update
+from shared.storage.rows.contents import LINK
+from shared.storage.rows.records import INLINE_BYTES
+from shared.storage.stores import Stores
+
+
+@dataclass(frozen=True, slots=True)
+class _Body:
+    """A sound body, and the object that it was read from."""
+
+    manifest: Manifest
+    name: str
+    etag: str
+    origin: Origin
+
+
+@dataclass(slots=True)
+class Lacks:
+    """What a manifest uses and has not got; `awaited` is that of which there are bad bytes."""
+
+    missing: list[Digest] = field(default_factory=list)
+    awaited: list[Digest] = field(default_factory=list)
+
+
+class ManifestsBack:
+    """Brings manifests back. `is_sparse_allowed` says that they may name what is not there."""
+
+    def __init__(
+        self,
+        stores: Stores,
+        pushes: Pushes,
+        blobs: BlobsBack,
+        report: Report,
+        *,
+        is_sparse_allowed: bool,
+    ) -> None:
+        self._stores = stores
+        self._contents = stores.contents
+        self._objects = stores.objects
+        self._pushes = pushes
+        self._blobs = blobs
+        self._report = report
+        self._is_sparse_allowed = is_sparse_allowed
+        self._left: Lives = {}
+        self._tell: Tell = lambda *_: None
+
+    async def run(self, lives: Lives, tell: Tell) -> None:
+        """Bring back all of which objects were found; `lives` is empty in the end."""
+        self._left, self._tell = lives, tell
+        indexes: list[Place] = []
+
+        async def bring(place: Place) -> None:
+            if await self._bring(place):
+                indexes.append(place)
+
+        await each([*lives], bring)
+        for place in indexes:
+            await self._bring_with_children(place)
+
+    async def _bring_with_children(self, place: Place) -> None:
+        """Go down to the children, however deep they are, and up again."""
+        way = [place]
+        while way:
+            before = await self._bring(way[-1]) if way[-1] in self._left else ()
+            if before:
+                way += before
+            else:
+                way.pop()
+
+    async def _bring(self, place: Place) -> Sequence[Place]:
+        """Bring a manifest back; or give the children that are to come before it."""
+        body = None if await self._is_known(place) else await self._read(place)
+        if body:
+            repository, _ = place
+            children = {(repository, child.digest) for child in body.manifest.children}
+            if before := [child for child in children if child in self._left]:
+                return before
+            await self._store(repository, body, len(self._left[place]))
+        del self._left[place]
+        self._tell(Step.MANIFESTS, self._report.known + len(self._report.revived))
+        return ()
+
+    async def _is_known(self, place: Place) -> bool:
+        """Tell whether a row speaks of it; a life goes from one to the next in this order."""
+        repository, digest = place
+        for _, life in self._left[place]:
+            if await self._contents.build(repository, digest, life):
+                return True
+        if await self._contents.manifest(repository, digest, with_body=False):
+            self._report.known += 1
+            return True
+        return bool(await self._contents.lives(repository, "", 1, digest))
+
+    async def _read(self, place: Place) -> _Body | None:
+        repository, digest = place
+        for _, life in sorted(self._left[place], reverse=True):
+            name = keys.object_name(self._stores.generation, life)
+            facts = await self._objects.facts(name)
+            body = await self._sound(name, digest) if facts else None
+            if facts is None or body is None:
+                self._report.fault(name, f"{repository}@{digest}", "its bytes are bad, or are gone")
+                continue
+            try:
+                return _understood(body, digest, name, facts)
+            except ManifestInvalid as error:
+                self._report.fault(name, f"{repository}@{digest}", str(error))
+        return None
+
+    async def _sound(self, name: str, digest: Digest) -> bytes | None:
+        """Read a body; what seems bad is read once more, to be sure."""
+        for _ in range(2):
+            with suppress(NotFound):
+                body = b"".join([piece async for piece in self._objects.read(name)])
+                if Digest.of(body, digest.algorithm) == digest:
+                    return body
+        return None
+
+    async def _store(self, repository: RepositoryName, body: _Body, lives: int) -> None:
+        manifest = body.manifest
+        try:
+            lacks = await self.provide(repository, manifest)
+            facts = await self._objects.facts(body.name)
+            if facts is None or facts.etag != body.etag:
+                return
+            is_large = len(manifest.body) > INLINE_BYTES
+            await self._pushes.bring_back(
+                repository,
+                manifest,
+                life=keys.drawn(body.name),
+                body_object=body.name if is_large else "",
+            )
+            await self.expect(repository, manifest.digest, keys.drawn(body.name), lacks.awaited)
+        except RegistryError as error:
+            where = f"{repository}@{manifest.digest}"
+            self._report.fault(body.name, where, str(error.detail or error))
+            return
+        self._note(repository, body, lives, lacks)
+
+    async def provide(self, repository: RepositoryName, manifest: Manifest) -> Lacks:
+        """Show the blobs that a manifest uses; give what is not there."""
+        children = {child.digest for child in manifest.children}
+        needed = {blob.digest for blob in manifest.blobs if not blob.is_foreign}
+        wanted = {digest: digest in children for digest in (*needed, *children)}
+        found = await self._contents.found(repository, wanted)
+        lacks = Lacks()
+
+        async def show(digest: Digest) -> None:
+            may_be_shown = digest in needed and not self._is_sparse_allowed
+            if may_be_shown and await self._blobs.show(repository, digest):
+                return
+            lacks.missing.append(digest)
+            if may_be_shown and await self._blobs.await_sound(repository, digest):
+                lacks.awaited.append(digest)
+
+        await each(
+            (
+                it
+                for it, names in found.items()
+                if LINK not in names and (it in needed or not names)
+            ),
+            show,
+        )
+        return lacks
+
+    async def expect(
+        self, repository: RepositoryName, user: Digest, life: str, awaited: Collection[Digest]
+    ) -> None:
+        """Let a manifest's edges say that it uses by a link what is to be healed."""
+        for some in batched(awaited, MOST_CHANGES, strict=False):
+            edges = [Update(keys.edge(it, user, life), {"names": LINK}) for it in some]
+            with suppress(NotFound):  # a push has made another life of it, with all its contents
+                await self._contents.commit(repository, edges)
+
+    def _note(self, repository: RepositoryName, body: _Body, lives: int, lacks: Lacks) -> None:
+        manifest, revived = body.manifest, self._report.revived
+        for child in manifest.children:
+            if there := revived.get((repository, child.digest)):
+                there.used_by = str(manifest.digest)
+        revived[repository, manifest.digest] = Revived(
+            repository=repository,
+            digest=str(manifest.digest),
+            media_type=manifest.media_type,
+            size=len(manifest.body),
+            made=body.origin.made,
+            lives=lives,
+            subject=str(manifest.subject.digest) if manifest.subject else "",
+            missing=tuple(map(str, lacks.missing)),
+        )
+
+
+def _understood(body: bytes, digest: Digest, name: str, facts: Facts) -> _Body:
+    origin = Origin.read(facts)
+    manifest = read_manifest(body, origin.media_type, digest.algorithm)
+    return _Body(manifest, name, facts.etag, origin)

@@ -1,0 +1,106 @@
+"""Recovery: a storage account gets its rows back, after tables were lost.
+
+    V1 halt all removers, and wait until they have been halted for 2 L: who had looked for the halt
+       before it was there has removed what it was about to
+    V2 make the tables and queues that are missing
+    V3 make the rows of registries, from what is written down of them; keys are made by the app
+    V4 rebuild each of them
+    V5 lift the halt
+
+A halt is of the whole account, so all registries in it are rebuilt. It stays where a rebuild dies:
+V5 comes when all rows are back. Rebuilds that run at once do the same work, each of them all.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from math import ceil
+
+from shared.services.rebuild.rebuild import Rebuild
+from shared.services.rebuild.report import Report, Step, Tell
+from shared.storage import ages, keys
+from shared.storage.halt import Halt
+from shared.storage.ports import NotPrepared, Ports
+from shared.storage.rows.registries import RegistryRecord, RegistryRecords, StateRefused
+from shared.storage.rows.written import Written
+
+_ANY = "any"
+
+
+class Recovery:
+    """Rebuilds all registries of a storage account.
+
+    `open_rebuild` gives the rebuild of one, `sleep` waits for so many seconds. With `is_dry` nobody
+    is halted or waited for: then rows and messages are imagined.
+    """
+
+    def __init__(
+        self,
+        ports: Ports,
+        master_key: str,
+        open_rebuild: Callable[[RegistryRecord], Rebuild],
+        sleep: Callable[[float], Awaitable[object]],
+        *,
+        is_dry: bool = False,
+    ) -> None:
+        self._rows = ports.rows
+        self._messages = ports.messages
+        self._records = RegistryRecords(ports.rows, ports.beside, master_key)
+        self._down = Written(ports.beside, ports.objects)
+        self._halt = Halt(ports.beside)
+        self._open_rebuild = open_rebuild
+        self._sleep = sleep
+        self._is_dry = is_dry
+
+    async def lost(self) -> list[str]:
+        """Say what is lost; raises StateRefused."""
+        written = await self._written()
+        found = [f"table {table}" for table in keys.TABLES if await self._is_missing(table)]
+        if await self._halt.age() is not None:
+            found.append("rows of a table that was missing before")
+        if f"table {keys.REGISTRIES}" not in found:
+            find = self._records.find
+            found += [f"registry {name}" for name in written if await find(name) is None]
+        return found
+
+    async def run(self, tell: Tell) -> list[Report]:
+        """Make the rows that are missing, and tell what came back; raises StateRefused."""
+        written = await self._written()
+        if not self._is_dry:
+            await self._stop_removers(tell)
+        await self._rows.prepare(keys.TABLES)
+        await self._messages.prepare(keys.QUEUES)
+        registries = [await self._with_row(record) for record in written.values()]
+        reports = [await self._open_rebuild(record).run(tell) for record in registries]
+        if not self._is_dry:
+            await self._halt.lift()
+        return reports
+
+    async def _written(self) -> Mapping[str, RegistryRecord]:
+        """Give what is written down of registries; raises StateRefused where there is nothing."""
+        with suppress(NotPrepared):
+            if found := await self._down.registries():
+                return found
+        raise StateRefused("nothing in this storage says that there ever was a registry")
+
+    async def _stop_removers(self, tell: Tell) -> None:
+        if await self._halt.age() is None:
+            await self._halt.put(await self.lost() or ["nothing, as far as anyone can tell"])
+        while (age := await self._halt.age()) is not None and age < 2 * ages.L:
+            seconds = (2 * ages.L - age).total_seconds()
+            tell(Step.WAITING, ceil(seconds))
+            await self._sleep(seconds)
+
+    async def _with_row(self, written: RegistryRecord) -> RegistryRecord:
+        """Give a registry that has its row, again if need be; or another that has its name."""
+        records = self._records
+        record = await records.find(written.name)
+        if record is None and not await records.bring_back(written):
+            record = await records.find(written.name)  # another has brought it back
+        return record or written
+
+    async def _is_missing(self, table: str) -> bool:
+        try:
+            await self._rows.get(table, _ANY, _ANY)
+        except NotPrepared:
+            return True
+        return False

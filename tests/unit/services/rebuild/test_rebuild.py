@@ -1,0 +1,156 @@
+"""Rows that are lost come back from the objects; what is there stays as it is."""
+
+from collections.abc import Callable
+
+import pytest
+
+from shared.errors import ManifestBlobUnknown
+from shared.model.names import Tag
+from shared.services.content.pushes import Pushes
+from shared.storage import keys
+from shared.storage.stores import Stores
+from tests.support.app import Memory
+from tests.support.causes import ME
+from tests.support.clock import Clock
+from tests.unit.services.conftest import Crash, parts
+from tests.unit.services.rebuild.conftest import (
+    A,
+    Again,
+    Filled,
+    Rows,
+    lose,
+    lose_row,
+    rows_of,
+)
+
+TABLES = (keys.REPOSITORIES, keys.CONTENTS, keys.BLOBS)
+
+
+@pytest.mark.parametrize(
+    "tables",
+    [TABLES, [keys.CONTENTS], [keys.BLOBS], [keys.REPOSITORIES], [keys.CONTENTS, keys.BLOBS]],
+    ids=" ".join,
+)
+async def test_lost_tables_come_back(
+    filled: Filled, prepared: Memory, rebuild: Again, tables: list[str]
+) -> None:
+    before = rows_of(prepared)
+    lose(prepared, *tables)
+
+    report = await rebuild()
+
+    assert rows_of(prepared) == before
+    assert not report.faults
+    assert len(report.revived) == (7 if keys.CONTENTS in tables else 0)
+    assert report.known == (0 if keys.CONTENTS in tables else 7)
+    assert not [it for it in prepared.messages.sent if it.queue == keys.EVENTS]
+
+
+async def test_where_nothing_is_lost_nothing_is_changed(
+    filled: Filled, prepared: Memory, rebuild: Again
+) -> None:
+    before = prepared.kept()
+    report = await rebuild()
+    assert prepared.kept() == before
+    assert (report.known, report.completed, report.revived) == (7, 0, {})
+
+
+async def test_it_can_be_done_twice(filled: Filled, prepared: Memory, rebuild: Again) -> None:
+    lose(prepared, *TABLES)
+    await rebuild()
+    before = prepared.kept()
+    report = await rebuild()
+    assert prepared.kept() == before
+    assert (report.known, report.completed, report.revived) == (7, 0, {})
+
+
+async def test_each_row_comes_back_by_itself(
+    filled: Filled, prepared: Memory, rebuild: Again, clock: Clock
+) -> None:
+    before = rows_of(prepared)
+    for place in before:
+        if _some(place):
+            lose_row(prepared, place)
+            await rebuild()
+            assert rows_of(prepared) == before, place
+            clock.move(hours=1)
+
+
+def _some(place: tuple[str, str, str]) -> bool:
+    """Leave out what is there a hundred times over, and `repository`, of which no row speaks."""
+    _, partition, key = place
+    layers = [blob.digest for blob in parts(120, "layer")[1:]]
+    is_layer = any(digest in partition or digest in key for digest in layers)
+    return key != keys.REPOSITORY and not is_layer
+
+
+async def test_a_rebuild_that_dies_is_begun_anew(
+    filled: Filled,
+    prepared: Memory,
+    rebuild: Again,
+    clock: Clock,
+    crash: Callable[[Memory, int], Callable[[], None]],
+) -> None:
+    before = rows_of(prepared)
+    lose(prepared, *TABLES)
+    for writes in range(5, 10_000, 41):
+        live = crash(prepared, writes)
+        try:
+            await rebuild()
+        except Crash:
+            live()
+            clock.move(seconds=10)
+        else:
+            live()
+            break
+    await rebuild()
+    assert _without_builds(rows_of(prepared)) == _without_builds(before)
+
+
+def _without_builds(rows: Rows) -> Rows:
+    """Leave out pushes that died; upkeep ends them."""
+    return {place: values for place, values in rows.items() if not place[2].startswith("build|")}
+
+
+async def test_pushes_go_on_meanwhile(
+    filled: Filled, stores: Stores, prepared: Memory, rebuild: Again, pushes: Pushes
+) -> None:
+    """Whoever pushes what comes back, at any time, meets it, or is met by it."""
+    before = rows_of(prepared)
+    lose(prepared, *TABLES)
+    commit, count, pushed = prepared.rows.commit, 0, 0
+
+    async def overtaken(*arguments: object) -> object:
+        nonlocal count, pushed
+        count += 1
+        if count % 7 == 0:
+            prepared.rows.commit = commit  # type: ignore[method-assign]
+            for manifest in (filled.image, filled.large):
+                try:
+                    await Pushes(stores, is_sparse_allowed=False).put(
+                        A, manifest, [Tag("v2")], by=ME
+                    )
+                    pushed += 1
+                except ManifestBlobUnknown:
+                    pass
+            prepared.rows.commit = overtaken  # type: ignore[method-assign, assignment]
+        return await commit(*arguments)  # type: ignore[arg-type]
+
+    prepared.rows.commit = overtaken  # type: ignore[method-assign, assignment]
+    report = await rebuild()
+
+    assert pushed
+    assert not report.faults
+    assert _shape(rows_of(prepared)) == _shape(before)
+    tag = await stores.contents.tag(A, Tag("v2"))
+    assert tag
+    assert tag.digest == filled.large.digest
+
+
+def _shape(rows: Rows) -> set[tuple[str, str, str]]:
+    """Give what there is, whichever lives it is of; pushes that met another are left to upkeep."""
+    return {
+        (table, partition, key.rpartition("|")[0] if key.startswith("edge|") else key)
+        for table, partition, key in rows
+        if not key.startswith("build|")
+    }

@@ -1,0 +1,220 @@
+"""An account whose tables are lost gets everything back but tags, and is halted until then."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from shared import bootstrap
+from shared.assembly import recovery as assembly
+from shared.services.rebuild.report import Report, Step
+from shared.settings import Settings
+from shared.storage import ages, keys
+from shared.storage.halt import Halt
+from shared.storage.rows.registries import RegistryRecord, RegistryRecords, StateRefused
+from tests.support.app import LONG_AGO, MASTER_KEY, NAME, Memory
+from tests.support.clock import Clock
+from tests.unit.conftest import GENERATION
+from tests.unit.services.conftest import Crash
+from tests.unit.services.rebuild.conftest import Filled, lose, rows_of
+
+type Slept = list[float]
+
+
+@pytest.fixture
+def settings() -> Settings:
+    env = {"AzureWebJobsStorage": "memory", "REGISTRY_MASTER_KEY": MASTER_KEY}
+    return Settings.from_env(env)
+
+
+@pytest.fixture
+def slept(memory: Memory, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Slept:
+    """How long a recovery has slept; it opens memory."""
+    spans: Slept = []
+
+    async def sleep(seconds: float) -> None:
+        spans.append(seconds)
+        clock.move(seconds=seconds)
+
+    @asynccontextmanager
+    async def opened(_: object) -> AsyncIterator[object]:
+        yield memory.ports()
+
+    monkeypatch.setattr(bootstrap, "opened_ports", opened)
+    monkeypatch.setattr(bootstrap, "now", clock)
+    monkeypatch.setattr(assembly, "asyncio", SimpleNamespace(sleep=sleep))
+    return spans
+
+
+@pytest.fixture
+async def records(slept: Slept, prepared: Memory) -> RegistryRecords:
+    """Two registries, of which one is filled."""
+    records = RegistryRecords(prepared.rows, prepared.beside, MASTER_KEY)
+    for name, generation in ((NAME, GENERATION), ("other", "0" * 32)):
+        await records.create(RegistryRecord(name, generation, ()), LONG_AGO)
+    return records
+
+
+async def recover(settings: Settings, *, is_dry: bool = False) -> dict[str, Report]:
+    async with bootstrap.recovery(settings, is_dry=is_dry) as recovery:
+        reports = await recovery.run(lambda *_: None)
+    return {report.registry: report for report in reports}
+
+
+async def lost(settings: Settings) -> list[str]:
+    async with bootstrap.recovery(settings) as recovery:
+        return await recovery.lost()
+
+
+async def test_all_tables_come_back(
+    filled: Filled, records: RegistryRecords, prepared: Memory, settings: Settings, slept: Slept
+) -> None:
+    before, known = rows_of(prepared), await records.of(GENERATION)
+    prepared.rows._tables.clear()
+    prepared.messages._queues.clear()
+    assert await lost(settings) == [f"table {table}" for table in keys.TABLES]
+
+    reports = await recover(settings)
+
+    assert rows_of(prepared) == before
+    assert await records.of(GENERATION) == known
+    assert await records.of("0" * 32)
+    assert [*reports] == ["other", NAME]
+    assert len(reports[NAME].revived) == 7
+    assert reports["other"].objects == 0
+    assert slept == [2 * ages.L.total_seconds()]
+    assert await lost(settings) == []
+    assert prepared.messages._queues == {*keys.QUEUES}
+
+
+async def test_nothing_is_removed_until_all_is_back(
+    filled: Filled,
+    records: RegistryRecords,
+    prepared: Memory,
+    settings: Settings,
+    clock: Clock,
+    slept: Slept,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before, halt = rows_of(prepared), Halt(prepared.beside)
+    lose(prepared, keys.REGISTRIES, keys.REPOSITORIES, keys.CONTENTS, keys.BLOBS)
+    commit, left = prepared.rows.commit, 40
+
+    async def dying(*arguments: Any) -> list[str]:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise Crash
+        return await commit(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(prepared.rows, "commit", dying)
+        with pytest.raises(Crash):
+            await recover(settings)
+    assert await halt.age() is not None
+    assert await lost(settings) == ["rows of a table that was missing before"]
+
+    await recover(settings)
+
+    assert len(slept) == 1
+    assert rows_of(prepared) == before
+    assert await halt.age() is None
+
+
+async def test_a_halt_of_before_is_waited_for(
+    filled: Filled,
+    records: RegistryRecords,
+    prepared: Memory,
+    settings: Settings,
+    slept: Slept,
+    clock: Clock,
+) -> None:
+    await Halt(prepared.beside).put([keys.BLOBS])
+    clock.now += ages.L
+    await recover(settings)
+    assert slept == [ages.L.total_seconds()]
+
+
+async def test_a_dry_run_says_what_would_be_and_writes_nothing(
+    filled: Filled, records: RegistryRecords, prepared: Memory, settings: Settings, slept: Slept
+) -> None:
+    prepared.rows._tables.clear()
+    would = await recover(settings, is_dry=True)
+    assert prepared.rows._tables == {}
+    assert prepared.messages.sent == []
+    assert await Halt(prepared.beside).age() is None
+    assert slept == []
+    assert await recover(settings) == would
+
+
+@pytest.mark.parametrize("table", [keys.REPOSITORIES, keys.CONTENTS, keys.BLOBS])
+async def test_a_dry_run_of_what_is_half_lost(
+    filled: Filled, records: RegistryRecords, prepared: Memory, settings: Settings, table: str
+) -> None:
+    lose(prepared, table)
+    kept = prepared.kept()
+    would = await recover(settings, is_dry=True)
+    assert prepared.kept() == kept
+    assert await recover(settings) == would
+
+
+async def test_a_registry_that_lost_its_row_is_named(
+    records: RegistryRecords, prepared: Memory, settings: Settings
+) -> None:
+    lose(prepared, keys.REGISTRIES)
+    assert await lost(settings) == ["registry other", f"registry {NAME}"]
+
+
+async def test_a_row_that_another_brings_back_is_taken(
+    records: RegistryRecords,
+    prepared: Memory,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows = prepared.rows._tables[keys.REGISTRIES].pop(keys.REGISTRY_PARTITION)
+    bring_back = RegistryRecords.bring_back
+
+    async def overtaken(self: RegistryRecords, record: RegistryRecord) -> bool:
+        prepared.rows._tables[keys.REGISTRIES][keys.REGISTRY_PARTITION] = rows
+        return await bring_back(self, replace(record, generation="x"))
+
+    monkeypatch.setattr(RegistryRecords, "bring_back", overtaken)
+    assert {it.generation for it in (await recover(settings)).values()} == {GENERATION, "0" * 32}
+
+
+async def test_without_a_word_of_a_registry_nothing_is_done(
+    slept: Slept, memory: Memory, settings: Settings
+) -> None:
+    for prepare in (False, True):
+        if prepare:
+            await memory.prepare()
+        for ask in (lost, recover):
+            with pytest.raises(StateRefused, match="nothing in this storage says"):
+                await ask(settings)
+        assert await _is_untouched(memory) != prepare
+
+
+async def _is_untouched(memory: Memory) -> bool:
+    return not memory.rows._tables
+
+
+async def test_it_tells_how_far_it_is(
+    filled: Filled, records: RegistryRecords, prepared: Memory, settings: Settings
+) -> None:
+    prepared.rows._tables.clear()
+    told: dict[Step, int] = {}
+    async with bootstrap.recovery(settings) as recovery:
+        _, report = await recovery.run(lambda step, done: told.update({step: done}))
+    assert told[Step.OBJECTS] == report.objects == 137
+    assert told[Step.MANIFESTS] == 7
+    assert report.counts() == {
+        "objects": 137,
+        "blobs": 130,
+        "manifests brought back": 7,
+        "manifests known": 0,
+        "manifests completed": 0,
+        "faults": 0,
+    }
