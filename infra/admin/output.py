@@ -71,7 +71,7 @@ def table(kind: type, rows: Sequence[Any], title: str = "", *, only: Sequence[st
     shown = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
     names = only or [field.name for field in fields(kind)]
     for name in names:
-        shown.add_column(name.replace("_", " ").upper(), overflow="fold")
+        shown.add_column(name.replace("_", " ").upper(), no_wrap=True)
     for row in rows:
         shown.add_row(*(Text(cell(getattr(row, name))) for name in names))
     return shown
@@ -122,10 +122,15 @@ def progress(what: str, total: int | None = None) -> Iterator["Steps"]:
     It is shown on standard error, so also beside a document.
     """
     console = Console(file=sys.stderr)
-    columns = [SpinnerColumn(), TextColumn("{task.description}", markup=False)]
-    counted = [BarColumn(), MofNCompleteColumn()] if total else [MofNCompleteColumn()]
+    said = TextColumn("{task.description}", markup=False)
+    done = [BarColumn(), MofNCompleteColumn()] if total else [TextColumn("{task.completed}")]
     with Progress(
-        *columns, *counted, console=console, transient=True, disable=not console.is_terminal
+        SpinnerColumn(),
+        said,
+        *done,
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
     ) as shown:
         yield Steps(shown, what, total)
 
@@ -191,14 +196,8 @@ def _out(data: bytes) -> None:
 
 
 def _console(file: IO[str]) -> Console:
-    """Write to a terminal as wide as it is; into a pipe a row is a line."""
-    return Console(
-        file=file,
-        width=None if file.isatty() else _WIDE,
-        markup=False,
-        highlight=False,
-        emoji=False,
-    )
+    """Write a row as a line, however narrow the terminal: what is in it is to be copied."""
+    return Console(file=file, width=_WIDE, markup=False, highlight=False, emoji=False)
 
 
 def _plain(value: object) -> object:

@@ -205,8 +205,11 @@ class Azurite:
 
 def _locked(data: Path) -> IO[bytes]:
     """Lock a folder for an emulator; wait a moment for one that is writing its last."""
-    data.mkdir(parents=True, exist_ok=True)
-    lock = os.fdopen(os.open(data / _LOCK, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        lock = os.fdopen(os.open(data / _LOCK, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
+    except OSError as error:
+        raise StorageError(f"{data} cannot be used: {error.strerror}") from error
     deadline = time.monotonic() + _LOCK_SECONDS
     while not _take(lock):
         if time.monotonic() > deadline:

@@ -147,7 +147,7 @@ def test_rows_are_objects_of_a_document(call: Run) -> None:
     assert json.loads(call("things", "list", "0", "-o", "json").stdout) == []
 
 
-def test_a_row_is_a_line_in_a_pipe(call: Run) -> None:
+def test_a_row_is_a_line(call: Run) -> None:
     lines = call("things", "list").stdout.splitlines()
     assert lines[0].split() == ["NAME", "DIGEST", "IS", "KEPT", "GONE", "AT", "LEFT"]
     assert lines[1].split() == ["name-0", str(DIGEST), "yes", "-", "2", "days,", "0:00:00"]

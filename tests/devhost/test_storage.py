@@ -183,6 +183,12 @@ def test_the_folder_is_in_use_until_all_is_written(
         pass
 
 
+def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match="/file cannot be used: File exists"):
+        Azurite(tmp_path / "file").start()
+
+
 def test_what_is_offered_is_found_while_it_runs(tmp_path: Path) -> None:
     assert offered(tmp_path) is None
     with Azurite(tmp_path) as azurite:
