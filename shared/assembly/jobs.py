@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from shared.assembly.derived import derived
+from shared.model.progress import ProgressSeal
 from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Pushes
 from shared.services.deletions.repositories import RepositoryDeletions
@@ -41,8 +43,10 @@ def jobs_of(settings: Settings, record: RegistryRecord, stores: Stores) -> Jobs:
     restores = Restores(stores, pushes, purge)
     deletions = RepositoryDeletions(stores, restores, lasting)
     upkeep = Upkeep(stores, manifests, restores, deletions, purge, FallbackLists(stores))
-    garbage = Garbage(stores, record.grace.at(stores.clock()))
+    grace = record.grace.at(stores.clock())
+    garbage = Garbage(stores, grace)
     leftovers = Leftovers(stores, settings.upload_lifetime)
+    seal = ProgressSeal(derived(settings.master_key, "verification", record.generation))
     return Jobs(
         stores,
         FanOut(stores),
@@ -50,5 +54,5 @@ def jobs_of(settings: Settings, record: RegistryRecord, stores: Stores) -> Jobs:
         garbage,
         Collection(stores, garbage),
         restores,
-        Verification(stores, leftovers, manifests),
+        Verification(stores, leftovers, manifests, seal, grace),
     )
