@@ -17,7 +17,7 @@ from shared.storage.collecting import Suspects
 from shared.storage.origins import BLOB as KIND
 from shared.storage.origins import Origin
 from shared.storage.ports import Unavailable
-from shared.storage.rows.holdings import BAD, GOOD
+from shared.storage.rows.holdings import BAD, GOOD, Content
 from shared.storage.stores import Stores
 from shared.storage.verifying import ToVerify
 from tests.support.app import Memory
@@ -263,3 +263,41 @@ async def test_the_collector_is_asked_before_a_blob_is_marked(
         await verification.verify(name)
     live_again()
     assert await state(stores) == (GOOD, None)
+
+
+async def test_another_object_of_the_name_does_not_pay_for_the_one_before_it(
+    stores: Stores,
+    memory: Memory,
+    verification: Verification,
+    slow: Callable[[int], None],
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """While bad bytes are hashed their object goes, and a token played again makes a good one."""
+    slow(100)
+    name = await held(stores)
+    spoil(memory, name)
+    read, reads = memory.objects.read, list[str]()
+
+    async def replaced(name: str, *more: Any) -> AsyncGenerator[bytes]:
+        reads.append(name)
+        found = [piece async for piece in read(name, *more)]
+        if len(reads) == 2:
+            await _make_again(stores, name, clock)
+        for piece in found:
+            yield piece
+
+    monkeypatch.setattr(memory.objects, "read", replaced)
+    assert (await verification.verify(name)).is_sound is None
+    assert await state(stores) == (GOOD, None)
+
+
+async def _make_again(stores: Stores, name: str, clock: Clock) -> None:
+    clock.move(hours=1)
+    await stores.holdings.leave(DIGEST, await stores.holdings.held(DIGEST, REPOSITORY))
+    (gone,) = await stores.holdings.gone(DIGEST)
+    await stores.objects.delete(name, gone.etag)
+    await stores.holdings.forget(DIGEST, name)
+    about = Origin(KIND, clock(), "another call", REPOSITORY, DIGEST)
+    etag = await stores.objects.put(name, LONG.content, about.metadata())
+    await stores.holdings.offer(DIGEST, REPOSITORY, Content(name, etag, LONG.size))
