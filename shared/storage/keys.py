@@ -3,6 +3,8 @@
     table registries   registry         NAME                generation, layout, policies
                        keys|GENERATION  KID                 a signing key, sealed
                        sweep|GENERATION position            where the sweep goes on
+                       scrub|GENERATION position            where the scrub goes on, what it counts
+                                        bad|HEX             an object found bad, or missing
     table accounts     GENERATION       NAME                password (hashed), stamp, state
     table repositories GENERATION       REPO                an index of names, for the catalog
                        deleted|GENERATION  REPO             a name of which something is kept
@@ -137,6 +139,16 @@ def signing_keys(generation: str) -> str:
 def sweep(generation: str) -> str:
     """Name the partition that says how far the sweep of a registry is."""
     return f"sweep|{generation}"
+
+
+def scrub(generation: str) -> str:
+    """Name the partition that says how far the scrub is, and what was found bad or missing."""
+    return f"scrub|{generation}"
+
+
+def bad(name: str) -> str:
+    """Key of an object that was found bad or missing; of the empty name, what all follow."""
+    return f"bad|{drawn(name)}"
 
 
 def manifest(digest: Digest) -> str:

@@ -29,6 +29,11 @@ named at V4 was there all along, and no other had its name; or it is missing, wh
 than bad bytes. A message that comes twice hashes twice. One that is late goes on with what has the
 ETag that it names, and else begins anew.
 
+A row may name an object that is not there. Who comes upon it, the scrub or a reader, says of which
+digest it was: there is no metadata to tell.
+
+What is bad or missing is noted in a report before anything is done about it (`rows.scrubs`).
+
 Whoever uploads a blob may not push what uses it: so the collector is asked, once, to look at each
 new one when nobody can rely on it any more.
 """
@@ -50,16 +55,18 @@ from shared.services.upkeep.leftovers import Leftovers
 from shared.storage import keys
 from shared.storage.ages import Span
 from shared.storage.errands import Kind
-from shared.storage.origins import MANIFEST, Origin
+from shared.storage.origins import BLOB, MANIFEST, Origin
 from shared.storage.ports import Facts, NotFound, Row
 from shared.storage.rows.holdings import GOOD, content_of
 from shared.storage.rows.records import ManifestRecord
+from shared.storage.rows.scrubs import BAD, COPY, MISSING, Damage
 from shared.storage.stores import Stores
 from shared.storage.verifying import ToVerify
 
 _log = logging.getLogger(__name__)
 
 _TRIES = 8
+SOUND = ""
 
 LONGEST = timedelta(minutes=5)
 """For how long one message hashes; what takes longer goes on in another one."""
@@ -69,13 +76,14 @@ LONGEST = timedelta(minutes=5)
 class Verified:
     """What was found: whether the bytes are sound (None: not known), and what is to follow.
 
-    `progress` is how far it is, where that took too long.
+    `progress` is how far it is, where that took too long; `fault` is what is wrong with it.
     """
 
     is_sound: bool | None = None
     again: timedelta | None = None
     healing: Task | None = None
     progress: Progress | None = None
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,19 +139,27 @@ class Verification:
         self._seal = seal
         self._unused = grace * 3 / 2
 
-    async def go_on(self, asked: ToVerify) -> None:
+    async def go_on(self, asked: ToVerify) -> Verified:
         """Verify an object, as far as a message can, and send the message of what is to follow."""
-        progress = self._seal.open(asked.part) if asked.part else None
-        found = await self.verify(asked.name, progress)
+        progress, ask = self._seal.open(asked.part), self._stores.verifying.ask
+        found = await self.verify(asked.name, progress, asked.digest)
         if found.progress:
-            await self._stores.verifying.ask(asked.name, part=self._seal.close(found.progress))
+            await ask(asked.name, part=self._seal.close(found.progress), digest=asked.digest)
         elif found.again is not None:
-            await self._stores.verifying.ask(asked.name, found.again)
+            await ask(asked.name, found.again, digest=asked.digest)
+        return found
 
-    async def verify(self, name: str, progress: Progress | None = None) -> Verified:
-        """Hash an object, and mark or condemn it; or remove it where nothing uses it."""
+    async def verify(
+        self, name: str, progress: Progress | None = None, digest: Digest | None = None
+    ) -> Verified:
+        """Hash an object, and mark or condemn it; or remove it where nothing uses it.
+
+        `digest` is the one whose content it is to be, where a row says so.
+        """
         looked = await self._leftovers.look_at(name)
         found = _Found.read(name, looked.facts)
+        if found is None and digest and not looked.is_removed:
+            return await self._miss(name, digest)
         if found is None:
             return Verified(again=looked.again)
         if found.kind == MANIFEST:
@@ -157,7 +173,18 @@ class Verification:
         hashed = await self._hash(found, progress)
         if isinstance(hashed, Progress):
             return Verified(progress=hashed)
-        return await self._settle(found, content, is_sound=hashed)
+        return await self._settle(found, content, hashed)
+
+    async def _miss(self, name: str, digest: Digest) -> Verified:
+        """See to an object that is not there, if it is the content of its digest."""
+        row = await self._holdings.content(digest)
+        if row is None or content_of(row).object != name:
+            return Verified()
+        holders = await self._holdings.holders(digest, "", 1)
+        if not holders:  # nobody is there to heal it for
+            return Verified(is_sound=False, fault=MISSING)
+        found = _Found(name, content_of(row).etag, BLOB, holders[0], digest)
+        return await self._settle(found, row, MISSING)
 
     async def _content(self, found: _Found) -> Row | None:
         """Read the row that says that the object is the content of its digest."""
@@ -166,40 +193,44 @@ class Verification:
         is_it = there and (there.object, there.etag) == (found.name, found.etag)
         return row if is_it else None
 
-    async def _hash(self, found: _Found, progress: Progress | None) -> Progress | bool:
-        """Tell whether the bytes are sound; what seems bad is read once more, to be sure."""
+    async def _hash(self, found: _Found, progress: Progress | None) -> Progress | str:
+        """Tell what is wrong with the bytes, or "" of sound ones.
+
+        What seems bad is read once more, to be sure.
+        """
         span = Span(self._stores.ticks, LONGEST)
         now = progress if progress and found.is_of(progress) else found.begins()
         while True:
             try:
                 hashed = await hash_on(self._objects, now, span)
             except NotFound:
-                return False
+                return MISSING
             if isinstance(hashed, Progress):
                 return hashed
             if hashed == found.digest or now.is_second:
-                return hashed == found.digest
+                return SOUND if hashed == found.digest else BAD
             now = found.begins(is_second=True)
 
-    async def _settle(self, found: _Found, content: Row, *, is_sound: bool) -> Verified:
+    async def _settle(self, found: _Found, content: Row, fault: str) -> Verified:
         """Write down what was found, unless the object is no longer the content of its digest."""
-        row: Row | None = content if is_sound else await self._content(found)
+        row: Row | None = await self._content(found) if fault else content
         for _ in range(_TRIES):
             if row is None:
                 return Verified()
-            if is_sound and await self._holdings.verified(found.digest, row, self._clock()):
+            if not fault and await self._holdings.verified(found.digest, row, self._clock()):
                 return Verified(is_sound=True)
-            if not is_sound and await self._condemn(found, row):
+            if fault and await self._condemn(found, row, fault):
                 task = Task(found.digest, found.name, Stage.WITHDRAW)
-                return Verified(is_sound=False, healing=task)
+                return Verified(is_sound=False, healing=task, fault=fault)
             row = await self._content(found)
         raise Unavailable(f"the rows of object {found.name} keep changing: verify it later")
 
-    async def _condemn(self, found: _Found, content: Row) -> bool:
+    async def _condemn(self, found: _Found, content: Row, fault: str) -> bool:
         """Take bad bytes out of service; False where the content has changed meanwhile."""
         await self._errands.announce_healing(found.repository, found.digest)
         if content.values["state"] != GOOD:
             return True
+        await self._note(found, BLOB, fault)
         return await self._holdings.condemn(found.digest, content_of(content), self._clock())
 
     async def _verify_body(
@@ -211,20 +242,46 @@ class Verification:
         repository, digest, life = found.repository, found.digest, keys.drawn(found.name)
         record = await self._contents.life(repository, digest, life)
         if record is None:
-            return Verified(hashed, again)
-        if hashed:
+            return Verified(not hashed, again, fault=hashed)
+        if not hashed:
             return Verified(is_sound=True)
-        _log.error("object %s, a body of %s in %s, has rotted", found.name, digest, repository)
-        if _has_sound_row(record):
+        return await self._mend_body(found, record, hashed)
+
+    async def verify_manifest(self, repository: RepositoryName, record: ManifestRecord) -> Verified:
+        """Verify a manifest that is there: the body in its row, and the object with the body."""
+        name = keys.object_name(self._stores.generation, record.life)
+        facts = await self._objects.facts(name)
+        found = _Found(name, facts.etag if facts else "", MANIFEST, repository, record.digest)
+        if record.body is not None and not _is_body_sound(record):
+            now = await self._contents.life(repository, record.digest, record.life)
+            if now is None or _is_body_sound(now):  # what seems bad is read once more
+                return Verified()
+            return await self._mend_body(found, now, BAD)
+        if facts is None:
+            return await self._mend_body(found, record, MISSING)
+        return await self._verify_body(found, None, None)
+
+    async def _mend_body(self, found: _Found, record: ManifestRecord, fault: str) -> Verified:
+        """Make a copy again; of a life whose only body is gone that is the end."""
+        repository, digest, life = found.repository, found.digest, record.life
+        _log.error("object %s, a body of %s in %s, is %s", found.name, digest, repository, fault)
+        if record.body is not None and _is_body_sound(record):
+            await self._note(found, COPY, fault)
             await self._errands.send(
                 Kind.COPY_BODY, repository, digest=str(digest), life=life, bad=found.etag
             )
         else:
             with suppress(ManifestUnknown, Superseded):
+                await self._note(found, MANIFEST, fault)
                 await self._manifests.delete_rotten(repository, digest, life)
-        return Verified(is_sound=False)
+        return Verified(is_sound=False, fault=fault)
+
+    async def _note(self, found: _Found, kind: str, fault: str) -> None:
+        """Write a report of what was found, before anything is done about it."""
+        where, digest, now = found.repository, found.digest, self._clock()
+        await self._stores.scrubs.note(Damage(found.name, kind, where, digest, fault, now))
 
 
-def _has_sound_row(record: ManifestRecord) -> bool:
-    algorithm = record.digest.algorithm
-    return record.body is not None and Digest.of(record.body, algorithm) == record.digest
+def _is_body_sound(record: ManifestRecord) -> bool:
+    body = record.body
+    return body is not None and Digest.of(body, record.digest.algorithm) == record.digest
