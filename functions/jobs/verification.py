@@ -30,3 +30,9 @@ async def verify_object(message: func.QueueMessage) -> None:
     here = await registries().jobs(asked.generation)
 
     await here.verification.go_on(asked)
+
+
+@bp.timer_trigger(arg_name="timer", schedule="0 17 * * * *")
+async def scrub_blobs(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the worker gives it by name
+    """Verify again what was verified long ago, within the day's budget."""
+    await registries().scrub()

@@ -15,6 +15,7 @@ from shared.services.upkeep.errands import Upkeep
 from shared.services.upkeep.garbage import Garbage
 from shared.services.upkeep.leftovers import Leftovers
 from shared.services.upkeep.purge import Purge
+from shared.services.upkeep.scrub import Scrub
 from shared.services.upkeep.verification import Verification
 from shared.settings import Settings
 from shared.storage.rows.registries import RegistryRecord
@@ -32,6 +33,7 @@ class Jobs:
     collection: Collection
     restores: Restores
     verification: Verification
+    scrub: Scrub
 
 
 def jobs_of(settings: Settings, record: RegistryRecord, stores: Stores) -> Jobs:
@@ -47,6 +49,7 @@ def jobs_of(settings: Settings, record: RegistryRecord, stores: Stores) -> Jobs:
     garbage = Garbage(stores, grace)
     leftovers = Leftovers(stores, settings.upload_lifetime)
     seal = ProgressSeal(derived(settings.master_key, "verification", record.generation))
+    verification = Verification(stores, leftovers, manifests, seal, grace)
     return Jobs(
         stores,
         FanOut(stores),
@@ -54,5 +57,6 @@ def jobs_of(settings: Settings, record: RegistryRecord, stores: Stores) -> Jobs:
         garbage,
         Collection(stores, garbage),
         restores,
-        Verification(stores, leftovers, manifests, seal, grace),
+        verification,
+        Scrub(stores, verification, settings.scrub_bytes_per_day),
     )

@@ -122,3 +122,24 @@ async def test_a_message_that_names_no_object_is_refused(site: Site) -> None:
     await site.memory.messages.send(keys.VERIFICATION, "no message")
     with pytest.raises(InvocationFailed):
         await site.deliver()
+
+
+def test_a_timer_scrubs_every_hour(worker: None) -> None:
+    (timer,) = [f for f in indexed()[1] if f.name == "scrub_blobs"]
+    assert timer.trigger["type"] == "timerTrigger"
+    assert timer.trigger["schedule"] == "0 17 * * * *"
+
+
+async def test_the_scrub_verifies_what_is_there_within_the_budget(site: Site) -> None:
+    await site.push_blob("team/app", CONTENT)
+    site.clock.move(hours=1)
+    await site.wake()
+    assert content(site.memory)[1] == site.clock()
+
+
+@pytest.mark.parametrize("settings", [{"SCRUB_BYTES_PER_DAY": "0"}], indirect=True)
+async def test_without_a_budget_nothing_is_scrubbed(site: Site) -> None:
+    await site.push_blob("team/app", CONTENT)
+    site.clock.move(hours=1)
+    await site.wake()
+    assert content(site.memory)[1] is None
