@@ -4,9 +4,12 @@ An object is asked about no sooner than 15 minutes after it was made: by then th
 has put it into service, or never will, and no other call may. So what is unused then stays so, and
 is removed by its name and ETag. Bytes that were found bad are left to `healing`.
 
+What another than the registry has written, who knows what, is told in the log and left alone.
+
 The mark of a cancelled upload is kept for as long as a token of that upload could come back.
 """
 
+import logging
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -14,6 +17,8 @@ from shared.storage import halt, keys
 from shared.storage.origins import BLOB, CANCELLED, Origin
 from shared.storage.ports import Facts
 from shared.storage.stores import Stores
+
+_log = logging.getLogger(__name__)
 
 _SETTLED = timedelta(minutes=15)
 _PAGE = 100
@@ -61,7 +66,10 @@ class Leftovers:
         facts = await self._objects.facts(name)
         if facts is None:
             return Looked()
-        about = Origin.read(facts)
+        about = Origin.find(facts)
+        if about is None:
+            _log.error("object %s does not say what it is: another has written it", name)
+            return Looked(facts=facts)
         settled = self._lifetime if about.kind == CANCELLED else _SETTLED
         if facts.age < settled:
             return Looked(again=settled - facts.age, facts=facts)

@@ -29,7 +29,8 @@ named at V4 was there all along, and no other had its name; or it is missing, wh
 than bad bytes. A message that comes twice hashes twice. One that is late goes on with what has the
 ETag that it names, and else begins anew.
 
-A row may name an object that is not there. Who comes upon it, the scrub or a reader, says of which
+A row may name an object that is not there, or that somebody else has overwritten: then its ETag is
+another one. Who comes upon it, the scrub or a reader, says of which
 digest it was: there is no metadata to tell.
 
 What is bad or missing is noted in a report before anything is done about it (`rows.scrubs`).
@@ -52,7 +53,7 @@ from shared.services.deletions.endings import Superseded
 from shared.services.upkeep.hashing import hash_on
 from shared.services.upkeep.healing import Stage, Task
 from shared.services.upkeep.leftovers import Leftovers
-from shared.storage import keys
+from shared.storage import ages, keys
 from shared.storage.ages import Span
 from shared.storage.errands import Kind
 from shared.storage.origins import BLOB, MANIFEST, Origin
@@ -99,7 +100,7 @@ class _Found:
     @classmethod
     def read(cls, name: str, facts: Facts | None) -> "_Found | None":
         """Read what an object says of itself; None where there is none, or it has no digest."""
-        about = Origin.read(facts) if facts else None
+        about = Origin.find(facts) if facts else None
         if facts is None or about is None or about.digest is None:
             return None
         return cls(name, facts.etag, about.kind, about.repository, about.digest)
@@ -158,33 +159,36 @@ class Verification:
         """
         looked = await self._leftovers.look_at(name)
         found = _Found.read(name, looked.facts)
-        if found is None and digest and not looked.is_removed:
-            return await self._miss(name, digest)
-        if found is None:
-            return Verified(again=looked.again)
-        if found.kind == MANIFEST:
+        if found and found.kind == MANIFEST:
             return await self._verify_body(found, looked.again, progress)
-        content = await self._content(found)
-        is_new = content is None or not content.values.get("verified")
-        if is_new and not progress:
+        sought = digest or (found.digest if found else None)
+        row = await self._holdings.content(sought) if sought else None
+        is_named = row is not None and content_of(row).object == name
+        if found and not progress and not (is_named and row and row.values.get("verified")):
             await self._stores.collecting.ask(found.repository, [found.digest], after=self._unused)
-        if content is None:
+        if row is None or sought is None or not is_named:
             return Verified(again=looked.again)
+        if found is None or (found.digest, found.etag) != (sought, content_of(row).etag):
+            return await self._miss(name, sought, row)
         hashed = await self._hash(found, progress)
         if isinstance(hashed, Progress):
             return Verified(progress=hashed)
-        return await self._settle(found, content, hashed)
+        return await self._settle(found, row, hashed)
 
-    async def _miss(self, name: str, digest: Digest) -> Verified:
-        """See to an object that is not there, if it is the content of its digest."""
-        row = await self._holdings.content(digest)
-        if row is None or content_of(row).object != name:
-            return Verified()
+    async def _miss(self, name: str, digest: Digest, row: Row) -> Verified:
+        """See to an object that was not there, or was another, before a row was read that names it.
+
+        It may have been made meanwhile, with that row. One that is not there now, and named all the
+        same, is gone, or somebody else has overwritten it.
+        """
+        etag = content_of(row).etag
+        facts = await self._objects.facts(name)
+        if facts and facts.etag == etag:
+            return Verified(again=ages.L)
         holders = await self._holdings.holders(digest, "", 1)
         if not holders:  # nobody is there to heal it for
             return Verified(is_sound=False, fault=MISSING)
-        found = _Found(name, content_of(row).etag, BLOB, holders[0], digest)
-        return await self._settle(found, row, MISSING)
+        return await self._settle(_Found(name, etag, BLOB, holders[0], digest), row, MISSING)
 
     async def _content(self, found: _Found) -> Row | None:
         """Read the row that says that the object is the content of its digest."""

@@ -17,12 +17,12 @@ from shared.services.events.fan_out import Announcement, FanOut
 from shared.services.upkeep.errands import Upkeep
 from shared.services.upkeep.healing import Healing, Stage, Task
 from shared.services.upkeep.verification import Verification
-from shared.storage import keys
+from shared.storage import ages, keys
 from shared.storage.origins import BLOB as A_BLOB
-from shared.storage.origins import MANIFEST
+from shared.storage.origins import MANIFEST, Origin
 from shared.storage.ports import Update
 from shared.storage.rows.holdings import BAD as CONDEMNED
-from shared.storage.rows.holdings import GOOD
+from shared.storage.rows.holdings import GOOD, Content
 from shared.storage.rows.records import ManifestRecord
 from shared.storage.rows.scrubs import BAD, COPY, MISSING, Damage
 from shared.storage.stores import Stores
@@ -334,3 +334,49 @@ async def test_a_copy_is_made_again(
     await follow(stores, memory, upkeep)
     assert [bool(one.healed) for one in await damages(stores)] == [True] * bool(fault)
     assert b"".join([piece async for piece in stores.objects.read(name)]) == SMALL.body
+
+
+@pytest.mark.parametrize("says_what_it_is", [True, False])
+async def test_an_object_that_somebody_has_overwritten_is_healed_and_then_removed(
+    stores: Stores,
+    memory: Memory,
+    verification: Verification,
+    uploads: Uploads,
+    upkeep: Upkeep,
+    clock: Clock,
+    says_what_it_is: bool,
+) -> None:
+    await hold(stores, BLOB)
+    name = await linked(stores)
+    facts = await stores.objects.facts(name)
+    assert facts
+    lose(memory, name)
+    await stores.objects.put(name, b"another's", facts.metadata if says_what_it_is else {})
+    found = await verification.verify(name, digest=None if says_what_it_is else DIGEST)
+    assert (found.is_sound, found.fault) == (False, MISSING)
+    await run_all(memory, upkeep, clock)
+    assert not await linked(stores)
+    await uploads.commit(REPOSITORY, uploads.start(), DIGEST, part(BLOB.content))
+    await run_all(memory, upkeep, clock)
+    assert await shown(stores, DIGEST) == BLOB.content
+    clock.move(hours=1)
+    await verification.verify(name)
+    assert bool(await stores.objects.facts(name)) != says_what_it_is
+
+
+async def test_an_object_that_is_made_while_its_row_is_read_is_looked_at_again(
+    stores: Stores, memory: Memory, verification: Verification, before: Before
+) -> None:
+    """Its upload began after the object was looked for, and was done before its row was."""
+    name = keys.object_name(stores.generation, stores.new_id()[:-1] + "1")
+
+    async def make() -> None:
+        about = Origin(A_BLOB, stores.clock(), "call", REPOSITORY, DIGEST)
+        etag = await stores.objects.put(name, BLOB.content, about.metadata())
+        await stores.holdings.offer(DIGEST, REPOSITORY, Content(name, etag, BLOB.size))
+
+    before(memory.rows, "get", make)
+    found = await verification.verify(name, digest=DIGEST)
+    assert (found.is_sound, found.again) == (None, ages.L)
+    assert await damages(stores) == []
+    assert (await verification.verify(name, digest=DIGEST)).is_sound
