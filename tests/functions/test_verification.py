@@ -8,7 +8,7 @@ import pytest
 
 from infra.devhost.worker import InvocationFailed, TypedData
 from shared.model.digest import Digest
-from shared.services.upkeep import verification
+from shared.services.upkeep import hashing, verification
 from shared.storage import keys
 from shared.storage.verifying import ToVerify
 from tests.support.app import GENERATION, Memory, Site, indexed
@@ -102,6 +102,7 @@ async def test_what_takes_too_long_goes_on_through_the_queue(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(verification, "LONGEST", -verification.LONGEST)
+    monkeypatch.setattr(hashing, "_BLOCK_BYTES", CONTENT.size - 1)
     await site.push_blob("team/app", CONTENT)
     name, _ = content(site.memory)
     await fire(name)

@@ -1,6 +1,6 @@
 """Hashing: an object's bytes are read and hashed, to the end of it or for as long as there is time.
 
-A thread hashes a block while the next bytes come in: one block of memory, whatever the object's
+A thread hashes a block while the next one is read: two blocks of memory, whatever the object's
 size, and the event loop is free for others.
 """
 
@@ -28,24 +28,50 @@ async def hash_on(objects: Objects, done: Progress, span: Span) -> Progress | Di
     Raises:
         NotFound: the object is gone.
     """
-    hasher, offset = Hasher(done.algorithm, done.state), done.offset
+    ahead = _Ahead(Hasher(done.algorithm, done.state))
     try:
-        async with aclosing(objects.read(done.object, offset)) as pieces:
+        async with aclosing(objects.read(done.object, done.offset)) as pieces:
             async for block in _blocks(pieces):
-                await _hash(hasher, block)
-                offset += len(block)
-                if span.is_over:
-                    return replace(done, offset=offset, state=hasher.state())
+                await ahead.settle()
+                if ahead.size and span.is_over:
+                    return ahead.after(done)
+                ahead.begin(block)
     except Unavailable:
-        if offset == done.offset:
+        await ahead.settle()
+        if not ahead.size:
             raise
-        return replace(done, offset=offset, state=hasher.state())
-    return hasher.digest()
+        return ahead.after(done)
+    await ahead.settle()
+    return ahead.hasher.digest()
+
+
+class _Ahead:
+    """A hash whose last block is hashed while others are read; `size` is what is hashed so far."""
+
+    def __init__(self, hasher: Hasher) -> None:
+        self.hasher = hasher
+        self.size = 0
+        self._block = 0
+        self._work: asyncio.Task[None] | None = None
+
+    def begin(self, block: memoryview) -> None:
+        """Hash a block; what was begun before is settled."""
+        self._block, self._work = len(block), asyncio.create_task(_hash(self.hasher, block))
+
+    async def settle(self) -> None:
+        """Wait for what was begun."""
+        if self._work:
+            await self._work
+            self.size, self._work = self.size + self._block, None
+
+    def after(self, done: Progress) -> Progress:
+        """Give how far it is, where it went on from what was done."""
+        return replace(done, offset=done.offset + self.size, state=self.hasher.state())
 
 
 async def _blocks(pieces: AsyncIterator[bytes]) -> AsyncIterator[memoryview]:
-    """Put pieces together; a block is good until the next one is asked for."""
-    block, size = memoryview(bytearray(_BLOCK_BYTES)), 0
+    """Put pieces together; a block is good until the next but one is asked for."""
+    block, other, size = _block(), _block(), 0
     async for piece in pieces:
         rest = memoryview(piece)
         while rest:
@@ -54,9 +80,13 @@ async def _blocks(pieces: AsyncIterator[bytes]) -> AsyncIterator[memoryview]:
             size, rest = size + taken, rest[taken:]
             if size == _BLOCK_BYTES:
                 yield block
-                size = 0
+                block, other, size = other, block, 0
     if size:
         yield block[:size]
+
+
+def _block() -> memoryview:
+    return memoryview(bytearray(_BLOCK_BYTES))
 
 
 async def _hash(hasher: Hasher, block: memoryview) -> None:

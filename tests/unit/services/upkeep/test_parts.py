@@ -93,6 +93,14 @@ async def go_on(verification: Verification, memory: Memory, message: ToVerify) -
     raise AssertionError("messages follow without end")
 
 
+def rot(memory: Memory, name: str) -> None:
+    """Change the last byte of an object."""
+    bad = bytearray(LONG.content)
+    bad[-1] ^= 1
+    assert memory.objects._container
+    object.__setattr__(memory.objects._container.objects[name], "data", bytes(bad))
+
+
 async def state(stores: Stores) -> tuple[object, object]:
     row = await stores.holdings.content(DIGEST)
     return (row.values["state"], row.values.get("verified")) if row else ("", "")
@@ -102,9 +110,9 @@ async def test_each_message_reads_a_part_and_the_last_one_marks(
     stores: Stores, memory: Memory, verification: Verification, reads: Reads, clock: Clock
 ) -> None:
     name = await held(stores)
-    assert await go_on(verification, memory, ToVerify.named(name)) == PARTS + 1
-    assert [start for start, _ in reads] == [*range(0, LONG.size, BLOCK), LONG.size]
-    assert sum(size for _, size in reads) < LONG.size + 30 * len(reads)
+    assert await go_on(verification, memory, ToVerify.named(name)) == PARTS
+    assert [start for start, _ in reads] == [*range(0, LONG.size, BLOCK)]
+    assert sum(size for _, size in reads) < LONG.size + (BLOCK + 30) * len(reads)
     assert await state(stores) == (GOOD, clock())
 
 
@@ -119,13 +127,10 @@ async def test_bad_bytes_are_read_once_more_before_they_are_condemned(
     stores: Stores, memory: Memory, verification: Verification, reads: Reads, clock: Clock
 ) -> None:
     name = await held(stores)
-    bad = bytearray(LONG.content)
-    bad[-1] ^= 1
-    assert memory.objects._container
-    object.__setattr__(memory.objects._container.objects[name], "data", bytes(bad))
+    rot(memory, name)
     await go_on(verification, memory, ToVerify.named(name))
     firsts = [start for start, _ in reads]
-    assert firsts == 2 * [*range(0, LONG.size, BLOCK), LONG.size]
+    assert firsts == 2 * [*range(0, LONG.size, BLOCK)]
     assert await state(stores) == (BAD, clock())
 
 
@@ -137,7 +142,7 @@ async def test_a_message_that_comes_twice_does_no_harm(
     (part,) = asked(memory)
     await go_on(verification, memory, part)
     clock.move(days=1)
-    assert await go_on(verification, memory, part) == PARTS
+    assert await go_on(verification, memory, part) == PARTS - 1
     assert await state(stores) == (GOOD, clock())
 
 
@@ -188,7 +193,7 @@ async def test_what_leaves_its_digest_while_it_is_hashed_is_neither_marked_nor_c
     for is_bad in (False, True):
         name = await held(stores)
         if is_bad:
-            spoil(memory, name)
+            rot(memory, name)
         await verification.go_on(ToVerify.named(name))
         (part,) = asked(memory)
         clock.move(hours=1)
