@@ -27,6 +27,7 @@ from shared.errors import NameUnknown, Unavailable
 from shared.model.login_server import host_of
 from shared.services.sweep.rounds import go_on
 from shared.services.upkeep.retries import Retries
+from shared.services.upkeep.scrub import tick_all
 from shared.services.upkeep.sleepers import Sleepers
 from shared.settings import Settings
 from shared.start import read_settings
@@ -124,6 +125,11 @@ class Registries:
         """Go on with the sweep of all registries, for some minutes at the most."""
         records = [await self._with_grace(record) for record in await self._records.all()]
         await go_on([self._open_jobs(record).sweep for record in records], time.monotonic)
+
+    async def scrub(self) -> None:
+        """Go on with the scrub of each registry, for some minutes at the most."""
+        records = await self._records.all()
+        await tick_all([self._open_jobs(record).scrub for record in records], time.monotonic)
 
     def _open_jobs(self, record: RegistryRecord) -> Jobs:
         reads_all = replace(record, flags=frozenset())

@@ -18,6 +18,7 @@ LONGEST_URL_LIFE = timedelta(days=7) - timedelta(minutes=5)
 """An identity signs with keys that Azure lends for seven days; clocks may differ by the rest."""
 
 _MOST_DAYS = 365
+_SCRUB_BYTES = 100 * 1024**3
 _WORDS = {"true": True, "false": False}
 
 
@@ -42,6 +43,7 @@ class Settings:
     upload_lifetime: timedelta
     grace: timedelta
     url_lifetime: timedelta
+    scrub_bytes_per_day: int
     storage: Mapping[str, str]
 
     @classmethod
@@ -62,6 +64,7 @@ class Settings:
             upload_lifetime=reader.seconds("REGISTRY_UPLOAD_SECONDS", 7 * 86_400),
             grace=reader.seconds("REGISTRY_GRACE_SECONDS", 86_400),
             url_lifetime=reader.seconds("REGISTRY_BLOB_URL_SECONDS", 1_200, LONGEST_URL_LIFE),
+            scrub_bytes_per_day=reader.number("REGISTRY_SCRUB_BYTES_PER_DAY", _SCRUB_BYTES),
             storage=reader.connection("AzureWebJobsStorage"),
         )
         reader.check()
@@ -138,6 +141,13 @@ class _Reader:
             most = int(longest.total_seconds())
             self._faults.append(f"{name}={value!r} must be at most {most}: Azure signs no longer")
         return span
+
+    def number(self, name: str, default: int) -> int:
+        value = self.text(name, str(default))
+        if not re.fullmatch(r"\d{1,18}", value, re.ASCII):
+            self._faults.append(f"{name}={value!r} must be a whole number, 0 or more")
+            return default
+        return int(value)
 
     def days(self, name: str, default: int) -> int:
         value = self.text(name, str(default))

@@ -3,8 +3,10 @@
 from collections.abc import Awaitable
 from dataclasses import dataclass
 
+from shared.assembly.derived import derived
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
+from shared.model.progress import ProgressSeal
 from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Pushes
 from shared.services.deletions.repositories import RepositoryDeletions
@@ -20,6 +22,7 @@ from shared.services.upkeep.garbage import Garbage
 from shared.services.upkeep.healing import Healing
 from shared.services.upkeep.leftovers import Leftovers
 from shared.services.upkeep.purge import Purge
+from shared.services.upkeep.scrub import Scrub
 from shared.services.upkeep.verification import Verification
 from shared.settings import Settings
 from shared.storage.rows.registries import RegistryRecord
@@ -40,6 +43,7 @@ class Jobs:
     restores: Restores
     deletions: RepositoryDeletions
     verification: Verification
+    scrub: Scrub
 
 
 def jobs_of(settings: Settings, record: RegistryRecord, stores: Stores) -> Jobs:
@@ -54,6 +58,8 @@ def jobs_of(settings: Settings, record: RegistryRecord, stores: Stores) -> Jobs:
     grace = record.grace.at(stores.clock())
     garbage = Garbage(stores, grace)
     leftovers = Leftovers(stores, settings.upload_lifetime)
+    seal = ProgressSeal(derived(settings.master_key, "verification", record.generation))
+    verification = Verification(stores, leftovers, manifests, seal, grace)
 
     def ask(repository: RepositoryName, digest: Digest) -> Awaitable[None]:
         return stores.collecting.ask(repository, [digest])
@@ -69,5 +75,6 @@ def jobs_of(settings: Settings, record: RegistryRecord, stores: Stores) -> Jobs:
         explaining=Explaining(stores, purge, grace),
         restores=restores,
         deletions=deletions,
-        verification=Verification(stores, leftovers, manifests),
+        verification=verification,
+        scrub=Scrub(stores, verification, settings.scrub_bytes_per_day),
     )

@@ -7,6 +7,8 @@
                        failing          ID                  a letter that failed, why, and when
                                                             it is tried again
                                         unreadable|ID       one that nobody here can read
+                       scrub|GENERATION position            where the scrub goes on, what it counts
+                                        bad|HEX             an object found bad, or missing
     table accounts     GENERATION       NAME                password (hashed), stamp, state
     table repositories GENERATION       REPO                an index of names, for the catalog
                        deleted|GENERATION  REPO             a name of which something is kept
@@ -148,6 +150,16 @@ def sweep(generation: str) -> str:
 def unreadable(letter: str) -> str:
     """Key of a letter that nobody here can read."""
     return f"unreadable|{letter}"
+
+
+def scrub(generation: str) -> str:
+    """Name the partition that says how far the scrub is, and what was found bad or missing."""
+    return f"scrub|{generation}"
+
+
+def bad(name: str) -> str:
+    """Key of an object that was found bad or missing; of the empty name, what all follow."""
+    return f"bad|{drawn(name)}"
 
 
 def manifest(digest: Digest) -> str:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Self
 from urllib.parse import quote, unquote
 
+from shared.errors import DigestInvalid
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
 from shared.storage.ports import Facts
@@ -39,6 +40,14 @@ class Origin:
             "media_type": quote(self.media_type, safe="/+.;= "),
         }
         return {name: value for name, value in said.items() if value}
+
+    @classmethod
+    def find(cls, facts: Facts) -> Self | None:
+        """Read an object's metadata; None where they are not ours: another has overwritten it."""
+        try:
+            return cls.read(facts)
+        except (LookupError, ValueError, DigestInvalid):
+            return None
 
     @classmethod
     def read(cls, facts: Facts) -> Self:

@@ -19,6 +19,7 @@ from shared.storage.rows.index import Index
 from shared.storage.rows.outbox import Outbox
 from shared.storage.rows.records import ManifestRecord
 from shared.storage.rows.registries import USUAL, Policies
+from shared.storage.rows.scrubs import Scrubs
 from shared.storage.rows.walks import Walks
 from shared.storage.verifying import Verifying
 
@@ -37,6 +38,7 @@ class Stores:
     holdings: Holdings
     index: Index
     walks: Walks
+    scrubs: Scrubs
     objects: Objects
     outbox: Outbox
     errands: Errands
@@ -77,6 +79,7 @@ class Stores:
             holdings=Holdings(rows, generation, errands),
             index=Index(rows, generation),
             walks=Walks(rows, generation),
+            scrubs=Scrubs(rows, generation),
             objects=objects,
             outbox=Outbox(late, generation, new_id),
             errands=errands,

@@ -89,7 +89,9 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
             "collect_garbage",
             "fan_out_event",
             "run_errand",
+            "scrub_blobs",
             "sweep_garbage",
+            "verify_blob",
             "wake_sleepers",
         )
         disabled = {f"AzureWebJobs.{job}.Disabled": "true" for job in jobs}

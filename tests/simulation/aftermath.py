@@ -86,7 +86,10 @@ def _collectable(world: World) -> list[tuple[RepositoryName, Digest]]:
 
 
 def hand_on(world: World, loop: Loop) -> None:
-    """Read every message, in time, and those that this leads to; an end of it is part of it."""
+    """Read every message, in time, and those that this leads to; an end of it is part of it.
+
+    Messages to the collector are left out: it takes its step for all there is (`collect`).
+    """
     process = world.process(_FOLLOWER)
     sent = world.messages.sent
     while world.read < len(sent):

@@ -7,6 +7,7 @@ from typing import Self
 
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
+from shared.model.progress import ProgressSeal
 from shared.model.upload import Seal
 from shared.services.content.blobs import Blobs
 from shared.services.content.manifests import Manifests
@@ -39,6 +40,7 @@ from shared.storage.ports import Change, Delete, Insert, Messages, Objects, Row,
 from shared.storage.rows.failing import Failures
 from shared.storage.rows.registries import USUAL
 from shared.storage.stores import Stores
+from shared.storage.verifying import ToVerify
 from tests.simulation.gates import Gate, GatedMessages, GatedObjects, GatedRows
 from tests.support.clock import Clock
 from tests.support.messages import addressed, letter_of
@@ -46,6 +48,7 @@ from tests.support.pauses import no_pause
 
 GENERATION = "g" * 32
 GRACE = timedelta(hours=10)
+SEAL = ProgressSeal(b"k" * 32)
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -333,7 +336,7 @@ class Process:
         self.garbage = Garbage(self.stores, GRACE)
         self.collection = Collection(self.stores, self.garbage)
         self.leftovers = Leftovers(self.stores, timedelta(days=7))
-        self.verification = Verification(self.stores, self.leftovers, self.manifests)
+        self.verification = Verification(self.stores, self.leftovers, self.manifests, SEAL, GRACE)
         self.healing = Healing(self.stores)
         late = LateMessages(messages, self.stores.clock, self.stores.new_id)
         self.retries = Retries(late, Failures(world.reports), self.stores.clock)
@@ -341,13 +344,16 @@ class Process:
     async def hear(self, message: Sent) -> None:
         """Do what a message says, as the function behind its queue does."""
         queue, letter = letter_of(message)
-        body = letter.text().encode()
-        if queue == keys.EVENTS:
-            await self.retries.run(queue, body, Announcement.read, self.fan_out.follow)
-        elif queue == keys.GARBAGE:
-            await self.retries.run(queue, body, Suspects.read, self.collection.run)
-        else:
-            await self.retries.run(queue, body, Errand.read, self.upkeep.run)
+        body, run = letter.text().encode(), self.retries.run
+        match queue:
+            case keys.EVENTS:
+                await run(queue, body, Announcement.read, self.fan_out.follow)
+            case keys.GARBAGE:
+                await run(queue, body, Suspects.read, self.collection.run)
+            case keys.VERIFICATION:
+                await run(queue, body, ToVerify.read, self.verification.go_on)
+            case _:
+                await run(queue, body, Errand.read, self.upkeep.run)
 
 
 def at_once[T](work: Coroutine[object, object, T]) -> T:

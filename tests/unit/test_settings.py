@@ -29,6 +29,8 @@ FAULTS = [
     ("REGISTRY_SOFT_DELETE_DAYS", "366", "must be a whole number of days, 0 to 365"),
     ("REGISTRY_SOFT_DELETE_DAYS", "-1", "must be a whole number of days"),
     ("REGISTRY_SOFT_DELETE_DAYS", "\N{ARABIC-INDIC DIGIT ONE}", "must be a whole number of days"),
+    ("REGISTRY_SCRUB_BYTES_PER_DAY", "-1", "must be a whole number, 0 or more"),
+    ("REGISTRY_SCRUB_BYTES_PER_DAY", "1 GiB", "must be a whole number"),
     ("REGISTRY_UPLOAD_SECONDS", "0", "must be a whole number of seconds"),
     ("REGISTRY_GRACE_SECONDS", "-1", "must be a whole number of seconds"),
     ("REGISTRY_BLOB_URL_SECONDS", "1.5", "must be a whole number of seconds"),
@@ -53,6 +55,7 @@ def test_the_least_one_must_say() -> None:
         upload_lifetime=timedelta(days=7),
         grace=timedelta(days=1),
         url_lifetime=timedelta(minutes=20),
+        scrub_bytes_per_day=100 * 1024**3,
         storage={"": "UseDevelopmentStorage=true"},
     )
 
@@ -71,6 +74,7 @@ def test_all_that_one_may_say() -> None:
         "REGISTRY_UPLOAD_SECONDS": "60",
         "REGISTRY_GRACE_SECONDS": "120",
         "REGISTRY_BLOB_URL_SECONDS": "30",
+        "REGISTRY_SCRUB_BYTES_PER_DAY": "0",
     }
     assert Settings.from_env({**LEAST, **said}) == Settings(
         registry_name="myreg01",
@@ -86,6 +90,7 @@ def test_all_that_one_may_say() -> None:
         upload_lifetime=timedelta(minutes=1),
         grace=timedelta(minutes=2),
         url_lifetime=timedelta(seconds=30),
+        scrub_bytes_per_day=0,
         storage={"": "UseDevelopmentStorage=true"},
     )
 

@@ -4,11 +4,13 @@ An object is asked about no sooner than 15 minutes after it was made: by then th
 has put it into service, or never will, and no other call may. So what is unused then stays so, and
 is removed by its name and ETag. Bytes that were found bad are left to `healing`.
 
+What another than the registry has written, who knows what, is told in the log and left alone.
+
 The mark of a cancelled upload is kept for as long as a token of that upload could come back.
 """
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from shared.errors import RegistryError
@@ -25,10 +27,14 @@ _PAGE = 100
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """Whether an object was removed, or would have been; `again` is when it is worth a look."""
+    """Whether an object was removed, or would have been; `again` is when it is worth a look.
+
+    `facts` are the object's, where it is still there.
+    """
 
     is_removed: bool = False
     again: timedelta | None = None
+    facts: Facts | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +67,17 @@ class Leftovers:
         facts = await self._objects.facts(name)
         if facts is None:
             return Looked()
-        about = Origin.read(facts)
+        about = Origin.find(facts)
+        if about is None:
+            _log.error("object %s does not say what it is: another has written it", name)
+            return Looked(facts=facts)
         settled = self._lifetime if about.kind == CANCELLED else _SETTLED
         if facts.age < settled:
-            return Looked(again=settled - facts.age)
+            return Looked(again=settled - facts.age, facts=facts)
         if await self._is_used(name, about):
-            return Looked()
+            return Looked(facts=facts)
         if not self._is_dry and await self._stores.removal_is_halted():
-            return Looked(again=halt.AGAIN)
+            return Looked(again=halt.AGAIN, facts=facts)
         await self._remove(name, facts)
         return Looked(is_removed=True)
 
