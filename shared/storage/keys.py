@@ -39,6 +39,7 @@
     queue upkeep                        errands: an event to follow, a sequence to bring to its end
     queue verification                  objects to be hashed once more, and how far that is
     queue later                         what is to sleep for long, with its queue and its time
+    queue NAME-poison, webjobs-blobtrigger-poison   what the host has given up; made by it alone
 
 GENERATION is a registry's id, new on each creation: a registry that is created again sees nothing
 of the one before. LIFE is an id for each time that a manifest was pushed and not there. INVERSE is
@@ -67,6 +68,12 @@ UPKEEP = "upkeep"
 VERIFICATION = "verification"
 LATER = "later"
 QUEUES = (EVENTS, UPKEEP, VERIFICATION, LATER)
+
+POISON_SUFFIX = "-poison"
+BLOB_POISON = "webjobs-blobtrigger-poison"
+POISON = (*(f"{queue}{POISON_SUFFIX}" for queue in QUEUES if queue != LATER), BLOB_POISON)
+
+CONTAINER = "content"
 
 FAILING = "failing"
 HALTED = "halted"
