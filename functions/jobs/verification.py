@@ -17,11 +17,10 @@ bp = func.Blueprint()
     source=func.BlobSource.EVENT_GRID,
 )
 async def verify_blob(client: bindings.BlobClient) -> None:
-    """Verify an object that has been made."""
-    made = ToVerify.named(client.blob_name)
-    here = await registries().jobs(made.generation)
+    """Verify an object that has been made; where that fails, the queue goes on with it."""
+    made = ToVerify.named(client.blob_name).text().encode()
 
-    await here.verification.go_on(made)
+    await registries().retries.run(keys.VERIFICATION, made, ToVerify.read, _go_on)
 
 
 @bp.queue_trigger(arg_name="message", queue_name="verification", connection="AzureWebJobsStorage")

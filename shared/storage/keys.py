@@ -43,6 +43,7 @@
     queue garbage                       blobs that a repository may not need any more
     queue verification                  objects to be hashed once more, and how far that is
     queue later                         what is to sleep for long, with its queue and its time
+    queue NAME-poison, webjobs-blobtrigger-poison   what the host has given up; made by it alone
 
 GENERATION is a registry's id, new on each creation: a registry that is created again sees nothing
 of the one before. LIFE is an id for each time that a manifest was pushed and not there. INVERSE is
@@ -72,6 +73,12 @@ GARBAGE = "garbage"
 VERIFICATION = "verification"
 LATER = "later"
 QUEUES = (EVENTS, UPKEEP, GARBAGE, VERIFICATION, LATER)
+
+POISON_SUFFIX = "-poison"
+BLOB_POISON = "webjobs-blobtrigger-poison"
+POISON = (*(f"{queue}{POISON_SUFFIX}" for queue in QUEUES if queue != LATER), BLOB_POISON)
+
+CONTAINER = "content"
 
 FAILING = "failing"
 HALTED = "halted"

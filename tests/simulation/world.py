@@ -351,9 +351,12 @@ class Process:
             case keys.GARBAGE:
                 await run(queue, body, Suspects.read, self.collection.run)
             case keys.VERIFICATION:
-                await run(queue, body, ToVerify.read, self.verification.go_on)
+                await run(queue, body, ToVerify.read, self._verify)
             case _:
                 await run(queue, body, Errand.read, self.upkeep.run)
+
+    async def _verify(self, asked: ToVerify) -> None:
+        await self.verification.go_on(asked)
 
 
 def at_once[T](work: Coroutine[object, object, T]) -> T:

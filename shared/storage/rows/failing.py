@@ -6,13 +6,15 @@ is tried again has a row, and so has one that nobody here can read: that row is 
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Self, cast
 
 from shared.storage import keys
 from shared.storage.letters import Letter
-from shared.storage.ports import Delete, NotFound, Put, Row, Rows, Update, Value
+from shared.storage.ports import ANY, Conflict, Delete, NotFound, Put, Row, Rows, Update, Value
+
+_PAGE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,7 @@ class Failure:
     queue: str
     letter: Letter
     due: datetime | None
+    etag: str = field(default="", compare=False)
 
     @property
     def key(self) -> str:
@@ -39,7 +42,7 @@ class Failure:
             tries=int(cast("int", said["tries"])),
             why=str(said["why"]),
         )
-        return cls(str(said["queue"]), letter, cast("datetime | None", said.get("due")))
+        return cls(str(said["queue"]), letter, cast("datetime | None", said.get("due")), row.etag)
 
 
 class Failures:
@@ -66,10 +69,21 @@ class Failures:
         with suppress(NotFound):
             await self._commit(Update(letter.id, {"why": letter.why, "tries": letter.tries}))
 
-    async def take(self, key: str) -> None:
-        """Remove a row, if it is there."""
-        with suppress(NotFound):
-            await self._commit(Delete(key))
+    async def take(self, key: str, etag: str = ANY) -> None:
+        """Remove a row, if it is there, and as it was."""
+        with suppress(NotFound, Conflict):
+            await self._commit(Delete(key, etag))
+
+    async def forget(self, due: datetime) -> None:
+        """Remove the rows of letters that were due before: they succeeded, and left theirs."""
+        after = ""
+        while page := await self.page(after, _PAGE):
+            for failure in page:
+                if failure.due and failure.due < due:
+                    await self.take(failure.key, failure.etag)
+            if len(page) < _PAGE:
+                break
+            after = page[-1].key
 
     async def find(self, key: str) -> Failure | None:
         """Give one by its name."""

@@ -1,15 +1,13 @@
 """Letters that fail: they come again, and their rows tell of it."""
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
 from shared.errors import Unavailable as Busy
 from shared.services.upkeep.retries import Retries, delay
-from shared.services.upkeep.sleepers import Sleepers
 from shared.storage import keys
 from shared.storage.ages import L
 from shared.storage.layers.later import LateMessages
@@ -17,81 +15,20 @@ from shared.storage.letters import Letter
 from shared.storage.ports import Unavailable
 from shared.storage.rows.failing import Failure, Failures
 from tests.support.app import Memory
-from tests.support.clock import Clock, Ids
-from tests.support.messages import letter_of
-
-RUN = timedelta(minutes=5)
-DOWN = Unavailable("the table is busy")
-
-type Do = Callable[[str], Awaitable[None]]
-
-
-@pytest.fixture
-def late(prepared: Memory, clock: Clock) -> LateMessages:
-    return LateMessages(prepared.messages, clock, Ids())
-
-
-@pytest.fixture
-def failures(memory: Memory) -> Failures:
-    return Failures(memory.rows)
-
-
-@pytest.fixture
-def retries(late: LateMessages, failures: Failures, clock: Clock) -> Retries:
-    return Retries(late, failures, clock)
-
-
-class Work:
-    """What a function does: it fails as often as it is told to."""
-
-    def __init__(self, *failures: BaseException) -> None:
-        self.failures = [*failures]
-        self.done: list[str] = []
-
-    async def do(self, text: str) -> None:
-        if self.failures:
-            raise self.failures.pop(0)
-        self.done.append(text)
-
-
-def read(body: bytes) -> str:
-    text = body.decode()
-    if text.startswith("unreadable"):
-        raise ValueError(f"no message: {text}")
-    return text
-
-
-async def host(memory: Memory, retries: Retries, do: Do) -> None:
-    """Let the host run every message that is seen by now, and remove those that end well."""
-    for received in await memory.messages.receive(keys.UPKEEP, 32, 600):
-        await retries.run(keys.UPKEEP, received.body.encode(), read, do)
-        await memory.messages.delete(keys.UPKEEP, received)
-
-
-async def pass_by(memory: Memory, clock: Clock, span: timedelta, retries: Retries, do: Do) -> None:
-    """Let time pass, in which sleepers are woken and messages run."""
-    end, sleepers = clock.now + span, Sleepers(LateMessages(memory.messages, clock, Ids()))
-    while clock.now < end:
-        clock.now += min(RUN, end - clock.now)
-        await sleepers.wake()
-        await host(memory, retries, do)
+from tests.support.clock import Clock
+from tests.unit.services.upkeep.conftest import DOWN, RUN, Host, Work, busy, only, read
 
 
 async def rows(failures: Failures) -> Sequence[Failure]:
     return await failures.page("", 100)
 
 
-def only(memory: Memory) -> Letter:
-    (message,) = memory.messages.sent
-    return letter_of(message)[1]
-
-
 async def test_what_succeeds_at_once_leaves_nothing(
-    late: LateMessages, retries: Retries, failures: Failures, memory: Memory
+    late: LateMessages, host: Host, failures: Failures, memory: Memory
 ) -> None:
     work = Work()
     await late.send(keys.UPKEEP, "text")
-    await host(memory, retries, work.do)
+    await host.run(work.do)
     assert work.done == ["text"]
     assert memory.messages.sent == []
     assert await rows(failures) == []
@@ -105,25 +42,25 @@ async def test_what_succeeds_at_once_costs_no_call(
 
 
 async def test_what_fails_comes_again_with_its_past(
-    late: LateMessages, retries: Retries, failures: Failures, memory: Memory, clock: Clock
+    late: LateMessages, host: Host, failures: Failures, memory: Memory, clock: Clock
 ) -> None:
     work, start = Work(DOWN, Busy("busy"), KeyError("x")), clock.now
     await late.send(keys.UPKEEP, "text")
     first = only(memory)
-    await host(memory, retries, work.do)
+    await host.run(work.do)
     assert only(memory) == Letter(first.id, start, "text", 1, "Unavailable: the table is busy")
     for seconds, tries, why in ((10, 2, "Unavailable: busy"), (40, 3, "KeyError: 'x'")):
         clock.move(seconds=seconds - 1)
-        await host(memory, retries, work.do)
+        await host.run(work.do)
         assert only(memory).tries == tries - 1
         clock.move(seconds=1)
-        await host(memory, retries, work.do)
+        await host.run(work.do)
         assert only(memory) == Letter(first.id, start, "text", tries, why)
         (row,) = await rows(failures)
         assert (row.queue, row.letter) == (keys.UPKEEP, only(memory))
     assert row.due == clock.now + timedelta(seconds=160)
 
-    await pass_by(memory, clock, 2 * RUN, retries, work.do)
+    await host.live(2 * RUN, work.do)
 
     assert work.done == ["text"]
     assert memory.messages.sent == []
@@ -137,26 +74,26 @@ def test_delays_grow_up_to_six_hours() -> None:
 
 
 async def test_nothing_is_given_up_in_a_month(
-    late: LateMessages, retries: Retries, failures: Failures, memory: Memory, clock: Clock
+    late: LateMessages, host: Host, failures: Failures, memory: Memory, clock: Clock
 ) -> None:
     async def fail(_: str) -> None:
         raise DOWN
 
     await late.send(keys.UPKEEP, "text")
-    await pass_by(memory, clock, timedelta(days=30), retries, fail)
+    await host.live(timedelta(days=30), fail)
     assert only(memory).tries > 100
     (row,) = await rows(failures)
     assert row.letter == only(memory)
 
     work = Work()
-    await pass_by(memory, clock, timedelta(hours=7), retries, work.do)
+    await host.live(timedelta(hours=7), work.do)
     assert work.done == ["text"]
     assert await rows(failures) == []
 
 
 async def test_what_no_queue_takes_is_left_to_the_host(
     late: LateMessages,
-    retries: Retries,
+    host: Host,
     memory: Memory,
     clock: Clock,
     monkeypatch: pytest.MonkeyPatch,
@@ -165,38 +102,37 @@ async def test_what_no_queue_takes_is_left_to_the_host(
     await late.send(keys.UPKEEP, "text")
     first = only(memory)
     with monkeypatch.context() as patch:
-        patch.setattr(memory.messages, "send", _busy)
-        with pytest.raises(Unavailable, match="nobody answers"):
-            await host(memory, retries, work.do)
+        patch.setattr(memory.messages, "send", busy)
+        await host.run(work.do)
     assert only(memory) == first
     clock.now += 3 * RUN
-    await host(memory, retries, work.do)
+    await host.run(work.do)
     assert only(memory).tries == 1
 
 
 async def test_a_report_that_fails_fails_nothing(
     late: LateMessages,
-    retries: Retries,
+    host: Host,
     memory: Memory,
     clock: Clock,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(memory.rows, "commit", _busy)
+    monkeypatch.setattr(memory.rows, "commit", busy)
     work = Work(DOWN)
     await late.send(keys.UPKEEP, "text")
-    await host(memory, retries, work.do)
+    await host.run(work.do)
     clock.move(seconds=10)
-    await host(memory, retries, work.do)
+    await host.run(work.do)
     assert work.done == ["text"]
     assert memory.messages.sent == []
 
 
 async def test_only_what_is_ours_comes_again(
-    late: LateMessages, retries: Retries, memory: Memory
+    late: LateMessages, host: Host, memory: Memory
 ) -> None:
     await late.send(keys.UPKEEP, "text")
     with pytest.raises(KeyboardInterrupt):
-        await host(memory, retries, Work(KeyboardInterrupt()).do)
+        await host.run(Work(KeyboardInterrupt()).do)
     assert only(memory).tries == 0
 
 
@@ -214,7 +150,7 @@ async def test_what_nobody_foresaw_is_told_with_its_trace(
 
 async def test_what_cannot_be_read_is_put_aside_after_an_hour(
     late: LateMessages,
-    retries: Retries,
+    host: Host,
     failures: Failures,
     memory: Memory,
     clock: Clock,
@@ -223,12 +159,12 @@ async def test_what_cannot_be_read_is_put_aside_after_an_hour(
     work = Work()
     await late.send(keys.UPKEEP, "unreadable")
     first = only(memory)
-    await host(memory, retries, work.do)
-    await pass_by(memory, clock, timedelta(minutes=45), retries, work.do)
+    await host.run(work.do)
+    await host.live(timedelta(minutes=45), work.do)
     (row,) = await rows(failures)
     assert row.due
 
-    await pass_by(memory, clock, timedelta(minutes=45), retries, work.do)
+    await host.live(timedelta(minutes=45), work.do)
     assert memory.messages.sent == []
     (row,) = await rows(failures)
     assert row.key == f"unreadable|{first.id}"
@@ -240,7 +176,12 @@ async def test_what_cannot_be_read_is_put_aside_after_an_hour(
 
 
 async def test_what_a_newer_app_can_read_is_done_by_it(
-    late: LateMessages, retries: Retries, failures: Failures, memory: Memory, clock: Clock
+    late: LateMessages,
+    host: Host,
+    retries: Retries,
+    failures: Failures,
+    memory: Memory,
+    clock: Clock,
 ) -> None:
     done: list[bytes] = []
 
@@ -248,7 +189,7 @@ async def test_what_a_newer_app_can_read_is_done_by_it(
         done.append(body)
 
     await late.send(keys.UPKEEP, "unreadable")
-    await host(memory, retries, Work().do)
+    await host.run(Work().do)
     clock.now += RUN
     (received,) = await memory.messages.receive(keys.UPKEEP, 32, 600)
     await retries.run(keys.UPKEEP, received.body.encode(), lambda body: body, do)
@@ -260,7 +201,7 @@ async def test_what_cannot_be_kept_is_not_let_go(
     retries: Retries, memory: Memory, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tired = Letter("0" * 32, clock.now, "unreadable", 5, "why")
-    monkeypatch.setattr(memory.rows, "commit", _busy)
+    monkeypatch.setattr(memory.rows, "commit", busy)
     with pytest.raises(Unavailable):
         await retries.run(keys.UPKEEP, tired.text().encode(), read, Work().do)
 
@@ -297,7 +238,3 @@ async def test_a_copy_that_fails_is_not_sent_again_and_tells_why(
         await retries.run(keys.UPKEEP, letter.text().encode(), read, Work(DOWN).do)
         assert await rows(failures) == []
         await failures.put(Failure(keys.UPKEEP, letter, due))
-
-
-async def _busy(*_: Any) -> None:
-    raise Unavailable("nobody answers")
