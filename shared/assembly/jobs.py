@@ -1,7 +1,8 @@
 """A registry as functions behind queues and timers meet it."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 from shared.assembly.derived import derived
 from shared.model.digest import Digest
@@ -31,7 +32,10 @@ from shared.storage.stores import Stores
 
 @dataclass(frozen=True, slots=True)
 class Jobs:
-    """The services of one registry's generation that nobody's request waits for."""
+    """The services of one registry's generation that nobody's request waits for.
+
+    `sweep_with` gives a sweep that tells others than queues.
+    """
 
     stores: Stores
     fan_out: FanOut
@@ -39,6 +43,7 @@ class Jobs:
     garbage: Garbage
     collection: Collection
     sweep: Sweep
+    sweep_with: Callable[[Told], Sweep]
     explaining: Explaining
     restores: Restores
     deletions: RepositoryDeletions
@@ -57,24 +62,32 @@ def jobs_of(settings: Settings, record: RegistryRecord, stores: Stores) -> Jobs:
     upkeep = Upkeep(stores, manifests, restores, deletions, purge, FallbackLists(stores))
     grace = record.grace.at(stores.clock())
     garbage = Garbage(stores, grace)
+    sweep_with = partial(
+        Sweep, stores, grace=grace, kept=lasting, lifetime=settings.upload_lifetime
+    )
     leftovers = Leftovers(stores, settings.upload_lifetime)
     seal = ProgressSeal(derived(settings.master_key, "verification", record.generation))
     verification = Verification(stores, leftovers, manifests, seal, grace)
-
-    def ask(repository: RepositoryName, digest: Digest) -> Awaitable[None]:
-        return stores.collecting.ask(repository, [digest])
-
-    told = Told(ask, Healing(stores).ask)
     return Jobs(
         stores=stores,
         fan_out=FanOut(stores),
         upkeep=upkeep,
         garbage=garbage,
         collection=Collection(stores, garbage),
-        sweep=Sweep(stores, told, grace=grace, kept=lasting, lifetime=settings.upload_lifetime),
+        sweep=sweep_with(_by_queue(stores)),
+        sweep_with=sweep_with,
         explaining=Explaining(stores, purge, grace),
         restores=restores,
         deletions=deletions,
         verification=verification,
         scrub=Scrub(stores, verification, settings.scrub_bytes_per_day),
     )
+
+
+def _by_queue(stores: Stores) -> Told:
+    """Let the sweep tell by messages."""
+
+    def ask(repository: RepositoryName, digest: Digest) -> Awaitable[None]:
+        return stores.collecting.ask(repository, [digest])
+
+    return Told(ask, Healing(stores).ask)

@@ -58,10 +58,14 @@ type _Walk = Callable[[str], Awaitable[_Found]]
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What a page showed, and the position of the next one; empty at the end of a round."""
+    """What a page showed, and the position of the next one; empty at the end of a round.
+
+    `left` are those of the findings that were not seen to: it failed, or removers are halted.
+    """
 
     findings: tuple[Finding, ...]
     position: str
+    left: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,16 +123,20 @@ class Sweep:
             name, rest = names[0], ""
         found = await self._round[name](rest)
         findings: list[Finding] = []
-        only_looks = is_dry
+        left: list[Finding] = []
+        is_halted = False
         async for finding in found.findings:
             findings.append(finding)
-            only_looks = only_looks or await self._stores.removal_is_halted()
-            if not only_looks:
-                await _mend(finding)
+            if is_dry:
+                continue
+            is_halted = is_halted or await self._stores.removal_is_halted()
+            if is_halted or not await _mend(finding):
+                left.append(finding)
         following = names[names.index(name) + 1 :]
+        position = f"{following[0]}|" if following else ""
         if found.position:
-            return Swept(tuple(findings), f"{name}|{found.position}")
-        return Swept(tuple(findings), f"{following[0]}|" if following else "")
+            position = f"{name}|{found.position}"
+        return Swept(tuple(findings), position, tuple(left))
 
     async def _objects(self, position: str) -> _Found:
         swept = await self._look.sweep(position)
@@ -153,7 +161,7 @@ def _over[Where](
     return walk
 
 
-async def _mend(finding: Finding) -> None:
+async def _mend(finding: Finding) -> bool:
     """See to a finding; what fails now, for whatever reason, is found again in the next round."""
     try:
         await finding.mend()
@@ -163,3 +171,5 @@ async def _mend(finding: Finding) -> None:
         _log.exception("%s of %s is left, as it cannot be seen to", finding.keys, finding.where)
     else:
         _log.info("found %s: %s of %s", finding.what, finding.keys, finding.where)
+        return True
+    return False

@@ -11,7 +11,8 @@
 
 Each can be repeated, and a crash leaves the row, so that it is. A restore begins before the life's
 time is over, the purge 4 L after, both by storage's clock: those of two hosts may differ by more.
-What was restored is another life, with edges of its own. A copy that is made after G5 is a
+What was restored is another life, with edges of its own to all that the one before used: there
+is no G3 then. A copy that is made after G5 is a
 leftover. The collector stops at any edge, and would not come again for one that it met: so it is
 asked after G2, and before G5, since the body says what was used. A body that has rotted does not:
 there a crash between G2 and G3 leaves links to the sweep.
@@ -81,7 +82,7 @@ class Purge:
             return False
         if is_last:
             await self._take_referrers(repository, deleted, span)
-        await self._take_rest(repository, deleted, span)
+        await self._take_rest(repository, deleted, span, is_restored=is_restored)
         return True
 
     async def look(self, repository: RepositoryName, deleted: DeletedRecord) -> Leavings:
@@ -166,13 +167,19 @@ class Purge:
             await self._manifests.carry_out(deletion)
 
     async def _take_rest(
-        self, repository: RepositoryName, deleted: DeletedRecord, span: ages.Span
+        self,
+        repository: RepositoryName,
+        deleted: DeletedRecord,
+        span: ages.Span,
+        *,
+        is_restored: bool,
     ) -> None:
         digest, life = deleted.manifest.digest, deleted.manifest.life
         targets = await targets_of(self._stores, repository, deleted.manifest)
         for some in batched(targets, _SOME, strict=False):
             await take_edges(self._stores, repository, digest, life, some)
-        await self._stores.collecting.ask(repository, targets)
+        if not is_restored:
+            await self._stores.collecting.ask(repository, targets)
         while marks := await self._contents.tags_of(repository, digest, _SOME, life):
             await self._take_marks(repository, marks)
             if len(marks) < _SOME:

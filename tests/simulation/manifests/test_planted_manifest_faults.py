@@ -238,13 +238,13 @@ def a_purge_takes_its_row_first(patch: Patch) -> None:
     take = Purge._take_rest
 
     async def hasty(
-        self: Purge, repository: RepositoryName, deleted: DeletedRecord, span: Any
+        self: Purge, repository: RepositoryName, deleted: DeletedRecord, span: Any, **how: bool
     ) -> None:
         record = deleted.manifest
         with suppress(NotFound):
             row = Delete(keys.deleted(record.digest, record.life))
             await self._contents.commit(repository, [row])
-        await take(self, repository, deleted, span)
+        await take(self, repository, deleted, span, **how)
 
     patch.setattr(Purge, "_take_rest", hasty)
 

@@ -123,6 +123,16 @@ class TestPurges:
         await purge.purge(REPOSITORY, IMAGE.digest, life)
         assert asked(memory) == [(DIGESTS, timedelta())]
 
+    async def test_it_is_not_asked_for_what_the_next_life_uses(
+        self, stores: Stores, pushes: Pushes, manifests: Manifests, purge: Purge, memory: Memory
+    ) -> None:
+        await hold(stores, *TWO)
+        life = await ended(stores, pushes, manifests, IMAGE)
+        memory.messages.sent.clear()
+        await purge.purge(REPOSITORY, IMAGE.digest, life, is_restored=True)
+        assert asked(memory) == []
+        assert memory.keys("edge|") == []
+
     @pytest.mark.parametrize("image", [IMAGE, LARGE], ids=["inline", "object"])
     @pytest.mark.parametrize("writes", range(6))
     async def test_who_dies_at_it_loses_no_blob(
