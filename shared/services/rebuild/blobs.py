@@ -28,6 +28,8 @@ from shared.storage.ports import Facts, NotFound, Objects, Row
 from shared.storage.rows.holdings import GOOD, Content, content_of
 from shared.storage.stores import Stores
 
+_HASHED_IN_PLACE = 64 * 1024
+
 
 class BlobsBack:
     """Brings blobs back, and shows them where they belong."""
@@ -127,7 +129,14 @@ async def _hashes(objects: Objects, name: str, digest: Digest) -> bool:
     try:
         async with aclosing(objects.read(name)) as pieces:
             async for piece in pieces:
-                await asyncio.to_thread(hasher.update, bytearray(piece))
+                await _take_in(hasher, bytearray(piece))
     except NotFound:
         return False
     return hasher.digest() == digest
+
+
+async def _take_in(hasher: Hasher, piece: bytearray) -> None:
+    if len(piece) <= _HASHED_IN_PLACE:
+        hasher.update(piece)
+    else:
+        await asyncio.to_thread(hasher.update, piece)

@@ -162,9 +162,9 @@ async def test_pushes_go_on_meanwhile(
 
 
 def _shape(rows: Rows) -> set[tuple[str, str, str]]:
-    """Give what there is, whichever lives it is of; pushes that met another are left to upkeep."""
+    """Give what there is, whichever lives and objects it is of; builds are left to upkeep."""
     return {
-        (table, partition, key.rpartition("|")[0] if key.startswith("edge|") else key)
+        (table, partition, key.rpartition("|")[0] if key.startswith(("edge|", "good|")) else key)
         for table, partition, key in rows
         if not key.startswith("build|")
     }
