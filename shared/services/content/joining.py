@@ -14,6 +14,7 @@ object that it joined, is done: pushes that touch a popular link all the time st
 """
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 
 from shared.errors import Unavailable
 from shared.model.digest import Digest
@@ -40,14 +41,22 @@ class Joining:
         self._ticks = stores.ticks
 
     async def bring(
-        self, repository: RepositoryName, digest: Digest, own: Content, made: Span
+        self,
+        repository: RepositoryName,
+        digest: Digest,
+        own: Content,
+        made: Span,
+        verified: datetime | None = None,
     ) -> None:
-        """Show a blob whose bytes this very call has made, `made` ago; raises Unavailable."""
+        """Show a blob whose bytes this very call has made, `made` ago; raises Unavailable.
+
+        Or bytes that were there, and are `verified` anew, as their rows are lost.
+        """
 
         async def join() -> Content:
             if made.is_over:
                 raise Unavailable(f"the upload of {digest} took too long to rely on: repeat it")
-            return await self._holdings.offer(digest, repository, own)
+            return await self._holdings.offer(digest, repository, own, verified)
 
         await self._show(repository, digest, join)
 

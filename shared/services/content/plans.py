@@ -86,9 +86,9 @@ class Plan:
     """A push under way: what is known, and what is only expected, of the rows that it meets.
 
     `kept` are values that an earlier life had, `linked` what it used as blobs. `may_miss` says
-    which content may be missing, `policies` whether tags move and names are used again. Tags that
-    are `returning` went when the bytes of this manifest had rotted: their names are its own.
-    `told` began when the message of its events was sent.
+    which content may be missing, `may_lack` which of it by name, `policies` whether tags move and
+    names are used again. Tags that are `returning` went when the bytes of this manifest had rotted:
+    their names are its own. `told` began when the message of its events was sent.
     """
 
     repository: RepositoryName
@@ -102,6 +102,7 @@ class Plan:
     linked: frozenset[Digest] = frozenset()
     policies: Policies = USUAL
     may_miss: frozenset[Names] = frozenset()
+    may_lack: frozenset[Digest] = frozenset()
     body_object: str = ""
     returning: set[Tag] = field(default_factory=set)
     is_live: bool = False
@@ -188,9 +189,10 @@ class Plan:
             self.targets[target] = names if target in needed or target in children else frozenset()
             lacks_link = target in needed and Names.LINK not in names
             lacks_child = target in children and not names
-            if (lacks_link and Names.LINK not in self.may_miss) or (
+            is_needed = (lacks_link and Names.LINK not in self.may_miss) or (
                 lacks_child and Names.CHILD not in self.may_miss
-            ):
+            )
+            if is_needed and target not in self.may_lack:
                 missing.append(target)
         return missing
 

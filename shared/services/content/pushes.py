@@ -163,14 +163,22 @@ class Pushes:
         await self._carry_out(plan, Condition())
 
     async def bring_back(
-        self, repository: RepositoryName, manifest: Manifest, *, life: str, body_object: str
+        self,
+        repository: RepositoryName,
+        manifest: Manifest,
+        *,
+        life: str,
+        body_object: str,
+        lacking: frozenset[Digest],
     ) -> None:
-        """Store a manifest whose rows were lost, as the life that it was; content may be missing.
+        """Store a manifest whose rows were lost, as the life that it was.
 
-        Nobody is told: that was done when it was pushed.
+        Content that is `lacking` may be missing. Nobody is told: that was done when it was pushed.
+
+        Raises ManifestBlobUnknown.
         """
         plan = self._plan(repository, manifest, [], Cause("rebuild"))
-        plan.may_miss, plan.outbox = frozenset(Names), {}
+        plan.may_lack, plan.outbox = lacking, {}
         plan.life, plan.body_object = life, body_object
         await self._carry_out(plan, Condition())
 

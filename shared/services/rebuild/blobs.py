@@ -28,6 +28,8 @@ from shared.storage.ports import Facts, NotFound, Objects, Row
 from shared.storage.rows.holdings import GOOD, Content, content_of
 from shared.storage.stores import Stores
 
+_HASHED_IN_PLACE = 64 * 1024
+
 
 class BlobsBack:
     """Brings blobs back, and shows them where they belong."""
@@ -64,16 +66,13 @@ class BlobsBack:
     async def _put_into_service(
         self, repository: RepositoryName, digest: Digest, own: Content
     ) -> None:
-        if await self._holdings.names(digest, own.object):
-            return  # it is gone, or the call that made it has been here
+        if await self._holdings.is_gone(digest, own.object):
+            return
         facts = await self._stores.objects.facts(own.object)
         if facts is None or facts.etag != own.etag:
             return
-        now = self._stores.clock()
-        if await self._holdings.bring_back(digest, repository, own, now):
-            await self._joining.restore(repository, digest, own)
-        else:
-            await self._joining.bring(repository, digest, own, Span(self._stores.ticks))
+        seen, now = Span(self._stores.ticks), self._stores.clock()
+        await self._joining.bring(repository, digest, own, seen, verified=now)
 
     async def show(self, repository: RepositoryName, digest: Digest) -> bool:
         """Show a blob where it is not shown; False where there are no sound bytes of it."""
@@ -127,7 +126,14 @@ async def _hashes(objects: Objects, name: str, digest: Digest) -> bool:
     try:
         async with aclosing(objects.read(name)) as pieces:
             async for piece in pieces:
-                await asyncio.to_thread(hasher.update, bytearray(piece))
+                await _take_in(hasher, bytearray(piece))
     except NotFound:
         return False
     return hasher.digest() == digest
+
+
+async def _take_in(hasher: Hasher, piece: bytearray) -> None:
+    if len(piece) <= _HASHED_IN_PLACE:
+        hasher.update(piece)
+    else:
+        await asyncio.to_thread(hasher.update, piece)

@@ -10,6 +10,7 @@
     a push of the same digest   one insert fails, and meets the other's rows: a push of what is
                                 there already
     a DELETE                    finds nothing before M5. After it M1 finds the life that is over
+    a DELETE of a blob          after M3, when nothing seems to use it: M5 fails, and M3 is repeated
     a crash                     leaves a push that is abandoned, or a repository listed for nothing,
                                 for which there is upkeep; the next rebuild begins at M1
 
@@ -25,7 +26,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import batched
 
-from shared.errors import ManifestInvalid, RegistryError
+from shared.errors import ManifestBlobUnknown, ManifestInvalid, RegistryError, Unavailable
 from shared.model.digest import Digest
 from shared.model.manifest import Manifest, read_manifest
 from shared.model.names import RepositoryName
@@ -40,6 +41,8 @@ from shared.storage.ports import MOST_CHANGES, Facts, NotFound, Update
 from shared.storage.rows.contents import LINK
 from shared.storage.rows.records import INLINE_BYTES
 from shared.storage.stores import Stores
+
+_TRIES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,25 +157,35 @@ class ManifestsBack:
         return None
 
     async def _store(self, repository: RepositoryName, body: _Body, lives: int) -> None:
-        manifest = body.manifest
         try:
+            lacks = await self._try(repository, body)
+        except RegistryError as error:
+            where = f"{repository}@{body.manifest.digest}"
+            self._report.fault(body.name, where, str(error.detail or error))
+        else:
+            if lacks:
+                self._note(repository, body, lives, lacks)
+
+    async def _try(self, repository: RepositoryName, body: _Body) -> Lacks | None:
+        """Store a manifest, and give what it lacks; None where its object is gone."""
+        manifest, life = body.manifest, keys.drawn(body.name)
+        is_large = len(manifest.body) > INLINE_BYTES
+        for _ in range(_TRIES):
             lacks = await self.provide(repository, manifest)
             facts = await self._objects.facts(body.name)
             if facts is None or facts.etag != body.etag:
-                return
-            is_large = len(manifest.body) > INLINE_BYTES
-            await self._pushes.bring_back(
-                repository,
-                manifest,
-                life=keys.drawn(body.name),
-                body_object=body.name if is_large else "",
-            )
-            await self.expect(repository, manifest.digest, keys.drawn(body.name), lacks.awaited)
-        except RegistryError as error:
-            where = f"{repository}@{manifest.digest}"
-            self._report.fault(body.name, where, str(error.detail or error))
-            return
-        self._note(repository, body, lives, lacks)
+                return None
+            with suppress(ManifestBlobUnknown):  # somebody has deleted a blob since
+                await self._pushes.bring_back(
+                    repository,
+                    manifest,
+                    life=life,
+                    body_object=body.name if is_large else "",
+                    lacking=frozenset(lacks.missing),
+                )
+                await self.expect(repository, manifest.digest, life, lacks.awaited)
+                return lacks
+        raise Unavailable(f"blobs of {manifest.digest} keep being deleted: rebuild it later")
 
     async def provide(self, repository: RepositoryName, manifest: Manifest) -> Lacks:
         """Show the blobs that a manifest uses; give what is not there."""

@@ -104,14 +104,20 @@ class Holdings:
         self._errands = errands
         self._generation = generation
 
-    async def offer(self, digest: Digest, repository: RepositoryName, own: Content) -> Content:
+    async def offer(
+        self,
+        digest: Digest,
+        repository: RepositoryName,
+        own: Content,
+        verified: datetime | None = None,
+    ) -> Content:
         """Record that a repository holds a blob, and bring its bytes; give the bytes to use.
 
         Those are the ones already there, if they are sound: a digest has one object. Where they are
         bad, upkeep is told before they are replaced, and shows the new ones wherever those were.
         """
         for _ in range(_TRIES):
-            if await self._insert(digest, repository, own):
+            if await self._insert(digest, repository, own, verified):
                 return own
             row = await self._get(digest, keys.CONTENT)
             if row is None:
@@ -128,11 +134,21 @@ class Holdings:
                     return own
         raise Unavailable(f"the rows of {digest} keep changing")
 
-    async def _insert(self, digest: Digest, repository: RepositoryName, own: Content) -> bool:
-        """Bring the first bytes; False where there are some."""
+    async def _insert(
+        self,
+        digest: Digest,
+        repository: RepositoryName,
+        own: Content,
+        verified: datetime | None,
+    ) -> bool:
+        """Bring the first bytes; False where there are some.
+
+        Those that were `verified` already are not new: of their rows some may be left.
+        """
+        good = keys.good(own.object)
         changes: list[Change] = [
-            Insert(keys.CONTENT, own.values()),
-            Insert(keys.good(own.object), {}),
+            Insert(keys.CONTENT, {**own.values(), **({"verified": verified} if verified else {})}),
+            Upsert(good, {}) if verified else Insert(good, {}),
             Put(keys.holder(repository), {}),
         ]
         try:
@@ -182,6 +198,10 @@ class Holdings:
         row = await self._get(digest, keys.CONTENT)
         if row and row.values["object"] == name:
             return True
+        return await self.is_gone(digest, name)
+
+    async def is_gone(self, digest: Digest, name: str) -> bool:
+        """Tell whether an object is noted as out of use."""
         return await self._get(digest, keys.gone(name)) is not None
 
     async def held(self, digest: Digest, repository: RepositoryName) -> Held:
@@ -262,21 +282,6 @@ class Holdings:
         try:
             await self._commit(digest, changes)
         except (Conflict, NotFound):
-            return False
-        return True
-
-    async def bring_back(
-        self, digest: Digest, repository: RepositoryName, own: Content, now: datetime
-    ) -> bool:
-        """Record anew which bytes a blob has, verified now; False where that is recorded."""
-        changes: list[Change] = [
-            Insert(keys.CONTENT, {**own.values(), "verified": now}),
-            Upsert(keys.good(own.object), {}),
-            Put(keys.holder(repository), {}),
-        ]
-        try:
-            await self._commit(digest, changes)
-        except Conflict:
             return False
         return True
 

@@ -39,6 +39,10 @@ class Filled:
     nested: Manifest
     long: Manifest
 
+    def all(self) -> list[Manifest]:
+        """List them."""
+        return [self.image, self.large, self.signature, self.index, self.nested, self.long]
+
 
 @pytest.fixture
 async def filled(stores: Stores, pushes: Pushes, prepared: Memory, clock: Clock) -> Filled:
@@ -51,18 +55,19 @@ async def filled(stores: Stores, pushes: Pushes, prepared: Memory, clock: Clock)
     everything = [*some, *many, unused, *parts(1, "signature"), *parts(2, "long")]
     await hold(stores, *everything, repository=A)
     await hold(stores, *some, repository=B)
-    for manifest in (image, large, signature, index, nested, long):
+    whole = Filled(image, large, signature, index, nested, long)
+    for manifest in whole.all():
         clock.move(seconds=1)
         await pushes.put(A, manifest, [Tag("v1")], by=ME)
     await pushes.put(B, image, [], by=ME)
     for repository in (A, B):
         for record in await stores.contents.manifests(repository, "", 100):
-            whole = await stores.contents.manifest(repository, record.digest, with_body=True)
-            assert whole
-            await Copies(stores).make(repository, whole)
+            with_body = await stores.contents.manifest(repository, record.digest, with_body=True)
+            assert with_body
+            await Copies(stores).make(repository, with_body)
     clock.move(days=3)
     prepared.messages.sent.clear()
-    return Filled(image, large, signature, index, nested, long)
+    return whole
 
 
 @pytest.fixture

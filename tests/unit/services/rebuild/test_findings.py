@@ -377,13 +377,13 @@ async def test_what_is_removed_while_it_is_hashed_is_not_named(
     await hold(stores, *parts(1))
     digest = Digest.parse(parts(1)[0].digest)
     lose(prepared, *TABLES)
-    names = stores.holdings.names
+    is_gone = stores.holdings.is_gone
 
     async def removed(digest: Digest, name: str) -> bool:
-        found = await names(digest, name)
+        found = await is_gone(digest, name)
         await stores.discard(name)
         return found
 
-    monkeypatch.setattr(stores.holdings, "names", removed)
+    monkeypatch.setattr(stores.holdings, "is_gone", removed)
     await rebuild()
     assert await stores.holdings.content(digest) is None

@@ -5,23 +5,37 @@ from collections.abc import Callable
 import pytest
 
 from shared.errors import ManifestBlobUnknown
+from shared.model.digest import Digest
 from shared.model.names import Tag
 from shared.services.content.pushes import Pushes
+from shared.services.sweep.findings import Told
+from shared.services.sweep.sweep import Sweep
+from shared.services.upkeep.garbage import Garbage
+from shared.services.upkeep.healing import Healing
 from shared.storage import keys
 from shared.storage.stores import Stores
 from tests.support.app import Memory
 from tests.support.causes import ME
 from tests.support.clock import Clock
-from tests.unit.services.conftest import Crash, parts
+from tests.unit.services.conftest import GRACE, KEPT, LIFETIME, Crash, parts
 from tests.unit.services.rebuild.conftest import (
     A,
     Again,
+    B,
     Filled,
     Rows,
     lose,
     lose_row,
     rows_of,
 )
+from tests.unit.services.sweep.conftest import whole_round
+
+
+@pytest.fixture
+def sweep(stores: Stores) -> Sweep:
+    told = Told(Garbage(stores, GRACE).collect, Healing(stores).do)
+    return Sweep(stores, told, grace=GRACE, kept=KEPT, lifetime=LIFETIME)
+
 
 TABLES = (keys.REPOSITORIES, keys.CONTENTS, keys.BLOBS)
 
@@ -148,9 +162,41 @@ async def test_pushes_go_on_meanwhile(
 
 
 def _shape(rows: Rows) -> set[tuple[str, str, str]]:
-    """Give what there is, whichever lives it is of; pushes that met another are left to upkeep."""
+    """Give what there is, whichever lives and objects it is of; builds are left to upkeep."""
     return {
-        (table, partition, key.rpartition("|")[0] if key.startswith("edge|") else key)
+        (table, partition, key.rpartition("|")[0] if key.startswith(("edge|", "good|")) else key)
         for table, partition, key in rows
         if not key.startswith("build|")
     }
+
+
+@pytest.mark.parametrize("tables", [TABLES, [keys.CONTENTS], [keys.BLOBS]], ids=" ".join)
+async def test_the_collector_takes_nothing_that_is_needed(
+    filled: Filled,
+    stores: Stores,
+    prepared: Memory,
+    rebuild: Again,
+    clock: Clock,
+    sweep: Sweep,
+    tables: list[str],
+) -> None:
+    """All clocks start at the rebuild: not even what nothing uses goes before its grace period."""
+    lose(prepared, *tables)
+    await rebuild()
+    before = rows_of(prepared)
+    clock.now += GRACE
+    await whole_round(sweep)
+    assert rows_of(prepared) == before or tables == [keys.BLOBS]
+    clock.now += 3 * GRACE
+    for _ in range(2):
+        await whole_round(sweep)
+    (unused,) = parts(1, "unused")
+    assert await stores.contents.link(A, Digest.parse(unused.digest)) is None
+    for repository, manifest in [*((A, it) for it in filled.all()), (B, filled.image)]:
+        record = await stores.contents.manifest(repository, manifest.digest, with_body=True)
+        assert record
+        assert await stores.body(record) == manifest.body
+        for part in manifest.blobs:
+            link = await stores.contents.link(repository, part.digest)
+            assert link
+            assert await prepared.objects.facts(link.object)

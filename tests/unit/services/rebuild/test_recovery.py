@@ -155,9 +155,11 @@ async def test_a_dry_run_of_what_is_half_lost(
     filled: Filled, records: RegistryRecords, prepared: Memory, settings: Settings, table: str
 ) -> None:
     lose(prepared, table)
+    await Halt(prepared.beside).put([table])
     kept = prepared.kept()
     would = await recover(settings, is_dry=True)
     assert prepared.kept() == kept
+    assert await Halt(prepared.beside).age() is not None
     assert await recover(settings) == would
 
 
