@@ -1,19 +1,25 @@
 """python -m tests.support.scaled_host: the dev host, in a world where time goes by faster.
 
 What is taken for granted of time (L, the quarter of an hour, schedules, how long the host hides a
-message that it works on) is divided by the number in TIME_FACTOR; grace periods are settings.
+message that it works on) is divided by the number in TIME_FACTOR; grace periods are settings. The
+app's clock jumps by up to CLOCK_JUMPS seconds, and what its consumers have been told of events goes
+into the file WITNESS; none of both, unless set.
 """
 
 import argparse
 import asyncio
 import os
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
 from infra.devhost.command import command, serve
 from infra.devhost.triggers import ncrontab, queues, timers
+from shared import bootstrap
 from shared.services.upkeep import leftovers
 from shared.storage import ages
+from tests.support import witness
+from tests.support.jumping_clock import JumpingClock
 
 ROOT = Path(__file__).parents[2]
 
@@ -40,11 +46,20 @@ def scale(factor: float) -> None:
     vars(timers)["parse"] = lambda schedule: Faster(parse(schedule), factor)
 
 
+def prepare(said: Mapping[str, str]) -> None:
+    """Make this process a host of that world."""
+    scale(float(said["TIME_FACTOR"]))
+    if jumps := float(said.get("CLOCK_JUMPS", "0")):
+        vars(bootstrap)["now"] = JumpingClock(jumps, said.get("CLOCK_SEED", ""))
+    if file := said.get("WITNESS"):
+        witness.watch(Path(file))
+
+
 def main() -> None:
     """Read the command line and run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int)
-    scale(float(os.environ["TIME_FACTOR"]))  # noqa: TID251 - a host
+    prepare(os.environ)  # noqa: TID251 - a host
     with command("scaled_host"):
         asyncio.run(serve(ROOT, parser.parse_args().port))
 
