@@ -49,7 +49,7 @@ class Actor:
         for _ in range(times):
             deeds = self._deeds()
             deed = self.draws.choices([*deeds], [*deeds.values()])[0]
-            self.story.append(deed.__name__)
+            self.story.append(f"{deed.__name__} {len(self.mine.live())}")
             try:
                 await deed()
             except NoAnswerError:

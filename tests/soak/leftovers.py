@@ -109,6 +109,9 @@ def _in_repository(partition: str, rows: Rows) -> Iterator[str]:
         )
         if is_over:
             yield f"{where}: {key} is over"
+        is_lost = kind == "edge" and not {f"blob|{rest[0]}", f"manifest|{rest[0]}"} & rows.keys()
+        if is_lost and (rest[1], rest[2]) in lives:
+            yield f"{where}: {rest[1]} lacks {rest[0]}"
     if lives and keys.WRITABLE not in rows:
         yield f"{where} is not writable"
 

@@ -56,19 +56,30 @@ async def soak(world: World, size: Size, seed: int) -> Outcome:
     """Let the actors act in a world, and see then that everything is as they were told."""
     began = time.monotonic()
     async with _actors(world, size, seed) as actors:
-        async with world.troubled(seed), asyncio.TaskGroup() as group:
-            for actor in actors:
-                group.create_task(actor.act(size.operations // size.actors))
-        acted = time.monotonic()
+        await _act(world, actors, size, seed)
+        ended = time.monotonic()
         await _each(actors, settle)
         there = await leftovers.tidy(world.emulator.connection_string, QUIET_SECONDS)
         await _each(actors, check)
         check_rows(actors, there)
         check_events(actors, world)
-    outcome = Outcome(actors, acted - began, time.monotonic() - acted)
+    outcome = Outcome(actors, ended - began, time.monotonic() - ended)
     print(f"\n{outcome}", flush=True)
     assert not outcome.did["500"], world.told()
     return outcome
+
+
+async def acted(world: World, size: Size, seed: int) -> Sequence[Actor]:
+    """Let the actors act, and no more."""
+    async with _actors(world, size, seed) as actors:
+        await _act(world, actors, size, seed)
+        return actors
+
+
+async def _act(world: World, actors: Sequence[Actor], size: Size, seed: int) -> None:
+    async with world.troubled(seed), asyncio.TaskGroup() as group:
+        for actor in actors:
+            group.create_task(actor.act(size.operations // size.actors))
 
 
 async def settle(actor: Actor) -> None:

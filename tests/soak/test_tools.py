@@ -63,6 +63,7 @@ def test_nothing_is_at_fault_where_all_serves_what_is_live() -> None:
         (there(WHOLE | {f"referrer|{M}|{B}": {}}), f"{REPOSITORY}: referrer|{M}|{B} is over"),
         (there(without(WHOLE, "writable")), f"{REPOSITORY} is not writable"),
         (there(without(WHOLE, f"blob|{B}")), f"{B}: the holder repo|soak-0 has no link"),
+        (there(without(WHOLE, f"blob|{B}")), f"{REPOSITORY}: {M} lacks {B}"),
         (there(blobs=without(CONTENT, "repo|soak-0")), f"{B} has no holder"),
         (there(blobs=without(CONTENT, f"good|{HEX}")), f"{B} is not in service: good"),
         (there(blobs=without(CONTENT, "content")), f"object {G}/{HEX} is unused"),
