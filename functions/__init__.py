@@ -2,7 +2,7 @@
 
 from functions import oauth2
 from functions.acr import fallback as acr_fallback
-from functions.jobs import fan_out, later, upkeep
+from functions.jobs import fan_out, garbage, later, upkeep
 from functions.v2 import base, blobs, catalog, fallback, manifests, referrers, tags, uploads
 
 BLUEPRINTS = (
@@ -12,6 +12,7 @@ BLUEPRINTS = (
     catalog.bp,
     fallback.bp,
     fan_out.bp,
+    garbage.bp,
     later.bp,
     manifests.bp,
     oauth2.bp,

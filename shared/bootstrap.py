@@ -24,6 +24,7 @@ from shared.auth.accounts import Accounts
 from shared.auth.passwords import Passwords
 from shared.errors import NameUnknown, Unavailable
 from shared.model.login_server import host_of
+from shared.services.sweep.rounds import go_on
 from shared.services.upkeep.sleepers import Sleepers
 from shared.settings import Settings
 from shared.start import read_settings
@@ -118,6 +119,11 @@ class Registries:
         self._jobs = {name: one for name, one in self._jobs.items() if _is_known(one[0])}
         self._jobs[generation] = asked, jobs
         return jobs
+
+    async def sweep(self) -> None:
+        """Go on with the sweep of all registries, for some minutes at the most."""
+        records = [await self._with_grace(record) for record in await self._records.all()]
+        await go_on([self._open_jobs(record).sweep for record in records], time.monotonic)
 
     def _open_jobs(self, record: RegistryRecord) -> Jobs:
         reads_all = replace(record, flags=frozenset())

@@ -1,15 +1,23 @@
 """A registry as functions behind queues and timers meet it."""
 
+from collections.abc import Awaitable
 from dataclasses import dataclass
 
+from shared.model.digest import Digest
+from shared.model.names import RepositoryName
 from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Pushes
 from shared.services.deletions.repositories import RepositoryDeletions
 from shared.services.deletions.restores import Restores
 from shared.services.events.fallback_lists import FallbackLists
 from shared.services.events.fan_out import FanOut
+from shared.services.explaining.explaining import Explaining
+from shared.services.sweep.findings import Told
+from shared.services.sweep.sweep import Sweep
+from shared.services.upkeep.collection import Collection
 from shared.services.upkeep.errands import Upkeep
 from shared.services.upkeep.garbage import Garbage
+from shared.services.upkeep.healing import Healing
 from shared.services.upkeep.purge import Purge
 from shared.settings import Settings
 from shared.storage.rows.registries import RegistryRecord
@@ -24,7 +32,11 @@ class Jobs:
     fan_out: FanOut
     upkeep: Upkeep
     garbage: Garbage
+    collection: Collection
+    sweep: Sweep
+    explaining: Explaining
     restores: Restores
+    deletions: RepositoryDeletions
 
 
 def jobs_of(settings: Settings, record: RegistryRecord, stores: Stores) -> Jobs:
@@ -36,5 +48,21 @@ def jobs_of(settings: Settings, record: RegistryRecord, stores: Stores) -> Jobs:
     restores = Restores(stores, pushes, purge)
     deletions = RepositoryDeletions(stores, restores, lasting)
     upkeep = Upkeep(stores, manifests, restores, deletions, purge, FallbackLists(stores))
-    garbage = Garbage(stores, record.grace.at(stores.clock()))
-    return Jobs(stores, FanOut(stores), upkeep, garbage, restores)
+    grace = record.grace.at(stores.clock())
+    garbage = Garbage(stores, grace)
+
+    def ask(repository: RepositoryName, digest: Digest) -> Awaitable[None]:
+        return stores.collecting.ask(repository, [digest])
+
+    told = Told(ask, Healing(stores).ask)
+    return Jobs(
+        stores=stores,
+        fan_out=FanOut(stores),
+        upkeep=upkeep,
+        garbage=garbage,
+        collection=Collection(stores, garbage),
+        sweep=Sweep(stores, told, grace=grace, kept=lasting, lifetime=settings.upload_lifetime),
+        explaining=Explaining(stores, purge, grace),
+        restores=restores,
+        deletions=deletions,
+    )

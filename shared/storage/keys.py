@@ -3,6 +3,7 @@
     table registries   registry         NAME                generation, layout, policies
                        keys|GENERATION  KID                 a signing key, sealed
                        sweep|GENERATION position            where the sweep goes on
+                                        begun               written when its last round began
     table accounts     GENERATION       NAME                password (hashed), stamp, state
     table repositories GENERATION       REPO                an index of names, for the catalog
                        deleted|GENERATION  REPO             a name of which something is kept
@@ -34,6 +35,7 @@
                          halted         there while rows may be missing: nothing is to be removed
     queue events                        the keys of outbox rows, sent before these are written
     queue upkeep                        errands: an event to follow, a sequence to bring to its end
+    queue garbage                       blobs that a repository may not need any more
     queue later                         what is to sleep for long, with its queue and its time
 
 GENERATION is a registry's id, new on each creation: a registry that is created again sees nothing
@@ -60,8 +62,9 @@ TABLES = (REGISTRIES, ACCOUNTS, REPOSITORIES, CONTENTS, BLOBS)
 
 EVENTS = "events"
 UPKEEP = "upkeep"
+GARBAGE = "garbage"
 LATER = "later"
-QUEUES = (EVENTS, UPKEEP, LATER)
+QUEUES = (EVENTS, UPKEEP, GARBAGE, LATER)
 
 HALTED = "halted"
 
@@ -71,6 +74,7 @@ WRITABLE = "writable"
 CONTENT = "content"
 HOLDERS = "repo|"
 POSITION = "position"
+BEGUN = "begun"
 
 _ENCODE = str.maketrans("-./", "!$-")
 _DECODE = str.maketrans("!$-", "-./")

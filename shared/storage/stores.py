@@ -8,6 +8,7 @@ from typing import Self
 
 from shared.model.digest import Digest
 from shared.storage.bodies import Bodies
+from shared.storage.collecting import Collecting
 from shared.storage.errands import Errands
 from shared.storage.halt import Halt
 from shared.storage.layers.later import LateMessages
@@ -38,6 +39,7 @@ class Stores:
     objects: Objects
     outbox: Outbox
     errands: Errands
+    collecting: Collecting
     halt: Halt
     bodies: Bodies
     clock: Callable[[], datetime]
@@ -76,6 +78,7 @@ class Stores:
             objects=objects,
             outbox=Outbox(late, generation, new_id),
             errands=errands,
+            collecting=Collecting(late, generation),
             halt=Halt(beside),
             bodies=bodies,
             clock=clock,

@@ -69,6 +69,16 @@ async def test_collecting_the_last_holder_of_a_blob_costs_seven_and_the_halt(
     assert await cost(garbage.collect(A, Digest.parse(part.digest)), calls) == 7 + 1
 
 
+async def test_a_look_at_a_blob_that_is_in_use_or_nowhere_costs_three(
+    stores: Stores, pushes: Pushes, calls: Calls
+) -> None:
+    await hold(stores, *parts(2), repository=A)
+    await pushes.put(A, image_of(parts(2)), [V1], by=ME)
+    garbage = Garbage(stores, timedelta(0))
+    assert await cost(garbage.collect(A, Digest.parse(parts(1)[0].digest)), calls) == 3
+    assert await cost(garbage.collect(A, Digest.of(b"nowhere")), calls) == 3
+
+
 async def test_fan_out_costs_four_and_one_for_each_consumer(
     stores: Stores, pushes: Pushes, calls: Calls
 ) -> None:
@@ -82,10 +92,10 @@ async def test_fan_out_costs_four_and_one_for_each_consumer(
     assert handing + removing == 5
 
 
-async def test_a_purge_costs_ten_and_a_transaction_for_98_rows(
+async def test_a_purge_costs_eleven_and_a_transaction_for_98_rows(
     stores: Stores, pushes: Pushes, calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its row, whether its digest is live or ends later, referrers, the halt, marks, its body."""
+    """Its row, is its digest live, does it end later, referrers, halt, collector, marks, body."""
     await hold(stores, *parts(3), repository=A)
     image = image_of(parts(3))
     await pushes.put(A, image, [V1, V2], by=ME)
@@ -95,7 +105,7 @@ async def test_a_purge_costs_ten_and_a_transaction_for_98_rows(
     monkeypatch.setattr(ages, "L", SHORT)
     await asyncio.sleep(OLD_SECONDS + 4 * SHORT.total_seconds())
     deed = Purge(stores, manifests).purge(A, image.digest, life.manifest.life)
-    assert await cost(deed, calls) == 10
+    assert await cost(deed, calls) == 11
 
 
 async def test_128_references_and_10_tags_that_move_cost_sixteen(

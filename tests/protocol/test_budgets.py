@@ -85,7 +85,13 @@ class Bench:
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     folder = tmp_path_factory.mktemp("budgets")
     with Azurite(folder / "data", log=folder / "calls") as storage:
-        jobs = ("fan_out_event", "run_errand", "wake_sleepers")
+        jobs = (
+            "collect_garbage",
+            "fan_out_event",
+            "run_errand",
+            "sweep_garbage",
+            "wake_sleepers",
+        )
         disabled = {f"AzureWebJobs.{job}.Disabled": "true" for job in jobs}
         settings = settings_of(storage, **disabled)
         with running(settings, folder / "host") as (host, registry):

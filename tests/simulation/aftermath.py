@@ -9,6 +9,7 @@ from shared.model.names import RepositoryName
 from shared.services.events.fan_out import Announcement
 from shared.storage import keys
 from shared.storage.ages import L
+from shared.storage.collecting import Suspects
 from shared.storage.errands import Errand
 from tests.simulation.blobs.operations import Heal
 from tests.simulation.world import World
@@ -103,5 +104,7 @@ def hand_on(world: World, loop: Loop) -> None:
             world.clock.now += timedelta(seconds=delay)
         if queue == keys.EVENTS:
             loop.complete(process.fan_out.follow(Announcement.read(body.encode())))
+        elif queue == keys.GARBAGE:
+            loop.complete(process.collection.run(Suspects.read(body.encode())))
         else:
             loop.complete(process.upkeep.run(Errand.read(body.encode())))

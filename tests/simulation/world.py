@@ -18,6 +18,7 @@ from shared.services.deletions.restores import Restores
 from shared.services.events.fallback_lists import FallbackLists
 from shared.services.events.fan_out import FanOut
 from shared.services.turns.turns import Turns
+from shared.services.upkeep.collection import Collection
 from shared.services.upkeep.errands import Upkeep
 from shared.services.upkeep.garbage import Garbage
 from shared.services.upkeep.healing import Healing
@@ -322,6 +323,7 @@ class Process:
             self.fallback_lists,
         )
         self.garbage = Garbage(self.stores, GRACE)
+        self.collection = Collection(self.stores, self.garbage)
         self.leftovers = Leftovers(self.stores, timedelta(days=7))
         self.verification = Verification(self.stores, self.leftovers, self.manifests)
         self.healing = Healing(self.stores)

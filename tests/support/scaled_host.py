@@ -16,6 +16,7 @@ from pathlib import Path
 from infra.devhost.command import command, serve
 from infra.devhost.triggers import ncrontab, queues, timers
 from shared import bootstrap
+from shared.services.sweep import rounds
 from shared.services.upkeep import leftovers
 from shared.storage import ages
 from tests.support import witness
@@ -41,6 +42,7 @@ def scale(factor: float) -> None:
     """Let time go by so much faster."""
     ages.L /= factor
     leftovers._SETTLED /= factor
+    rounds.DAY /= factor
     queues.VISIBILITY /= factor
     parse = ncrontab.parse
     vars(timers)["parse"] = lambda schedule: Faster(parse(schedule), factor)

@@ -1,6 +1,6 @@
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -392,6 +392,38 @@ async def test_the_collector_heeds_a_lower_grace_period_when_the_longer_one_has_
     assert await lately() == timedelta(hours=1) * 3 / 2
     clock.move(minutes=1)
     assert await lately() == timedelta(minutes=10) * 3 / 2
+
+
+async def test_the_sweep_goes_through_every_registry_of_a_layout_that_is_read(
+    environment: None, memory: Memory
+) -> None:
+    await store(memory)
+    await memory.keep_registry("other", generation="8" * 32)
+    await memory.keep_registry("newer", generation="7" * 32, layout=99)
+    await bootstrap.registries().sweep()
+    swept = [name for name in memory.rows._tables[keys.REGISTRIES] if name.startswith("sweep|")]
+    assert swept == [keys.sweep("8" * 32), keys.sweep(GENERATION)]
+
+
+async def test_an_idle_tick_of_the_sweep_is_two_calls(
+    environment: None, memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store(memory, grace=Grace(timedelta(days=1)).text())
+    await bootstrap.registries().sweep()
+    calls: list[str] = []
+    for name in ("get", "scan", "page", "commit"):
+        original = getattr(memory.rows, name)
+        monkeypatch.setattr(memory.rows, name, _counted(calls, name, original))
+    await bootstrap.registries().sweep()
+    assert calls == ["scan", "scan"]
+
+
+def _counted(calls: list[str], name: str, original: Callable[..., object]) -> Callable[..., object]:
+    def counted(*arguments: object, **options: object) -> object:
+        calls.append(name)
+        return original(*arguments, **options)
+
+    return counted
 
 
 async def test_the_collector_itself_notes_that_the_setting_is_lower(

@@ -8,13 +8,14 @@ A deletion, and a push that uses the blob:
 
     D1 read the link      P transaction: change the link, add an edge
     D2 read the edges
-    D3 delete the link, as it was read
+    D3 ask the collector to look when D4 is over, or came to nothing
+    D4 delete the link, as it was read
 
-P before D1 or between D1 and D2: D2 finds the edge. P between D2 and D3: D3 fails, and D begins
-again. P after D3: P fails. An edge of a manifest that is deleted does not count: it stays for as
+P before D1 or between D1 and D2: D2 finds the edge. P between D2 and D4: D4 fails, and D begins
+again. P after D4: P fails. An edge of a manifest that is deleted does not count: it stays for as
 long as that manifest can be restored. So there may be many, and D2 ends in time.
 
-Where the link was read and then is gone, it is deleted, by another or by D3 itself: the storage
+Where the link was read and then is gone, it is deleted, by another or by D4 itself: the storage
 client repeats a call whose answer was lost, and then is told that there is no such row.
 """
 
@@ -26,7 +27,7 @@ from shared.errors import BlobUnknown, Unavailable, Unsupported
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
 from shared.services.turns.turns import Turns
-from shared.storage import keys
+from shared.storage import ages, keys
 from shared.storage.ages import Span
 from shared.storage.ports import Conflict, Delete, NotFound, Update
 from shared.storage.rows.records import Link
@@ -44,6 +45,7 @@ class Blobs:
 
     def __init__(self, stores: Stores, grace: timedelta, url_seconds: int, streams: Turns) -> None:
         self._contents = stores.contents
+        self._collecting = stores.collecting
         self._objects = stores.objects
         self._clock = stores.clock
         self._ticks = stores.ticks
@@ -109,11 +111,8 @@ class Blobs:
         for _ in range(_TRIES):
             if link is None:
                 return
-            if user := await self._contents.user(repository, digest, span):
-                raise Unsupported(
-                    f"{digest} is in use by the manifest {user}: delete that first",
-                    allow=("GET", "HEAD"),
-                )
+            await self._check_unused(repository, digest, span)
+            await self._collecting.ask(repository, [digest], after=2 * ages.L)
             try:
                 await self._contents.commit(repository, [Delete(keys.blob(digest), link.etag)])
             except Conflict:
@@ -123,6 +122,13 @@ class Blobs:
             else:
                 return
         raise Unavailable(f"{digest} is being changed too often: repeat the deletion")
+
+    async def _check_unused(self, repository: RepositoryName, digest: Digest, span: Span) -> None:
+        if user := await self._contents.user(repository, digest, span):
+            raise Unsupported(
+                f"{digest} is in use by the manifest {user}: delete that first",
+                allow=("GET", "HEAD"),
+            )
 
     async def _read(self, link: Link, start: int, length: int, owner: str) -> AsyncGenerator[bytes]:
         """Hold a place from the first piece to the last, or until nobody reads on."""

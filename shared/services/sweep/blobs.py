@@ -10,13 +10,13 @@ gone|     of bad bytes: what is not withdrawn or, where there are sound bytes, n
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from itertools import batched, groupby
 from operator import itemgetter
 
 from shared.model.digest import Digest
-from shared.services.sweep.findings import Finding, Told, What
+from shared.services.sweep.findings import Finding, Told, What, as_far_as_it_goes
 from shared.services.upkeep.garbage import Garbage
 from shared.services.upkeep.healing import Healing
 from shared.storage import ages, keys
@@ -40,14 +40,17 @@ class BlobsSweep:
         """Find what was left."""
         for digest, group in groupby(rows, key=itemgetter(0)):
             old = [row.key for _, row in group if row.age > 2 * ages.L]
-            gone = [key for key in old if keys.kind_of(key) == "gone"]
-            async for finding in self._gone(digest, gone):
-                yield finding
-            holders = [key for key in old if keys.kind_of(key) == "repo"]
-            for some in batched(holders, _AT_ONCE, strict=False):
-                found = await asyncio.gather(*(self._holder(digest, key) for key in some))
-                for each in filter(None, found):
-                    yield each
+            for look in (self._gone, self._holders):
+                async for finding in as_far_as_it_goes(look(digest, old), digest):
+                    yield finding
+
+    async def _holders(self, digest: Digest, old: Sequence[str]) -> AsyncIterator[Finding]:
+        """Find holders that have nothing."""
+        holders = [key for key in old if keys.kind_of(key) == "repo"]
+        for some in batched(holders, _AT_ONCE, strict=False):
+            found = await asyncio.gather(*(self._holder(digest, key) for key in some))
+            for each in filter(None, found):
+                yield each
 
     async def _holder(self, digest: Digest, key: str) -> Finding | None:
         repository = keys.decode_repository(keys.last_part(key))
@@ -58,9 +61,10 @@ class BlobsSweep:
         mend = partial(self._told.collect, repository, digest)
         return Finding(What.HOLDER, str(digest), (key,), mend)
 
-    async def _gone(self, digest: Digest, old: Collection[str]) -> AsyncIterator[Finding]:
+    async def _gone(self, digest: Digest, old: Sequence[str]) -> AsyncIterator[Finding]:
         """Find objects out of use that are noted since long."""
-        noted = await self._holdings.gone(digest) if old else []
+        is_noted = any(keys.kind_of(key) == "gone" for key in old)
+        noted = await self._holdings.gone(digest) if is_noted else []
         for gone in noted:
             if gone.row.key in old and not gone.is_bad:
                 mend = partial(self._garbage.remove, digest, gone)

@@ -30,7 +30,7 @@ So what is nowhere is over for good, and nobody adds to it: what it has left is 
 read. What a page shows of lives is enough to leave alone what is theirs, and never to take it.
 """
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -41,7 +41,7 @@ from typing import Self, cast
 from shared.events import Cause
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
-from shared.services.sweep.findings import Finding, Mend, Told, What
+from shared.services.sweep.findings import Finding, Mend, Told, What, as_far_as_it_goes
 from shared.storage import ages, keys
 from shared.storage.errands import Errand, Kind
 from shared.storage.ports import MOST_CHANGES, Conflict, Delete, NotFound, Row
@@ -99,16 +99,21 @@ class ContentsSweep:
 
     async def look(self, rows: Sequence[tuple[RepositoryName, Row]]) -> AsyncIterator[Finding]:
         """Find what was left."""
-        looks = (self._links, self._lives, self._edges, self._marks, self._deletions)
+        looks = (
+            self._at_sight,
+            self._links,
+            self._lives,
+            self._edges,
+            self._marks,
+            self._deletions,
+        )
         for repository, group in groupby(rows, key=itemgetter(0)):
             part = _Part.of(repository, (row for _, row in group))
-            for finding in self._at_sight(part):
-                yield finding
             for look in looks:
-                async for finding in look(part):
+                async for finding in as_far_as_it_goes(look(part), repository):
                     yield finding
 
-    def _at_sight(self, part: _Part) -> Iterator[Finding]:
+    async def _at_sight(self, part: _Part) -> AsyncIterator[Finding]:
         """Find what shows by itself: abandoned builds, events that wait, history that is over."""
         for row in part.older("build", 2 * ages.L):
             digest, life = keys.user_of(row.key)

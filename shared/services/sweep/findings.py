@@ -1,12 +1,16 @@
 """Findings: what the sweep comes upon, and whom it tells."""
 
-from collections.abc import Awaitable, Callable
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
 from shared.services.upkeep.healing import Task
+from shared.storage.ports import StorageError
+
+_log = logging.getLogger(__name__)
 
 type Mend = Callable[[], Awaitable[object]]
 
@@ -52,3 +56,19 @@ class Told:
 
     collect: Callable[[RepositoryName, Digest], Awaitable[object]]
     heal: Callable[[Task], Awaitable[object]]
+
+
+async def as_far_as_it_goes(
+    findings: AsyncIterator[Finding], where: object
+) -> AsyncIterator[Finding]:
+    """Give findings up to one that cannot be understood, so that no row stops the sweep for good.
+
+    Where storage fails the whole page is looked at again.
+    """
+    try:
+        async for finding in findings:
+            yield finding
+    except StorageError:
+        raise
+    except Exception:  # noqa: BLE001 - whatever it is, it will be so in the next round, too
+        _log.exception("something of %s is passed over, as it cannot be understood", where)

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Sequence
 from functools import partial
 
 from shared.model.names import RepositoryName
-from shared.services.sweep.findings import Finding, What
+from shared.services.sweep.findings import Finding, What, as_far_as_it_goes
 from shared.storage import ages
 from shared.storage.errands import Kind
 from shared.storage.ports import Row
@@ -31,9 +31,13 @@ class IndexSweep:
     async def listed(self, rows: Sequence[tuple[RepositoryName, Row]]) -> AsyncIterator[Finding]:
         """Find what is in the catalog for nothing."""
         for repository, row in rows:
-            if row.age > 2 * ages.L and await self._is_empty(repository):
-                mend = partial(self._stores.errands.send, Kind.RETIRE, repository)
-                yield Finding(What.LISTED_FOR_NOTHING, repository, (row.key,), mend)
+            async for finding in as_far_as_it_goes(self._listed(repository, row), repository):
+                yield finding
+
+    async def _listed(self, repository: RepositoryName, row: Row) -> AsyncIterator[Finding]:
+        if row.age > 2 * ages.L and await self._is_empty(repository):
+            mend = partial(self._stores.errands.send, Kind.RETIRE, repository)
+            yield Finding(What.LISTED_FOR_NOTHING, repository, (row.key,), mend)
 
     async def kept(self, rows: Sequence[tuple[RepositoryName, Row]]) -> AsyncIterator[Finding]:
         """Find what is listed as kept for nothing."""

@@ -23,6 +23,9 @@ something everywhere. What is touched all the same, and why it is nobody's:
 While removers are halted, as rows may be missing, nothing is seen to: it is found again in the next
 round. An edge may be back before the manifest that it comes from.
 
+Nothing stops it for good: what cannot be understood, or seen to, is told in the log and passed over
+until the next round. Where storage fails, the page is swept again.
+
 What is told is at most a message for each row of a page: a call is bounded. Where it ends is kept
 in a row, after the page: who dies sweeps that page again.
 
@@ -43,7 +46,7 @@ from shared.services.sweep.index import IndexSweep
 from shared.services.upkeep.garbage import Garbage
 from shared.services.upkeep.leftovers import Leftovers
 from shared.storage.ports import Row, StorageError
-from shared.storage.rows.walks import Stretch
+from shared.storage.rows.walks import Saved, Stretch
 from shared.storage.stores import Stores
 
 _log = logging.getLogger(__name__)
@@ -94,7 +97,16 @@ class Sweep:
 
     async def go_on(self) -> Swept:
         """Sweep the page that is next, and keep where that ended."""
+        return await self._go_on(await self._walks.saved())
+
+    async def go_on_with_round(self, pause: timedelta) -> bool:
+        """Do the same, but begin no round sooner than `pause` after the last; tell if it lasts."""
         saved = await self._walks.saved()
+        if not saved.position and saved.begun is not None and saved.begun < pause:
+            return False
+        return bool((await self._go_on(saved)).position)
+
+    async def _go_on(self, saved: Saved) -> Swept:
         swept = await self.sweep(saved.position)
         await self._walks.save(saved, swept.position)
         return swept
@@ -142,10 +154,12 @@ def _over[Where](
 
 
 async def _mend(finding: Finding) -> None:
-    """See to a finding; what fails now is found again in the next round."""
+    """See to a finding; what fails now, for whatever reason, is found again in the next round."""
     try:
         await finding.mend()
     except (RegistryError, StorageError) as error:
         _log.warning("%s of %s is left for now: %s", finding.keys, finding.where, error)
+    except Exception:  # noqa: BLE001 - whatever it is, other pages are waiting
+        _log.exception("%s of %s is left, as it cannot be seen to", finding.keys, finding.where)
     else:
         _log.info("found %s: %s of %s", finding.what, finding.keys, finding.where)

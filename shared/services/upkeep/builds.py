@@ -4,7 +4,8 @@ E1 find the build untouched for 2 L: nobody is at it any more
 E2 find its life neither live nor over: else its edges are needed, and only the row goes
 E3 transactions: take its edges; each changes the build's row by the ETag that the one before
    has left, so a push that goes on all the same fails, or E3 does
-E4 its row, its body if that is an object
+E4 the collector is asked to look at all that it was to use, from now on: it stops at any edge
+E5 its body if that is an object, its row
 """
 
 from datetime import timedelta
@@ -71,6 +72,7 @@ class Builds:
         for start in range(0, len(edges), _SOME):
             some = [Delete(edge.key, edge.etag) for edge in edges[start : start + _SOME]]
             etag = (await self._contents.commit(repository, [Update(row.key, {}, etag), *some]))[0]
+        await self._stores.collecting.ask(repository, targets)
         if record.object:
             await self._stores.discard(record.object)
         await self._contents.commit(repository, [Delete(row.key, etag)])

@@ -3,9 +3,10 @@
 One step of the collector is for one blob in one repository, in this order:
 
     G0 read the digest's partition: the content, `good|`, then the holders
-    G1 read the link; stop where it was used lately
+    G1 read the link
     G2 read its edges; stop where there is any, whether its manifest is there or can be restored,
-       and whether there is a link: one that named bad bytes comes back with good ones
+       and whether there is a link: one that named bad bytes comes back with good ones. Who takes
+       the last edge asks again. Stop where the link was used lately
     G3 delete the link, as it was read
     G4 transaction: delete the holder, as it was read, if it is older than twice L. If no other is
        left the content and `good|` as well, and note the object as gone; else change the content
@@ -120,13 +121,13 @@ class Garbage:
     async def _plan(self, repository: RepositoryName, digest: Digest) -> _Plan:
         held = await self._holdings.held(digest, repository)
         link = await self._contents.link(repository, digest)
-        if link and link.age <= self._lately:
-            return _Plan(None, held, is_leaving=False, again=self._lately - link.age)
         if await self._contents.edges(repository, digest, 1):
             return _Plan(None, held, is_leaving=False, again=None)
+        if link and link.age <= self._lately:
+            return _Plan(None, held, is_leaving=False, again=self._lately - link.age)
         if held.holder and held.holder.age <= 2 * ages.L:
             return _Plan(link, held, is_leaving=False, again=2 * ages.L - held.holder.age)
-        return _Plan(link, held, is_leaving=True, again=None)
+        return _Plan(link, held, is_leaving=held.holder is not None, again=None)
 
     async def _carry_out(self, repository: RepositoryName, digest: Digest, plan: _Plan) -> bool:
         """Do it; False where something changed meanwhile."""

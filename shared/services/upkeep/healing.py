@@ -45,6 +45,7 @@ from shared.storage.stores import Stores
 
 _TRIES = 8
 _PAGE = 100
+_NOBODY = RepositoryName("nobody")
 _TICK = timedelta(seconds=2)
 """How much longer than an age what goes by it waits: ages are told to the second."""
 
@@ -118,6 +119,11 @@ class Healing:
         later = await self.do(task)
         if later:
             await self._send(repository, later)
+
+    async def ask(self, task: Task) -> None:
+        """Send the message of a task; it names a repository that holds the blob, if any does."""
+        holders = await self._holdings.holders(task.digest, "", 1)
+        await self._send(holders[0] if holders else _NOBODY, task)
 
     async def _send(self, repository: RepositoryName, task: Task) -> None:
         await self._errands.send(

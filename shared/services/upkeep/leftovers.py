@@ -7,13 +7,17 @@ is removed by its name and ETag. Bytes that were found bad are left to `healing`
 The mark of a cancelled upload is kept for as long as a token of that upload could come back.
 """
 
+import logging
 from dataclasses import dataclass
 from datetime import timedelta
 
+from shared.errors import RegistryError
 from shared.storage import halt, keys
 from shared.storage.origins import BLOB, CANCELLED, Origin
 from shared.storage.ports import Facts
 from shared.storage.stores import Stores
+
+_log = logging.getLogger(__name__)
 
 _SETTLED = timedelta(minutes=15)
 _PAGE = 100
@@ -72,8 +76,16 @@ class Leftovers:
         """Look at a page of all objects; nothing else finds what no message was sent of."""
         prefix = keys.object_name(self._generation, "")
         names, after = await self._objects.page(prefix, position, _PAGE)
-        looked = [(name, await self.look_at(name)) for name in names]
-        return Swept(tuple(name for name, look in looked if look.is_removed), after)
+        removed = [name for name in names if await self._goes(name)]
+        return Swept(tuple(removed), after)
+
+    async def _goes(self, name: str) -> bool:
+        """Look at an object of a page; one that cannot be understood holds up no other."""
+        try:
+            return (await self.look_at(name)).is_removed
+        except (RegistryError, LookupError, ValueError) as error:
+            _log.error("object %s is passed over, as it does not say what it is: %r", name, error)
+            return False
 
     async def _is_used(self, name: str, about: Origin) -> bool:
         if about.digest is None:

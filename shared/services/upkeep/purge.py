@@ -4,14 +4,17 @@
        later, and they were last used before it was deleted. Both are seen to by the deletion's
        transaction: a push that comes before it, of the referrer or of the subject, makes it fail
     G2 its edges: from then on the collector may take what only this life used
-    G3 its marks, those that it still has
-    G4 the object with its body, or a copy of it
-    G5 its row
+    G3 the collector is asked to look at all that it used
+    G4 its marks, those that it still has
+    G5 the object with its body, or a copy of it
+    G6 its row
 
 Each can be repeated, and a crash leaves the row, so that it is. A restore begins before the life's
 time is over, the purge 4 L after, both by storage's clock: those of two hosts may differ by more.
-What was restored is another life, with edges of its own. A copy that is made after G4 is a
-leftover.
+What was restored is another life, with edges of its own. A copy that is made after G5 is a
+leftover. The collector stops at any edge, and would not come again for one that it met: so it is
+asked after G2, and before G5, since the body says what was used. A body that has rotted does not:
+there a crash between G2 and G3 leaves links to the sweep.
 
 `look` tells what would go, and changes nothing.
 """
@@ -172,6 +175,7 @@ class Purge:
         targets = await targets_of(self._stores, repository, deleted.manifest)
         for some in batched(targets, _SOME, strict=False):
             await take_edges(self._stores, repository, digest, life, some)
+        await self._stores.collecting.ask(repository, targets)
         while marks := await self._contents.tags_of(repository, digest, _SOME, life):
             await self._take_marks(repository, marks)
             if len(marks) < _SOME:

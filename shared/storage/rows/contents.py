@@ -56,6 +56,11 @@ class Contents:
         """Tell whether a push of several transactions is under way."""
         return bool(await self._scan(repository, "build|", keys.end_of("build"), 1))
 
+    async def builds_of(self, repository: RepositoryName, digest: Digest, limit: int) -> list[Row]:
+        """List up to `limit` pushes of a manifest that take several transactions."""
+        prefix = f"build|{digest}"
+        return await self._scan(repository, f"{prefix}|", keys.end_of(prefix), limit)
+
     async def tag(self, repository: RepositoryName, name: Tag) -> TagRecord | None:
         """Read a tag."""
         row = await self._get(repository, keys.tag(name))

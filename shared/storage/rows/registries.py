@@ -46,6 +46,7 @@ READ_LOCKS = "read-locks"
 """The flag that something may not be read: without it nobody who reads looks for that."""
 
 _TRIES = 8
+_PAGE = 1_000
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -185,6 +186,26 @@ class RegistryRecords:
             return None
         _check_layout(rows[0])
         return _record(rows[0], ())
+
+    async def all(self) -> list[RegistryRecord]:
+        """Read all registries, without their keys; those of a layout that we do not read are not.
+
+        They are few: this is one call for a thousand.
+        """
+        found: list[RegistryRecord] = []
+        after = ""
+        while rows := await self._rows.scan(
+            keys.REGISTRIES,
+            keys.REGISTRY_PARTITION,
+            after=after,
+            before=keys.end_of(""),
+            limit=_PAGE,
+        ):
+            found += [_record(row, ()) for row in rows if row.values.get("layout") in _READ]
+            if len(rows) < _PAGE:
+                break
+            after = rows[-1].key
+        return found
 
     async def change(
         self,

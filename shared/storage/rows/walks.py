@@ -4,13 +4,18 @@ A page is a range of one table in the order of its keys, over however many parti
 what was there when it was read: who acts on it looks again, or by the ETag that it read.
 """
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
+from shared.errors import RegistryError
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
 from shared.storage import keys
-from shared.storage.ports import Change, Conflict, Insert, NotFound, Row, Rows, Update
+from shared.storage.ports import Change, Conflict, Insert, NotFound, Put, Row, Rows, Update
+
+_log = logging.getLogger(__name__)
 
 _OF_CONTENTS = ("life", "deletion", "state", "names", "deleted_at", "until")
 
@@ -25,10 +30,14 @@ class Stretch[Where]:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """Where the sweep is to go on, and the ETag of the row that says so, if there is one."""
+    """Where the sweep is to go on, and the ETag of the row that says so, if there is one.
+
+    `begun` is how long ago its last round began, by the store's own clock.
+    """
 
     position: str = ""
     etag: str = ""
+    begun: timedelta | None = None
 
 
 class Walks:
@@ -56,21 +65,29 @@ class Walks:
 
     async def saved(self) -> Saved:
         """Read where the sweep is to go on."""
-        row = await self._rows.get(
-            keys.REGISTRIES, keys.sweep(self._generation), keys.POSITION, ["position"]
+        rows = await self._rows.scan(
+            keys.REGISTRIES, keys.sweep(self._generation), after="", before=keys.end_of(""), limit=2
         )
-        return Saved(str(row.values["position"]), row.etag) if row else Saved()
+        found = {row.key: row for row in rows}
+        row, begun = found.get(keys.POSITION), found.get(keys.BEGUN)
+        age = begun.age if begun else None
+        return Saved(str(row.values["position"]), row.etag, age) if row else Saved(begun=age)
 
     async def save(self, saved: Saved, position: str) -> bool:
-        """Write where it is to go on; False where another has gone on from `saved` meanwhile."""
+        """Write where it is to go on; False where another has gone on from `saved` meanwhile.
+
+        Whoever goes on from no position has begun a round.
+        """
         values = {"position": position}
-        change: Change = (
+        changes: list[Change] = [
             Update(keys.POSITION, values, saved.etag)
             if saved.etag
             else Insert(keys.POSITION, values)
-        )
+        ]
+        if not saved.position:
+            changes.append(Put(keys.BEGUN, {}))
         try:
-            await self._rows.commit(keys.REGISTRIES, keys.sweep(self._generation), [change])
+            await self._rows.commit(keys.REGISTRIES, keys.sweep(self._generation), changes)
         except (Conflict, NotFound):
             return False
         return True
@@ -87,8 +104,7 @@ class Walks:
             limit=limit,
             only=_OF_CONTENTS if table == keys.CONTENTS else None,
         )
-        rows = [(where(partition), row) for partition, row in page.rows]
-        return Stretch(rows, page.position)
+        return Stretch([*_placed(page.rows, where)], page.position)
 
     async def _names(self, partition: str, position: str, limit: int) -> Stretch[RepositoryName]:
         page = await self._rows.page(
@@ -100,3 +116,16 @@ class Walks:
         )
         rows = [(keys.decode_repository(row.key), row) for _, row in page.rows]
         return Stretch(rows, page.position)
+
+
+def _placed[Where](
+    rows: Sequence[tuple[str, Row]], where: Callable[[str], Where]
+) -> Iterator[tuple[Where, Row]]:
+    """Say where each row is; one whose partition says nothing is passed over, and told."""
+    for partition, row in rows:
+        try:
+            place = where(partition)
+        except RegistryError as error:
+            _log.error("row %s of partition %s is passed over: %s", row.key, partition, error)
+        else:
+            yield place, row

@@ -8,11 +8,13 @@ import pytest
 from shared.services.events.fan_out import Announcement, FanOut
 from shared.services.sweep.findings import Finding, Told, What
 from shared.services.sweep.sweep import Sweep
+from shared.services.upkeep.collection import Collection
 from shared.services.upkeep.errands import Upkeep
 from shared.services.upkeep.garbage import Garbage
 from shared.services.upkeep.healing import Healing, Task
 from shared.storage import keys
 from shared.storage.ages import L
+from shared.storage.collecting import Suspects
 from shared.storage.errands import Errand
 from shared.storage.stores import Stores
 from tests.support.app import Memory
@@ -54,6 +56,7 @@ async def whole_round(sweep: Sweep, *, is_dry: bool = False) -> list[Finding]:
 def settle(memory: Memory, stores: Stores, upkeep: Upkeep, clock: Clock) -> Settle:
     """Read all messages that are seen soon, and those that they lead to, each in time."""
     fan_out = FanOut(stores)
+    collection = Collection(stores, Garbage(stores, GRACE))
 
     async def settle() -> None:
         sent = memory.messages.sent
@@ -63,6 +66,8 @@ def settle(memory: Memory, stores: Stores, upkeep: Upkeep, clock: Clock) -> Sett
             clock.now += timedelta(seconds=delay)
             if queue == keys.EVENTS:
                 await fan_out.follow(Announcement.read(body.encode()))
+            elif queue == keys.GARBAGE:
+                await collection.run(Suspects.read(body.encode()))
             else:
                 await upkeep.run(Errand.read(body.encode()))
 

@@ -123,6 +123,15 @@ class TestCollecting:
         assert await garbage.collect(REPOSITORY, DIGEST) == Collected()
         assert await stores.contents.link(REPOSITORY, DIGEST)
 
+    async def test_nobody_waits_for_a_blob_that_is_in_use_however_lately(
+        self, stores: Stores, garbage: Garbage, pushes: Pushes
+    ) -> None:
+        """Who takes the last edge asks again; until then each look would be for nothing."""
+        await hold(stores, BLOB)
+        await pushes.put(REPOSITORY, image_of([BLOB]), [], by=ME)
+
+        assert await garbage.collect(REPOSITORY, DIGEST) == Collected()
+
     async def test_a_holder_without_a_link_is_left_alone_while_it_is_young(
         self, stores: Stores, garbage: Garbage, clock: Clock
     ) -> None:

@@ -85,7 +85,7 @@ async def follow(stores: Stores, memory: Memory, upkeep: Upkeep) -> None:
         for queue, body, _ in now:
             if queue == keys.UPKEEP:
                 await upkeep.run(Errand.read(body.encode()))
-            else:
+            elif queue == keys.EVENTS:
                 await FanOut(stores).follow(Announcement.read(body.encode()))
 
 

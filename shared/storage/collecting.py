@@ -1,0 +1,67 @@
+"""Collecting: messages of the queue `garbage`, each names blobs that a repository may not need.
+
+A message says where to look, never what is there: the collector looks. So it may come twice, late,
+or for what is in use or was never there; too early, and the collector sends it again.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import batched
+from math import ceil
+from typing import Self
+
+import orjson
+
+from shared.errors import RegistryError
+from shared.model.digest import Digest
+from shared.model.names import RepositoryName, parse_repository
+from shared.storage import keys
+from shared.storage.ports import Messages
+
+MOST_DIGESTS = 100
+"""How many digests a message names: of the longest ones that makes 14 KB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suspects:
+    """Blobs that a repository may not need any more."""
+
+    generation: str
+    repository: RepositoryName
+    digests: tuple[Digest, ...]
+
+    @classmethod
+    def read(cls, body: bytes) -> Self:
+        """Read a message of the queue; raises ValueError for what is none."""
+        try:
+            said = orjson.loads(body)
+            digests = tuple(Digest.parse(text) for text in said["digests"])
+            return cls(str(said["generation"]), parse_repository(said["repository"]), digests)
+        except (TypeError, LookupError, RegistryError) as error:
+            raise ValueError(f"it does not say what to collect: {error!r}") from error
+
+
+class Collecting:
+    """Asks the collector of one registry generation to look."""
+
+    def __init__(self, messages: Messages, generation: str) -> None:
+        self._messages = messages
+        self._generation = generation
+
+    async def ask(
+        self,
+        repository: RepositoryName,
+        digests: Iterable[Digest],
+        *,
+        after: timedelta = timedelta(),
+    ) -> None:
+        """Have these blobs looked at, `after` that time; none are no message."""
+        for some in batched(dict.fromkeys(digests), MOST_DIGESTS, strict=False):
+            body = {
+                "generation": self._generation,
+                "repository": repository,
+                "digests": [str(digest) for digest in some],
+            }
+            text = orjson.dumps(body).decode()
+            await self._messages.send(keys.GARBAGE, text, ceil(after.total_seconds()))
