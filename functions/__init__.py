@@ -2,7 +2,7 @@
 
 from functions import oauth2
 from functions.acr import fallback as acr_fallback
-from functions.jobs import fan_out, garbage, later, upkeep
+from functions.jobs import fan_out, garbage, later, upkeep, verification
 from functions.v2 import base, blobs, catalog, fallback, manifests, referrers, tags, uploads
 
 BLUEPRINTS = (
@@ -20,5 +20,6 @@ BLUEPRINTS = (
     tags.bp,
     upkeep.bp,
     uploads.bp,
+    verification.bp,
 )
 """Every blueprint of the app; the only list of them."""

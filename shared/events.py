@@ -81,11 +81,27 @@ class RepositoryDeleted:
     at: datetime
 
 
-type Event = ManifestPushed | ManifestDeleted | TagDeleted | RepositoryDeleted
+@dataclass(frozen=True, slots=True)
+class BlobWithdrawn:
+    """A blob is no longer served: its bytes were not what was pushed. Whoever has it, push it."""
+
+    digest: str
+    cause: Cause
+    at: datetime
+
+
+type Event = ManifestPushed | ManifestDeleted | TagDeleted | RepositoryDeleted | BlobWithdrawn
 
 _KINDS: Mapping[str, type[Event]] = {
     kind.__name__: kind
-    for kind in (ManifestPushed, ManifestDeleted, ManifestRotted, TagDeleted, RepositoryDeleted)
+    for kind in (
+        ManifestPushed,
+        ManifestDeleted,
+        ManifestRotted,
+        TagDeleted,
+        RepositoryDeleted,
+        BlobWithdrawn,
+    )
 }
 
 

@@ -3,8 +3,10 @@
 from collections.abc import Awaitable
 from dataclasses import dataclass
 
+from shared.assembly.derived import derived
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
+from shared.model.progress import ProgressSeal
 from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Pushes
 from shared.services.deletions.repositories import RepositoryDeletions
@@ -18,7 +20,9 @@ from shared.services.upkeep.collection import Collection
 from shared.services.upkeep.errands import Upkeep
 from shared.services.upkeep.garbage import Garbage
 from shared.services.upkeep.healing import Healing
+from shared.services.upkeep.leftovers import Leftovers
 from shared.services.upkeep.purge import Purge
+from shared.services.upkeep.verification import Verification
 from shared.settings import Settings
 from shared.storage.rows.registries import RegistryRecord
 from shared.storage.stores import Stores
@@ -37,6 +41,7 @@ class Jobs:
     explaining: Explaining
     restores: Restores
     deletions: RepositoryDeletions
+    verification: Verification
 
 
 def jobs_of(settings: Settings, record: RegistryRecord, stores: Stores) -> Jobs:
@@ -50,6 +55,8 @@ def jobs_of(settings: Settings, record: RegistryRecord, stores: Stores) -> Jobs:
     upkeep = Upkeep(stores, manifests, restores, deletions, purge, FallbackLists(stores))
     grace = record.grace.at(stores.clock())
     garbage = Garbage(stores, grace)
+    leftovers = Leftovers(stores, settings.upload_lifetime)
+    seal = ProgressSeal(derived(settings.master_key, "verification", record.generation))
 
     def ask(repository: RepositoryName, digest: Digest) -> Awaitable[None]:
         return stores.collecting.ask(repository, [digest])
@@ -65,4 +72,5 @@ def jobs_of(settings: Settings, record: RegistryRecord, stores: Stores) -> Jobs:
         explaining=Explaining(stores, purge, grace),
         restores=restores,
         deletions=deletions,
+        verification=Verification(stores, leftovers, manifests, seal, grace),
     )

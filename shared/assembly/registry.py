@@ -1,10 +1,9 @@
 """A registry as requests meet it: its gate and its services."""
 
-import hashlib
-import hmac
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from shared.assembly.derived import derived
 from shared.auth.accounts import Accounts
 from shared.auth.gate import Gate
 from shared.auth.issuer import Issuer
@@ -98,7 +97,7 @@ def registry_of(settings: Settings, parts: Parts) -> Registry:
         settings.anonymous_access,
         is_discovery_by_caller=settings.mount_discovery == "caller",
     )
-    seal = Seal(_derived(settings.master_key, record.generation))
+    seal = Seal(derived(settings.master_key, "upload sessions", record.generation))
     url_seconds = int(settings.url_lifetime.total_seconds())
     return Registry(
         generation=record.generation,
@@ -116,10 +115,4 @@ def registry_of(settings: Settings, parts: Parts) -> Registry:
         attributes=AttributeChanges(stores, parts.note_read_locks),
         stores=stores,
         has_redirects=settings.blob_redirects,
-    )
-
-
-def _derived(master_key: str, generation: str) -> bytes:
-    return hmac.digest(
-        master_key.encode(), f"upload sessions of {generation}".encode(), hashlib.sha256
     )

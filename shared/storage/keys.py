@@ -4,6 +4,8 @@
                        keys|GENERATION  KID                 a signing key, sealed
                        sweep|GENERATION position            where the sweep goes on
                                         begun               written when its last round began
+                       scrub|GENERATION position            where the scrub goes on, what it counts
+                                        bad|HEX             an object found bad, or missing
     table accounts     GENERATION       NAME                password (hashed), stamp, state
     table repositories GENERATION       REPO                an index of names, for the catalog
                        deleted|GENERATION  REPO             a name of which something is kept
@@ -36,6 +38,7 @@
     queue events                        the keys of outbox rows, sent before these are written
     queue upkeep                        errands: an event to follow, a sequence to bring to its end
     queue garbage                       blobs that a repository may not need any more
+    queue verification                  objects to be hashed once more, and how far that is
     queue later                         what is to sleep for long, with its queue and its time
 
 GENERATION is a registry's id, new on each creation: a registry that is created again sees nothing
@@ -63,8 +66,9 @@ TABLES = (REGISTRIES, ACCOUNTS, REPOSITORIES, CONTENTS, BLOBS)
 EVENTS = "events"
 UPKEEP = "upkeep"
 GARBAGE = "garbage"
+VERIFICATION = "verification"
 LATER = "later"
-QUEUES = (EVENTS, UPKEEP, GARBAGE, LATER)
+QUEUES = (EVENTS, UPKEEP, GARBAGE, VERIFICATION, LATER)
 
 HALTED = "halted"
 
@@ -137,6 +141,16 @@ def signing_keys(generation: str) -> str:
 def sweep(generation: str) -> str:
     """Name the partition that says how far the sweep of a registry is."""
     return f"sweep|{generation}"
+
+
+def scrub(generation: str) -> str:
+    """Name the partition that says how far the scrub is, and what was found bad or missing."""
+    return f"scrub|{generation}"
+
+
+def bad(name: str) -> str:
+    """Key of an object that was found bad or missing; of the empty name, what all follow."""
+    return f"bad|{drawn(name)}"
 
 
 def manifest(digest: Digest) -> str:

@@ -19,7 +19,9 @@ from shared.storage.rows.index import Index
 from shared.storage.rows.outbox import Outbox
 from shared.storage.rows.records import ManifestRecord
 from shared.storage.rows.registries import USUAL, Policies
+from shared.storage.rows.scrubs import Scrubs
 from shared.storage.rows.walks import Walks
+from shared.storage.verifying import Verifying
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +38,12 @@ class Stores:
     holdings: Holdings
     index: Index
     walks: Walks
+    scrubs: Scrubs
     objects: Objects
     outbox: Outbox
     errands: Errands
     collecting: Collecting
+    verifying: Verifying
     halt: Halt
     bodies: Bodies
     clock: Callable[[], datetime]
@@ -75,10 +79,12 @@ class Stores:
             holdings=Holdings(rows, generation, errands),
             index=Index(rows, generation),
             walks=Walks(rows, generation),
+            scrubs=Scrubs(rows, generation),
             objects=objects,
             outbox=Outbox(late, generation, new_id),
             errands=errands,
             collecting=Collecting(late, generation),
+            verifying=Verifying(late, generation),
             halt=Halt(beside),
             bodies=bodies,
             clock=clock,

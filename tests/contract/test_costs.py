@@ -15,13 +15,11 @@ from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Pushes
 from shared.services.events.fan_out import Announcement, FanOut
 from shared.services.upkeep.garbage import Garbage
-from shared.services.upkeep.leftovers import Leftovers
 from shared.services.upkeep.purge import Purge
-from shared.services.upkeep.verification import Verification
 from shared.storage import ages
 from shared.storage.stores import Stores
 from tests.support.causes import ME
-from tests.unit.services.conftest import hold, image_of, index_of, parts
+from tests.unit.services.conftest import hold, image_of, index_of, parts, verification_of
 
 pytestmark = [
     pytest.mark.emulator,
@@ -49,12 +47,12 @@ async def cost(deed: Awaitable[object], calls: Calls) -> int:
     return len(calls) - before
 
 
-async def test_verification_costs_three_calls_beside_reading(stores: Stores, calls: Calls) -> None:
+async def test_verification_costs_four_calls_beside_reading(stores: Stores, calls: Calls) -> None:
     (part,) = parts(1)
     await hold(stores, part)
     link = await stores.contents.link(RepositoryName("team/app"), Digest.parse(part.digest))
     assert link
-    verification = Verification(stores, Leftovers(stores, timedelta(days=7)), Manifests(stores))
+    verification = verification_of(stores)
     assert await cost(verification.verify(link.object), calls) == 5
 
 

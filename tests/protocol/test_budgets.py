@@ -90,6 +90,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
             "fan_out_event",
             "run_errand",
             "sweep_garbage",
+            "verify_blob",
             "wake_sleepers",
         )
         disabled = {f"AzureWebJobs.{job}.Disabled": "true" for job in jobs}

@@ -11,6 +11,7 @@ from shared.storage import keys
 from shared.storage.ages import L
 from shared.storage.collecting import Suspects
 from shared.storage.errands import Errand
+from shared.storage.verifying import ToVerify
 from tests.simulation.blobs.operations import Heal
 from tests.simulation.world import World
 from tests.support.messages import awake
@@ -90,7 +91,10 @@ def _collectable(world: World) -> list[tuple[RepositoryName, Digest]]:
 
 
 def hand_on(world: World, loop: Loop) -> None:
-    """Read every message, in time, and those that this leads to; an end of it is part of it."""
+    """Read every message, in time, and those that this leads to; an end of it is part of it.
+
+    Messages to the collector are left out: it takes its step for all there is (`collect`).
+    """
     process = world.process(_FOLLOWER)
     sent = world.messages.sent
     while world.read < len(sent):
@@ -98,7 +102,7 @@ def hand_on(world: World, loop: Loop) -> None:
         queue, body, delay = awake(sent[place])
         world.read += 1
         assert world.read < _MESSAGES, "messages lead to messages without end"
-        if place in world.messages.heard:
+        if place in world.messages.heard or queue == keys.GARBAGE:
             continue
         if delay > 1:
             world.clock.now += timedelta(seconds=delay)
@@ -106,5 +110,7 @@ def hand_on(world: World, loop: Loop) -> None:
             loop.complete(process.fan_out.follow(Announcement.read(body.encode())))
         elif queue == keys.GARBAGE:
             loop.complete(process.collection.run(Suspects.read(body.encode())))
+        elif queue == keys.VERIFICATION:
+            loop.complete(process.verification.go_on(ToVerify.read(body.encode())))
         else:
             loop.complete(process.upkeep.run(Errand.read(body.encode())))

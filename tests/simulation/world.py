@@ -7,6 +7,7 @@ from typing import Self
 
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
+from shared.model.progress import ProgressSeal
 from shared.model.upload import Seal
 from shared.services.content.blobs import Blobs
 from shared.services.content.manifests import Manifests
@@ -41,6 +42,7 @@ from tests.support.pauses import no_pause
 
 GENERATION = "g" * 32
 GRACE = timedelta(hours=10)
+SEAL = ProgressSeal(b"k" * 32)
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -325,7 +327,7 @@ class Process:
         self.garbage = Garbage(self.stores, GRACE)
         self.collection = Collection(self.stores, self.garbage)
         self.leftovers = Leftovers(self.stores, timedelta(days=7))
-        self.verification = Verification(self.stores, self.leftovers, self.manifests)
+        self.verification = Verification(self.stores, self.leftovers, self.manifests, SEAL, GRACE)
         self.healing = Healing(self.stores)
 
 

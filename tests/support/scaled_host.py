@@ -1,16 +1,17 @@
 """python -m tests.support.scaled_host: the dev host, in a world where time goes by faster.
 
 What is taken for granted of time (L, the quarter of an hour, schedules, how long the host hides a
-message that it works on) is divided by the number in TIME_FACTOR; grace periods are settings. The
-app's clock jumps by up to CLOCK_JUMPS seconds, and what its consumers have been told of events goes
-into the file WITNESS; none of both, unless set.
+message that it works on) is divided by the number in TIME_FACTOR; grace periods are settings. A day
+between two rounds of the sweep becomes twenty minutes of that world. The app's clock jumps by up to
+CLOCK_JUMPS seconds, and what its consumers have been told of events goes into the file WITNESS;
+none of both, unless set.
 """
 
 import argparse
 import asyncio
 import os
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from infra.devhost.command import command, serve
@@ -42,7 +43,7 @@ def scale(factor: float) -> None:
     """Let time go by so much faster."""
     ages.L /= factor
     leftovers._SETTLED /= factor
-    rounds.DAY /= factor
+    rounds.DAY = timedelta(minutes=20) / factor
     queues.VISIBILITY /= factor
     parse = ncrontab.parse
     vars(timers)["parse"] = lambda schedule: Faster(parse(schedule), factor)

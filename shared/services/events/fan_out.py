@@ -23,7 +23,7 @@ from typing import Self
 
 import orjson
 
-from shared.events import Event, ManifestPushed, TagDeleted, read, values
+from shared.events import BlobWithdrawn, Event, ManifestPushed, TagDeleted, read, values
 from shared.model.digest import Digest
 from shared.model.names import (
     RepositoryName,
@@ -125,6 +125,8 @@ def _waits() -> Sequence[timedelta]:
 
 
 def _consumers(event: Event) -> Sequence[Kind]:
+    if isinstance(event, BlobWithdrawn):  # for those outside: healing has messages of its own
+        return []
     lists = [Kind.KEEP_LIST] if tags_of_lists(event) else []
     if isinstance(event, TagDeleted):
         return lists

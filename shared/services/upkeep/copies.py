@@ -45,8 +45,11 @@ class Copies:
     async def make_anew(
         self, repository: RepositoryName, digest: Digest, life: str, bad: str
     ) -> None:
-        """Copy a body again whose copy, the object with the ETag `bad`, has rotted."""
-        await self._objects.delete(keys.object_name(self._stores.generation, life), bad)
+        """Copy a body again; the copy with the ETag `bad`, if there is one, has rotted."""
+        name = keys.object_name(self._stores.generation, life)
+        if bad:
+            await self._objects.delete(name, bad)
         record = await self._contents.life(repository, digest, life)
         if record:
             await self.make(repository, record)
+        await self._stores.scrubs.healed(name, self._stores.clock())

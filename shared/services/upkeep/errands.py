@@ -23,7 +23,7 @@ from shared.services.upkeep.copies import Copies
 from shared.services.upkeep.healing import Healing, Stage, Task
 from shared.services.upkeep.purge import Purge
 from shared.services.upkeep.retirement import Retirement
-from shared.storage import ages
+from shared.storage import ages, keys
 from shared.storage.errands import Errand, Kind
 from shared.storage.ports import StorageError
 from shared.storage.stores import Stores
@@ -135,6 +135,8 @@ class Upkeep:
         for life in await contents.rotten(repository, digest):
             await self._restores.lock_again(repository, digest, life)
             await self._restores.bring_back(repository, digest, life, by=event.cause)
+            name = keys.object_name(self._stores.generation, life)
+            await self._stores.scrubs.healed(name, self._stores.clock())
 
     async def _see_to(self, errand: Errand) -> None:
         """See to what a deletion left: it is listed, purged in time, and the last one retires."""

@@ -4,7 +4,8 @@
 goes through the holders in pages, each a task that says where the next one begins:
 
     WITHDRAW  take each link that names the bad object, as it was read: a HEAD is 404, so clients
-              push again. The holders stay. The next good upload becomes the content
+              push again, and an event tells. The holders stay. The next good upload becomes the
+              content
     SETTLE    once the note is twice L old, so that every join that was under way has written its
               link: the same for links that came late, but where there is sound content by now, they
               are pointed to it. Only then the bad object is removed
@@ -34,13 +35,15 @@ from datetime import timedelta
 from enum import StrEnum
 
 from shared.errors import Unavailable
+from shared.events import BlobWithdrawn, Cause, values
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
 from shared.services.content.joining import Joining
 from shared.storage import ages, halt, keys
 from shared.storage.errands import Kind
-from shared.storage.ports import Change, Conflict, Delete, NotFound, Update, Value
+from shared.storage.ports import Change, Conflict, Delete, Insert, NotFound, Update, Value
 from shared.storage.rows.holdings import GOOD, Content, Gone, content_of
+from shared.storage.rows.records import Link
 from shared.storage.stores import Stores
 
 _TRIES = 8
@@ -99,6 +102,7 @@ class Healing:
         self._holdings = stores.holdings
         self._objects = stores.objects
         self._errands = stores.errands
+        self._clock = stores.clock
         self._joining = Joining(stores)
         self._is_dry = is_dry
 
@@ -192,24 +196,39 @@ class Healing:
         self, repository: RepositoryName, task: Task, sound: Content | None
     ) -> Fate:
         """Take the link if it names the bad object, or point it to sound bytes."""
+        event, told = self._stores.outbox.key(self._clock()), None
         for _ in range(_TRIES):
             link = await self._contents.link(repository, task.digest)
             if link is None or link.object != task.bad:
                 return Fate.LEFT
             if self._is_dry:
                 return Fate.POINTED if sound else Fate.WITHDRAWN
-            change: Change = Delete(keys.blob(task.digest), link.etag)
-            fate = Fate.WITHDRAWN
             if sound and await self._holdings.join(task.digest, repository, sound.object):
-                values: dict[str, Value] = {"object": sound.object, "size": sound.size}
-                change = Update(keys.blob(task.digest), values, link.etag)
-                fate = Fate.POINTED
+                about: dict[str, Value] = {"object": sound.object, "size": sound.size}
+                changes: list[Change] = [Update(keys.blob(task.digest), about, link.etag)]
+            else:
+                told = await self._tell(repository, event, told)
+                changes = self._taken(task.digest, link, event)
             try:
-                await self._contents.commit(repository, [change])
+                await self._contents.commit(repository, changes)
             except (Conflict, NotFound):
                 continue
-            return fate
+            return Fate.WITHDRAWN if len(changes) > 1 else Fate.POINTED
         raise Unavailable(f"{task.digest} is being changed too often: heal it later")
+
+    async def _tell(
+        self, repository: RepositoryName, event: str, told: ages.Span | None
+    ) -> ages.Span:
+        """Tell of a link that is about to be taken, unless that holds still."""
+        if told is None or told.is_over:
+            told = ages.Span(self._stores.ticks, ages.L)
+            await self._stores.outbox.promise(repository, [event])
+        return told
+
+    def _taken(self, digest: Digest, link: Link, event: str) -> list[Change]:
+        """Take a link as it was read, and tell of it."""
+        withdrawn = BlobWithdrawn(str(digest), Cause("verification"), self._clock())
+        return [Delete(keys.blob(digest), link.etag), Insert(event, values(withdrawn))]
 
     async def _heal(self, repository: RepositoryName, task: Task, sound: Content) -> Fate:
         link = await self._contents.link(repository, task.digest)
@@ -225,6 +244,8 @@ class Healing:
             return replace(task, stage=Stage.SETTLE, after="", wait=2 * ages.L + _TICK)
         if task.stage is Stage.SETTLE:
             await self._objects.delete(gone.object, gone.etag)
+        else:
+            await self._stores.scrubs.healed(task.bad, self._clock())
         for _ in range(_TRIES):
             now = await self._noted(task)
             if now is None or await self._holdings.let_go(task.digest, _done(now, task.stage)):

@@ -8,7 +8,7 @@ The mark of a cancelled upload is kept for as long as a token of that upload cou
 """
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from shared.errors import RegistryError
@@ -25,10 +25,14 @@ _PAGE = 100
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """Whether an object was removed, or would have been; `again` is when it is worth a look."""
+    """Whether an object was removed, or would have been; `again` is when it is worth a look.
+
+    `facts` are the object's, where it is still there.
+    """
 
     is_removed: bool = False
     again: timedelta | None = None
+    facts: Facts | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +68,11 @@ class Leftovers:
         about = Origin.read(facts)
         settled = self._lifetime if about.kind == CANCELLED else _SETTLED
         if facts.age < settled:
-            return Looked(again=settled - facts.age)
+            return Looked(again=settled - facts.age, facts=facts)
         if await self._is_used(name, about):
-            return Looked()
+            return Looked(facts=facts)
         if not self._is_dry and await self._stores.removal_is_halted():
-            return Looked(again=halt.AGAIN)
+            return Looked(again=halt.AGAIN, facts=facts)
         await self._remove(name, facts)
         return Looked(is_removed=True)
 

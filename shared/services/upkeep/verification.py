@@ -16,6 +16,26 @@ A manifest's body that does not hash to its digest is
 
 Nothing is written down of a sound body: what changes the row of a manifest says that somebody
 relies on it, and a mark beside it would be of no use.
+
+What takes too long goes on in another message, which says how far it is (`model.progress`). Bytes
+are read by the object's name, and it may take hours, so what was hashed may be of another object
+that bears the name by then. In this order:
+
+    V1 read the object's ETag      V2 read `content`: it names that object, by name and ETag
+    V3 hash                        V4 read `content` again: it still does      V5 mark, or condemn
+
+An object is removed after it has left `content`, where an ETag never comes back. So one that is
+named at V4 was there all along, and no other had its name; or it is missing, which is no better
+than bad bytes. A message that comes twice hashes twice. One that is late goes on with what has the
+ETag that it names, and else begins anew.
+
+A row may name an object that is not there. Who comes upon it, the scrub or a reader, says of which
+digest it was: there is no metadata to tell.
+
+What is bad or missing is noted in a report before anything is done about it (`rows.scrubs`).
+
+Whoever uploads a blob may not push what uses it: so the collector is asked, once, to look at each
+new one when nobody can rely on it any more.
 """
 
 import logging
@@ -25,32 +45,45 @@ from datetime import timedelta
 
 from shared.errors import ManifestUnknown, Unavailable
 from shared.model.digest import Digest
-from shared.model.hashing import Hasher
 from shared.model.names import RepositoryName
+from shared.model.progress import Progress, ProgressSeal
 from shared.services.content.manifests import Manifests
 from shared.services.deletions.endings import Superseded
+from shared.services.upkeep.hashing import hash_on
 from shared.services.upkeep.healing import Stage, Task
 from shared.services.upkeep.leftovers import Leftovers
 from shared.storage import keys
+from shared.storage.ages import Span
 from shared.storage.errands import Kind
-from shared.storage.origins import MANIFEST, Origin
-from shared.storage.ports import NotFound, Row
+from shared.storage.origins import BLOB, MANIFEST, Origin
+from shared.storage.ports import Facts, NotFound, Row
 from shared.storage.rows.holdings import GOOD, content_of
 from shared.storage.rows.records import ManifestRecord
+from shared.storage.rows.scrubs import BAD, COPY, MISSING, Damage
 from shared.storage.stores import Stores
+from shared.storage.verifying import ToVerify
 
 _log = logging.getLogger(__name__)
 
 _TRIES = 8
+SOUND = ""
+
+LONGEST = timedelta(minutes=5)
+"""For how long one message hashes; what takes longer goes on in another one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What was found: whether the bytes are sound (None: not asked), and what is to follow."""
+    """What was found: whether the bytes are sound (None: not known), and what is to follow.
+
+    `progress` is how far it is, where that took too long; `fault` is what is wrong with it.
+    """
 
     is_sound: bool | None = None
     again: timedelta | None = None
     healing: Task | None = None
+    progress: Progress | None = None
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +96,39 @@ class _Found:
     repository: RepositoryName
     digest: Digest
 
+    @classmethod
+    def read(cls, name: str, facts: Facts | None) -> "_Found | None":
+        """Read what an object says of itself; None where there is none, or it has no digest."""
+        about = Origin.read(facts) if facts else None
+        if facts is None or about is None or about.digest is None:
+            return None
+        return cls(name, facts.etag, about.kind, about.repository, about.digest)
+
+    def begins(self, *, is_second: bool = False) -> Progress:
+        """Give the beginning of its hash."""
+        return Progress.start(self.name, self.etag, self.digest.algorithm, is_second=is_second)
+
+    def is_of(self, progress: Progress) -> bool:
+        """Tell whether a hash under way is of this object."""
+        own = self.name, self.etag, self.digest.algorithm
+        return own == (progress.object, progress.etag, progress.algorithm)
+
 
 class Verification:
-    """Verifies objects, each by itself."""
+    """Verifies objects, each by itself.
 
-    def __init__(self, stores: Stores, leftovers: Leftovers, manifests: Manifests) -> None:
+    `seal` is for what messages carry; `grace` is how long a blob is safe after it was last used.
+    """
+
+    def __init__(
+        self,
+        stores: Stores,
+        leftovers: Leftovers,
+        manifests: Manifests,
+        seal: ProgressSeal,
+        grace: timedelta,
+    ) -> None:
+        self._stores = stores
         self._contents = stores.contents
         self._holdings = stores.holdings
         self._objects = stores.objects
@@ -75,77 +136,152 @@ class Verification:
         self._clock = stores.clock
         self._leftovers = leftovers
         self._manifests = manifests
+        self._seal = seal
+        self._unused = grace * 3 / 2
 
-    async def verify(self, name: str) -> Verified:
-        """Hash an object, and mark or condemn it; or remove it where nothing uses it."""
+    async def go_on(self, asked: ToVerify) -> Verified:
+        """Verify an object, as far as a message can, and send the message of what is to follow."""
+        progress, ask = self._seal.open(asked.part), self._stores.verifying.ask
+        found = await self.verify(asked.name, progress, asked.digest)
+        if found.progress:
+            await ask(asked.name, part=self._seal.close(found.progress), digest=asked.digest)
+        elif found.again is not None:
+            await ask(asked.name, found.again, digest=asked.digest)
+        return found
+
+    async def verify(
+        self, name: str, progress: Progress | None = None, digest: Digest | None = None
+    ) -> Verified:
+        """Hash an object, and mark or condemn it; or remove it where nothing uses it.
+
+        `digest` is the one whose content it is to be, where a row says so.
+        """
         looked = await self._leftovers.look_at(name)
-        for _ in range(_TRIES):
-            found = await self._find(name)
-            if found and found.kind == MANIFEST:
-                return await self._verify_body(found, looked.again)
-            content = await self._content(found) if found else None
-            if found is None or content is None:
-                return Verified(again=looked.again)
-            is_sound = await self._hashes(found)
-            if await self._settle(found, content, is_sound=is_sound):
-                task = None if is_sound else Task(found.digest, name, Stage.WITHDRAW)
-                return Verified(is_sound, healing=task)
-        raise Unavailable(f"the rows of object {name} keep changing: verify it later")
+        found = _Found.read(name, looked.facts)
+        if found is None and digest and not looked.is_removed:
+            return await self._miss(name, digest)
+        if found is None:
+            return Verified(again=looked.again)
+        if found.kind == MANIFEST:
+            return await self._verify_body(found, looked.again, progress)
+        content = await self._content(found)
+        is_new = content is None or not content.values.get("verified")
+        if is_new and not progress:
+            await self._stores.collecting.ask(found.repository, [found.digest], after=self._unused)
+        if content is None:
+            return Verified(again=looked.again)
+        hashed = await self._hash(found, progress)
+        if isinstance(hashed, Progress):
+            return Verified(progress=hashed)
+        return await self._settle(found, content, hashed)
 
-    async def _find(self, name: str) -> _Found | None:
-        facts = await self._objects.facts(name)
-        about = Origin.read(facts) if facts else None
-        if facts is None or about is None or about.digest is None:
-            return None
-        return _Found(name, facts.etag, about.kind, about.repository, about.digest)
+    async def _miss(self, name: str, digest: Digest) -> Verified:
+        """See to an object that is not there, if it is the content of its digest."""
+        row = await self._holdings.content(digest)
+        if row is None or content_of(row).object != name:
+            return Verified()
+        holders = await self._holdings.holders(digest, "", 1)
+        if not holders:  # nobody is there to heal it for
+            return Verified(is_sound=False, fault=MISSING)
+        found = _Found(name, content_of(row).etag, BLOB, holders[0], digest)
+        return await self._settle(found, row, MISSING)
 
     async def _content(self, found: _Found) -> Row | None:
-        """Read the row that says that the object is the content of its digest, and in service."""
+        """Read the row that says that the object is the content of its digest."""
         row = await self._holdings.content(found.digest)
         there = content_of(row) if row else None
         is_it = there and (there.object, there.etag) == (found.name, found.etag)
         return row if is_it else None
 
-    async def _hashes(self, found: _Found) -> bool:
-        """Tell whether the bytes are sound; what seems bad is read once more, to be sure."""
-        return await self._hashes_now(found) or await self._hashes_now(found)
+    async def _hash(self, found: _Found, progress: Progress | None) -> Progress | str:
+        """Tell what is wrong with the bytes, or "" of sound ones.
 
-    async def _hashes_now(self, found: _Found) -> bool:
-        hasher = Hasher(found.digest.algorithm)
-        try:
-            async for piece in self._objects.read(found.name):
-                hasher.update(bytearray(piece))
-        except NotFound:
-            return False
-        return hasher.digest() == found.digest
+        What seems bad is read once more, to be sure.
+        """
+        span = Span(self._stores.ticks, LONGEST)
+        now = progress if progress and found.is_of(progress) else found.begins()
+        while True:
+            try:
+                hashed = await hash_on(self._objects, now, span)
+            except NotFound:
+                return MISSING
+            if isinstance(hashed, Progress):
+                return hashed
+            if hashed == found.digest or now.is_second:
+                return SOUND if hashed == found.digest else BAD
+            now = found.begins(is_second=True)
 
-    async def _settle(self, found: _Found, content: Row, *, is_sound: bool) -> bool:
-        """Write down what was found; False where the content has changed meanwhile."""
-        if is_sound:
-            return await self._holdings.verified(found.digest, content, self._clock())
+    async def _settle(self, found: _Found, content: Row, fault: str) -> Verified:
+        """Write down what was found, unless the object is no longer the content of its digest."""
+        row: Row | None = await self._content(found) if fault else content
+        for _ in range(_TRIES):
+            if row is None:
+                return Verified()
+            if not fault and await self._holdings.verified(found.digest, row, self._clock()):
+                return Verified(is_sound=True)
+            if fault and await self._condemn(found, row, fault):
+                task = Task(found.digest, found.name, Stage.WITHDRAW)
+                return Verified(is_sound=False, healing=task, fault=fault)
+            row = await self._content(found)
+        raise Unavailable(f"the rows of object {found.name} keep changing: verify it later")
+
+    async def _condemn(self, found: _Found, content: Row, fault: str) -> bool:
+        """Take bad bytes out of service; False where the content has changed meanwhile."""
         await self._errands.announce_healing(found.repository, found.digest)
-        bad = content_of(content)
-        is_condemned = await self._holdings.condemn(found.digest, bad, self._clock())
-        return is_condemned or content.values["state"] != GOOD
+        if content.values["state"] != GOOD:
+            return True
+        await self._note(found, BLOB, fault)
+        return await self._holdings.condemn(found.digest, content_of(content), self._clock())
 
-    async def _verify_body(self, found: _Found, again: timedelta | None) -> Verified:
-        if await self._hashes(found):
-            return Verified(is_sound=True, again=again)
+    async def _verify_body(
+        self, found: _Found, again: timedelta | None, progress: Progress | None
+    ) -> Verified:
+        hashed = await self._hash(found, progress)
+        if isinstance(hashed, Progress):
+            return Verified(progress=hashed)
         repository, digest, life = found.repository, found.digest, keys.drawn(found.name)
         record = await self._contents.life(repository, digest, life)
         if record is None:
-            return Verified(is_sound=False, again=again)
-        _log.error("object %s, a body of %s in %s, has rotted", found.name, digest, repository)
-        if _has_sound_row(record):
+            return Verified(not hashed, again, fault=hashed)
+        if not hashed:
+            return Verified(is_sound=True)
+        return await self._mend_body(found, record, hashed)
+
+    async def verify_manifest(self, repository: RepositoryName, record: ManifestRecord) -> Verified:
+        """Verify a manifest that is there: the body in its row, and the object with the body."""
+        name = keys.object_name(self._stores.generation, record.life)
+        facts = await self._objects.facts(name)
+        found = _Found(name, facts.etag if facts else "", MANIFEST, repository, record.digest)
+        if record.body is not None and not _is_body_sound(record):
+            now = await self._contents.life(repository, record.digest, record.life)
+            if now is None or _is_body_sound(now):  # what seems bad is read once more
+                return Verified()
+            return await self._mend_body(found, now, BAD)
+        if facts is None:
+            return await self._mend_body(found, record, MISSING)
+        return await self._verify_body(found, None, None)
+
+    async def _mend_body(self, found: _Found, record: ManifestRecord, fault: str) -> Verified:
+        """Make a copy again; of a life whose only body is gone that is the end."""
+        repository, digest, life = found.repository, found.digest, record.life
+        _log.error("object %s, a body of %s in %s, is %s", found.name, digest, repository, fault)
+        if record.body is not None and _is_body_sound(record):
+            await self._note(found, COPY, fault)
             await self._errands.send(
                 Kind.COPY_BODY, repository, digest=str(digest), life=life, bad=found.etag
             )
         else:
             with suppress(ManifestUnknown, Superseded):
+                await self._note(found, MANIFEST, fault)
                 await self._manifests.delete_rotten(repository, digest, life)
-        return Verified(is_sound=False)
+        return Verified(is_sound=False, fault=fault)
+
+    async def _note(self, found: _Found, kind: str, fault: str) -> None:
+        """Write a report of what was found, before anything is done about it."""
+        where, digest, now = found.repository, found.digest, self._clock()
+        await self._stores.scrubs.note(Damage(found.name, kind, where, digest, fault, now))
 
 
-def _has_sound_row(record: ManifestRecord) -> bool:
-    algorithm = record.digest.algorithm
-    return record.body is not None and Digest.of(record.body, algorithm) == record.digest
+def _is_body_sound(record: ManifestRecord) -> bool:
+    body = record.body
+    return body is not None and Digest.of(body, record.digest.algorithm) == record.digest

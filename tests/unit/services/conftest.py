@@ -10,6 +10,7 @@ from shared.model.digest import Digest
 from shared.model.manifest import Manifest, read_manifest
 from shared.model.media_types import OCI_INDEX, OCI_MANIFEST
 from shared.model.names import RepositoryName, Tag
+from shared.model.progress import ProgressSeal
 from shared.model.upload import Seal
 from shared.services.attributes.changes import AttributeChanges
 from shared.services.content.blobs import Blobs
@@ -23,8 +24,10 @@ from shared.services.deletions.restores import Restores
 from shared.services.events.fallback_lists import FallbackLists
 from shared.services.turns.turns import Turns
 from shared.services.upkeep.errands import Upkeep
+from shared.services.upkeep.leftovers import Leftovers
 from shared.services.upkeep.purge import Purge
 from shared.services.upkeep.retirement import Retirement
+from shared.services.upkeep.verification import Verification
 from shared.storage import keys
 from shared.storage.errands import Errand
 from shared.storage.origins import BLOB, Origin
@@ -41,6 +44,7 @@ LATEST = Tag("latest")
 LIFETIME = timedelta(days=7)
 GRACE = timedelta(days=1)
 KEPT = timedelta(days=7)
+SEAL = ProgressSeal(b"k" * 32)
 
 type Step = Callable[[], Awaitable[object]]
 type Before = Callable[..., None]
@@ -156,6 +160,11 @@ def upkeep(
 
 
 @pytest.fixture
+def verification(stores: Stores, manifests: Manifests) -> Verification:
+    return verification_of(stores, manifests)
+
+
+@pytest.fixture
 def blobs(stores: Stores) -> Blobs:
     return Blobs(stores, GRACE, 60, Turns(2, 0.01, "downloads"))
 
@@ -168,6 +177,12 @@ def repositories(stores: Stores) -> Repositories:
 @pytest.fixture
 def uploads(stores: Stores, prepared: Memory) -> Uploads:
     return Uploads(stores, Staging(prepared.objects), Seal(b"key"), LIFETIME)
+
+
+def verification_of(stores: Stores, manifests: Manifests | None = None) -> Verification:
+    """Make the verification of a registry."""
+    leftovers = Leftovers(stores, LIFETIME)
+    return Verification(stores, leftovers, manifests or Manifests(stores), SEAL, GRACE)
 
 
 async def hold(stores: Stores, *contents: Blob, repository: RepositoryName = REPOSITORY) -> None:

@@ -7,14 +7,11 @@ import pytest
 
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
-from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Pushes
 from shared.services.content.uploads import Uploads
 from shared.services.sweep.findings import What
 from shared.services.sweep.sweep import Sweep
 from shared.services.upkeep.garbage import Garbage
-from shared.services.upkeep.leftovers import Leftovers
-from shared.services.upkeep.verification import Verification
 from shared.storage import keys
 from shared.storage.stores import Stores
 from tests.support.app import Memory
@@ -24,11 +21,11 @@ from tests.support.images import blob
 from tests.unit.conftest import GENERATION
 from tests.unit.services.conftest import (
     GRACE,
-    LIFETIME,
     REPOSITORY,
     Crash,
     hold,
     image_of,
+    verification_of,
 )
 from tests.unit.services.content.test_uploads import objects, part, shown
 from tests.unit.services.sweep.conftest import OLD, Mend, Settle, once_old, whole_round
@@ -120,7 +117,7 @@ async def spoil(stores: Stores, memory: Memory, repository: RepositoryName) -> N
     container = memory.objects._container
     assert container
     object.__setattr__(container.objects[link.object], "data", b"rotten")
-    await Verification(stores, Leftovers(stores, LIFETIME), Manifests(stores)).verify(link.object)
+    await verification_of(stores).verify(link.object)
     assert await stores.contents.link(repository, DIGEST)
 
 

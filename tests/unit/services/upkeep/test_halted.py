@@ -18,7 +18,6 @@ from shared.services.upkeep.healing import Healing, Stage, Task
 from shared.services.upkeep.leftovers import Leftovers, Looked
 from shared.services.upkeep.purge import Purge
 from shared.services.upkeep.retirement import Retirement
-from shared.services.upkeep.verification import Verification
 from shared.storage import keys
 from shared.storage.bodies import Bodies
 from shared.storage.errands import Errand, Kind
@@ -34,7 +33,16 @@ from tests.support.images import blob
 from tests.support.messages import addressed
 from tests.support.pauses import no_pause
 from tests.unit.conftest import GENERATION
-from tests.unit.services.conftest import GRACE, LATEST, LIFETIME, REPOSITORY, hold, image_of, parts
+from tests.unit.services.conftest import (
+    GRACE,
+    LATEST,
+    LIFETIME,
+    REPOSITORY,
+    hold,
+    image_of,
+    parts,
+    verification_of,
+)
 
 TWO = parts(2)
 OTHER = RepositoryName("z/other")
@@ -212,8 +220,7 @@ async def condemned(stores: Stores, memory: Memory, name: str) -> Task:
     assert memory.objects._container
     there = memory.objects._container.objects
     object.__setattr__(there[name], "data", b"rotten")
-    leftovers = Leftovers(stores, LIFETIME)
-    verified = await Verification(stores, leftovers, Manifests(stores)).verify(name)
+    verified = await verification_of(stores).verify(name)
     assert verified.healing
     return verified.healing
 

@@ -40,6 +40,7 @@ from tests.unit.services.conftest import (
     hold,
     image_of,
     parts,
+    verification_of,
 )
 from tests.unit.services.upkeep.test_errands import fail_at, sent
 from tests.unit.services.upkeep.test_healing import spoil
@@ -53,11 +54,6 @@ TAGS = [Tag(f"v{number}") for number in range(5)]
 @pytest.fixture(autouse=True)
 async def held(stores: Stores) -> None:
     await hold(stores, *TWO)
-
-
-@pytest.fixture
-def verification(stores: Stores, manifests: Manifests) -> Verification:
-    return Verification(stores, Leftovers(stores, LIFETIME), manifests)
 
 
 async def named(stores: Stores, manifest: Manifest = LARGE) -> str:
@@ -383,7 +379,7 @@ async def test_a_tag_of_what_has_rotted_comes_again_where_names_are_never_freed(
     await pushed(pushes, *TAGS)
     await manifests.untag(REPOSITORY, TAGS[2], by=ME)
     name = await rot(stores, memory)
-    await Verification(once, Leftovers(once, LIFETIME), manifests).verify(name)
+    await verification_of(once, manifests).verify(name)
     for tag, manifest in ((TAGS[0], SMALL), (TAGS[2], LARGE)):
         with pytest.raises(RegistryDisallowedOperation, match="does not come again"):
             await pushed(pushes, tag, manifest=manifest)

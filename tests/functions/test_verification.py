@@ -1,0 +1,124 @@
+"""Objects are verified: by the trigger of new blobs, and by the queue where that is not enough."""
+
+import json
+import uuid
+from types import SimpleNamespace
+
+import pytest
+
+from infra.devhost.worker import InvocationFailed, TypedData
+from shared.model.digest import Digest
+from shared.services.upkeep import verification
+from shared.storage import keys
+from shared.storage.verifying import ToVerify
+from tests.support.app import GENERATION, Memory, Site, indexed
+from tests.support.images import blob, image
+
+CONNECTION = "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=a2V5;BlobEndpoint=http://x/a"
+CONTENT = blob(b"some content")
+
+
+@pytest.fixture
+def connection(environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the worker makes a client of; nobody is connected to."""
+    monkeypatch.setenv("AzureWebJobsStorage", CONNECTION)
+
+
+async def fire(name: str) -> None:
+    """Let the host tell of a new blob."""
+    worker, functions = indexed()
+    (function,) = [f for f in functions if f.name == "verify_blob"]
+    named = {"Connection": "AzureWebJobsStorage", "ContainerName": "content", "BlobName": name}
+    reference = SimpleNamespace(
+        version="1.0",
+        source="AzureStorageBlobs",
+        content_type="application/json",
+        content=json.dumps(named).encode(),
+    )
+    inputs = {function.trigger["name"]: TypedData(model_binding_data=reference)}
+    await worker.invoke(function, inputs, {}, str(uuid.uuid4()))
+
+
+def content(memory: Memory, digest: str = CONTENT.digest) -> tuple[str, object]:
+    """Give the object of a blob, and when it was verified."""
+    partition = keys.blob_partition(GENERATION, Digest.parse(digest))
+    row = memory.rows._tables[keys.BLOBS][partition][keys.CONTENT]
+    return str(row.values["object"]), row.values.get("verified")
+
+
+def test_the_trigger_is_told_by_event_grid_and_loads_no_blob(worker: None) -> None:
+    (function,) = [f for f in indexed()[1] if f.name == "verify_blob"]
+    assert function.trigger["path"] == "content/{name}"
+    assert function.trigger["source"] == "EventGrid"
+    assert function.trigger["properties"]["SupportsDeferredBinding"]
+
+
+@pytest.mark.usefixtures("connection")
+async def test_a_new_blob_is_verified(site: Site) -> None:
+    await site.push_blob("team/app", CONTENT)
+    name, before = content(site.memory)
+    await fire(name)
+    assert before is None
+    assert content(site.memory) == (name, site.clock())
+
+
+@pytest.mark.usefixtures("connection")
+async def test_bad_bytes_are_not_served_until_they_are_pushed_again(site: Site) -> None:
+    pushed = image(seed=1, layers=1)
+    await site.push("team/app", pushed, "v1")
+    layer = pushed.blobs[-1]
+    name, _ = content(site.memory, layer.digest)
+    container = site.memory.objects._container
+    assert container
+    object.__setattr__(container.objects[name], "data", b"rotten")
+    await fire(name)
+    site.clock.move(seconds=2)
+    await site.deliver()
+    path = f"/v2/team/app/blobs/{layer.digest}"
+    assert (await site.call("HEAD", path)).status_code == 404
+    await site.push_blob("elsewhere", layer)
+    site.clock.move(seconds=2)
+    await site.deliver()
+    answer = await site.call("GET", path)
+    assert (answer.status_code, answer.content) == (200, layer.content)
+
+
+@pytest.mark.usefixtures("connection")
+async def test_an_object_without_rows_is_looked_at_later(site: Site) -> None:
+    await site.push_blob("team/app", CONTENT)
+    name, _ = content(site.memory)
+    partition = keys.blob_partition(GENERATION, Digest.parse(CONTENT.digest))
+    rows = site.memory.rows._tables[keys.BLOBS].pop(partition)
+    await fire(name)
+    site.memory.rows._tables[keys.BLOBS][partition] = rows
+    site.clock.move(minutes=15, seconds=1)
+    await site.wake()
+    await site.deliver()
+    assert content(site.memory)[1] == site.clock()
+
+
+@pytest.mark.usefixtures("connection")
+async def test_what_takes_too_long_goes_on_through_the_queue(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verification, "LONGEST", -verification.LONGEST)
+    await site.push_blob("team/app", CONTENT)
+    name, _ = content(site.memory)
+    await fire(name)
+    assert content(site.memory)[1] is None
+    (body,) = [body for queue, body, _ in site.memory.messages.sent if queue == keys.VERIFICATION]
+    assert ToVerify.read(body.encode()).part
+    await site.deliver()
+    assert content(site.memory)[1] == site.clock()
+
+
+@pytest.mark.usefixtures("connection", "site")
+async def test_what_is_no_object_of_ours_is_refused() -> None:
+    with pytest.raises(InvocationFailed, match="names no object of a registry"):
+        await fire("a/folder/of another")
+
+
+async def test_a_message_that_names_no_object_is_refused(site: Site) -> None:
+    await site.memory.messages.send(keys.VERIFICATION, "no message")
+    with pytest.raises(InvocationFailed):
+        await site.deliver()
