@@ -66,13 +66,13 @@ class Actor:
             self.copy: 2,
             self.upload: 1,
             self.retag: 3,
-            self.pull: 6,
-            self.pull_by_tag: 6,
+            self.pull: 7,
+            self.pull_by_tag: 12,
             self.delete: 14 if has_many else 5,
             self.undelete: 2,
             self.delete_used_blob: 1,
             self.untag: 2,
-            self.list_tags: 1,
+            self.list_tags: 2,
         }
 
     async def push(self) -> None:

@@ -5,12 +5,13 @@ All of it is drawn from the seed of the run. Which call meets which draw is up t
 
 import random
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tests.support.faulty_queues import Deliveries, Delivery
 from tests.support.faulty_storage import Chances, Fault, FaultyStorage
-from tests.support.hosts import Host
+from tests.support.hosts import Host, HostError
 
 FACTOR = 20
 """How much faster time goes by: L, the quarter of an hour, schedules and outages are divided."""
@@ -88,6 +89,19 @@ def kill(host: Host, seed: int) -> Trouble:
         while not over.wait(draws.uniform(2, 10)):
             host.kill()
             over.wait(draws.uniform(0, 2))
-            host.start()
+            _start(host)
 
     return run
+
+
+def _start(host: Host) -> None:
+    """Start a host, which does not while it finds no storage."""
+    deadline = time.monotonic() + 3 * OUTAGE_SECONDS
+    while True:
+        try:
+            host.start()
+        except HostError:
+            if time.monotonic() > deadline:
+                raise
+        else:
+            return

@@ -11,10 +11,14 @@ import argparse
 import asyncio
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
+from infra.devhost import host
 from infra.devhost.command import command, serve
+from infra.devhost.settings import HostSettings
 from infra.devhost.triggers import ncrontab, queues, timers
 from shared import bootstrap
 from shared.services.sweep import rounds
@@ -45,8 +49,15 @@ def scale(factor: float) -> None:
     leftovers._SETTLED /= factor
     rounds.DAY = timedelta(minutes=20) / factor
     queues.VISIBILITY /= factor
-    parse = ncrontab.parse
+    parse, read = ncrontab.parse, HostSettings.read
     vars(timers)["parse"] = lambda schedule: Faster(parse(schedule), factor)
+    vars(host)["HostSettings"] = SimpleNamespace(read=lambda app: _hurried(read(app), factor))
+
+
+def _hurried(settings: HostSettings, factor: float) -> HostSettings:
+    """Show a message that failed again so much sooner; queues count whole seconds."""
+    pause = max(settings.queues.visibility_timeout / factor, timedelta(seconds=1))
+    return replace(settings, queues=replace(settings.queues, visibility_timeout=pause))
 
 
 def prepare(said: Mapping[str, str]) -> None:
