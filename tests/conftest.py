@@ -23,7 +23,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--behind-front", action="store_true", help="run each host behind Microsoft's HTTP path"
     )
-    parser.addoption("--operations", type=int, default=800, help="how many a soak is made of")
+    parser.addoption("--operations", type=int, default=100_000, help="how many a soak is made of")
+    parser.addoption("--seed", type=int, default=1, help="which soak it is; one repeats its draws")
 
 
 def pytest_configure(config: pytest.Config) -> None:

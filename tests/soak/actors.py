@@ -1,97 +1,123 @@
-"""Actors: clients that push, pull, retag, mount and delete, and notice each broken promise.
+"""Actors: clients that push, pull, retag, copy, delete and undelete, and notice what is broken.
 
-An actor acts as clients do: it asks for a blob by HEAD before it uploads it, repeats what was
-answered with 5xx or not at all, and takes a tag that HEAD finds for a push that went through.
+What an actor does next is drawn from its own row of draws and what it has been told, so a seed
+brings its decisions back where the answers are the same.
 """
 
-import asyncio
+import json
 import random
-from collections import Counter
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-import httpx
+from tests.soak.asking import Asker, BrokenPromise, NoAnswerError
+from tests.soak.model import Content, Known, Mine, State, image, index, own
+from tests.soak.operators import Operator, Undeleted
+from tests.soak.pushing import Pusher
 
-from tests.soak.model import Content, Known, Mine, State, image, index
-
-_TRIES = 12
 _TAGS = 6
-_LOOKS = 0.5
-_NO_ANSWER = {429, 500, 502, 503, 504}
-
-
-class BrokenPromise(Exception):
-    """The registry did not do what it had promised."""
-
-
-class NoAnswerError(Exception):
-    """The registry did not answer, however often it was asked."""
+_MANY = 25
+_LATELY = 8
+_OK, _ACCEPTED, _UNKNOWN, _REFUSED = 200, 202, 404, 405
 
 
 @dataclass
 class Actor:
-    """One client, with manifests and tags of its own, in repositories that it shares."""
+    """One client, with manifests and tags of its own, in repositories that it shares.
 
-    name: str
-    client: httpx.AsyncClient
+    What it deletes can come back for `kept` seconds at the least.
+    """
+
+    asker: Asker
+    pusher: Pusher
+    operator: Operator
     repositories: Sequence[str]
     pool: Sequence[Content]
     draws: random.Random
+    kept: float
     mine: Mine = field(default_factory=Mine)
-    did: Counter[str] = field(default_factory=Counter)
+    story: list[str] = field(default_factory=list)
     number: int = 0
+
+    @property
+    def name(self) -> str:
+        """Say who it is."""
+        return self.asker.name
 
     async def act(self, times: int) -> None:
         """Do so many things, one after the other."""
-        deeds = self._deeds()
         for _ in range(times):
+            deeds = self._deeds()
             deed = self.draws.choices([*deeds], [*deeds.values()])[0]
+            self.story.append(f"{deed.__name__} {len(self.mine.live())}")
             try:
                 await deed()
             except NoAnswerError:
-                self.did["no answer"] += 1
-            self.did[deed.__name__] += 1
+                self.asker.did["no answer"] += 1
+            self.asker.did[deed.__name__] += 1
 
     def _deeds(self) -> dict[Callable[[], Awaitable[None]], int]:
+        has_many = len(self.mine.live()) > _MANY
         return {
             self.push: 8,
             self.push_index: 2,
             self.push_referrer: 2,
             self.push_again: 2,
+            self.copy: 2,
+            self.upload: 1,
             self.retag: 3,
-            self.pull: 8,
-            self.pull_by_tag: 6,
-            self.delete: 5,
+            self.pull: 7,
+            self.pull_by_tag: 12,
+            self.delete: 14 if has_many else 5,
+            self.undelete: 2,
+            self.delete_used_blob: 1,
             self.untag: 2,
-            self.list_tags: 1,
+            self.list_tags: 2,
         }
 
     async def push(self) -> None:
         """Push a new image, half of them with a tag."""
-        blobs = self.draws.sample(self.pool, self.draws.randint(1, 4))
-        await self._push_image(self._somewhere(), blobs, None)
+        await self._push_new(self._somewhere(), None)
 
     async def push_referrer(self) -> None:
         """Push what refers to an image."""
-        if subject := self._some_live():
-            await self._push_image(subject.repository, self.draws.sample(self.pool, 2), subject)
+        if subject := self._some_live(lambda known: known.subject is None):
+            await self._push_new(subject.repository, subject)
 
     async def push_index(self) -> None:
         """Push an index of two images that are there."""
         live = self.mine.live(repository := self._somewhere())
         children = self.draws.sample(live, min(2, len(live)))
-        children = [child for child in children if not child.children]
+        children = [child for child in children if not child.children and not child.subject]
         manifest = index(self.name, self._next(), children)
-        await self._put(Known(repository, manifest, children=children), self._some_tag())
+        await self._push(Known(repository, manifest, children=children), self._some_tag())
 
     async def push_again(self) -> None:
-        """Push what was deleted, with all its blobs."""
-        gone = [known for known in self.mine.manifests if known.state is State.GONE]
-        known = self.draws.choice(gone) if gone else None
-        if known and all(child.state is State.LIVE for child in known.children):
-            for blob in known.blobs:
-                await self._bring(known.repository, blob)
-            await self._put(known, self._some_tag())
+        """Push what was deleted."""
+        if known := self._some_gone():
+            await self._push(known, self._some_tag())
+
+    async def copy(self) -> None:
+        """Copy an image to another repository: its blobs are mounted, none is uploaded."""
+        known = self._some_live(lambda known: bool(known.blobs) and known.subject is None)
+        others = [it for it in self.repositories if known and it != known.repository]
+        if known is None or not others:
+            return
+        there = self.draws.choice(others)
+        for blob in known.blobs:
+            if await self.pusher.mount(there, blob, known.repository):
+                raise BrokenPromise(f"{blob.digest} of {known.place} cannot be mounted in {there}")
+        if all(it.place != (there, known.digest) for it in self.mine.manifests):
+            await self._push(Known(there, known.manifest, known.blobs), self._some_tag())
+
+    async def upload(self) -> None:
+        """Upload a blob for nothing, half of them deleted at once."""
+        blob, repository = own(self.name, self._next()), self._somewhere()
+        await self.pusher.bring(repository, blob)
+        if self.draws.random() < 0.5:
+            path = f"/v2/{repository}/blobs/{blob.digest}"
+            await self.asker.expect({_ACCEPTED, _UNKNOWN}, "DELETE", path)
+            await self.asker.expect({_UNKNOWN}, "HEAD", path)
 
     async def retag(self) -> None:
         """Point a tag to what is there."""
@@ -105,189 +131,137 @@ class Actor:
 
     async def pull_by_tag(self) -> None:
         """Pull by a tag."""
-        places = [place for place in self.mine.tags if place not in self.mine.unknown_tags]
-        if places:
+        if places := [*self.mine.certain_tags()]:
             await self.check_tag(*self.draws.choice(places))
 
     async def delete(self) -> None:
         """Delete a manifest that no index of ours needs."""
-        known = self._some_live()
-        if known is None or self.mine.is_used(known):
-            return
-        await self.remove(known)
+        if known := self._some_live(lambda known: not self.mine.is_used(known)):
+            await self.remove(known)
 
     async def remove(self, known: Known) -> None:
         """Delete a manifest, whether it is there or not."""
-        tags = [place for place, target in self.mine.tags.items() if target is known]
-        self.mine.doomed(known)
-        await self._expect({202, 404}, "DELETE", self._manifest(known))
-        self.mine.deleted(known)
-        self.mine.unknown_tags -= set(tags)
+        certain = self.mine.certain_tags()
+        tags = frozenset(tag for (_, tag), target in certain.items() if target is known)
+        was_live, known.deleted_at = known.state is State.LIVE, time.monotonic()
+        self.mine.uncertain(known)
+        path = f"/v2/{known.repository}/manifests/{known.digest}"
+        answer = await self.asker.expect({_ACCEPTED, _UNKNOWN}, "DELETE", path)
+        if was_live and answer.status == _UNKNOWN and not answer.attempt:
+            raise self.asker.broken("DELETE", path, answer)
+        self.mine.deleted(known, tags, is_ours=was_live or answer.status == _ACCEPTED)
+
+    async def undelete(self) -> None:
+        """Have an operator bring back what was deleted."""
+        known = self._some_gone()
+        if known is None:
+            return
+        outcome = await self.operator.undelete(known)
+        self.asker.did[f"undelete: {outcome.value}"] += 1
+        if outcome is Undeleted.NO_ANSWER:
+            self.mine.restored(known, is_exact=False)
+            known.state = State.UNKNOWN
+            raise NoAnswerError(f"undelete {known.place}")
+        if outcome is not Undeleted.NOT_KEPT:
+            self.mine.restored(known, is_exact=outcome is Undeleted.BACK)
+        elif time.monotonic() < known.deleted_at + self.kept:
+            raise BrokenPromise(f"{known.place} is not kept as long as was said")
+
+    async def delete_used_blob(self) -> None:
+        """Try to delete a blob that a manifest uses: that is refused."""
+        if known := self._some_live(lambda known: bool(known.blobs)):
+            path = f"/v2/{known.repository}/blobs/{self.draws.choice(known.blobs).digest}"
+            await self.asker.expect({_REFUSED}, "DELETE", path)
 
     async def untag(self) -> None:
         """Delete a tag."""
-        mine = self.mine
-        places = [it for it, target in mine.tags.items() if target and it not in mine.unknown_tags]
-        if places:
+        if places := [it for it, target in self.mine.certain_tags().items() if target]:
             await self.remove_tag(*self.draws.choice(places))
 
     async def remove_tag(self, repository: str, tag: str) -> None:
         """Delete a tag, whether it is there or not."""
         self.mine.unknown_tags.add((repository, tag))
-        await self._expect({202, 404}, "DELETE", f"/v2/{repository}/manifests/{tag}")
+        path = f"/v2/{repository}/manifests/{tag}"
+        await self.asker.expect({_ACCEPTED, _UNKNOWN}, "DELETE", path)
         self.mine.pointed(repository, tag, None)
 
     async def list_tags(self) -> None:
         """List the tags of a repository: ours are there."""
         repository = self._somewhere()
-        answer = await self._expect({200, 404}, "GET", f"/v2/{repository}/tags/list?n=1000")
-        found = set(answer.json()["tags"] or []) if answer.status_code == httpx.codes.OK else set()
-        for (place, tag), target in self.mine.tags.items():
-            if place != repository or (place, tag) in self.mine.unknown_tags:
-                continue
-            if (tag in found) != (target is not None):
+        path = f"/v2/{repository}/tags/list?n=1000"
+        answer = await self.asker.expect({_OK, _UNKNOWN}, "GET", path)
+        found = set(json.loads(answer.content)["tags"] or []) if answer.status == _OK else set()
+        for (place, tag), target in self.mine.certain_tags().items():
+            if place == repository and (tag in found) != (target is not None):
                 raise BrokenPromise(f"{repository}: tag {tag} listed: {tag in found}")
 
     async def check(self, known: Known) -> None:
         """See that a manifest is there, with all that it needs."""
-        found = await self._expect({200}, "GET", self._manifest(known))
+        path = f"/v2/{known.repository}/manifests/{known.digest}"
+        found = await self.asker.expect({_OK}, "GET", path)
         if found.content != known.manifest.content:
             raise BrokenPromise(f"{known.digest} has other bytes")
         for blob in known.blobs:
-            path = f"/v2/{known.repository}/blobs/{blob.digest}"
-            got = await self._expect({200}, "GET", path)
+            got = await self.asker.expect(
+                {_OK}, "GET", f"/v2/{known.repository}/blobs/{blob.digest}"
+            )
             if got.content != blob.content:
                 raise BrokenPromise(f"{blob.digest} has other bytes in {known.repository}")
 
     async def check_tag(self, repository: str, tag: str) -> None:
         """See that a tag points to where we pointed it."""
         known = self.mine.tags[repository, tag]
-        status = 200 if known else 404
-        found = await self._expect({status}, "GET", f"/v2/{repository}/manifests/{tag}")
+        status = _OK if known else _UNKNOWN
+        found = await self.asker.expect({status}, "GET", f"/v2/{repository}/manifests/{tag}")
         if known and found.content != known.manifest.content:
             raise BrokenPromise(f"{repository}:{tag} points elsewhere")
 
     async def check_gone(self, known: Known) -> None:
         """See that what was deleted is not there."""
-        await self._expect({404}, "GET", self._manifest(known))
+        path = f"/v2/{known.repository}/manifests/{known.digest}"
+        await self.asker.expect({_UNKNOWN}, "GET", path)
 
-    async def _push_image(
-        self, repository: str, blobs: Sequence[Content], subject: Known | None
-    ) -> None:
-        for blob in blobs:
-            await self._bring(repository, blob)
-        manifest = image(self.name, self._next(), blobs, subject)
-        await self._put(Known(repository, manifest, blobs, subject=subject), self._some_tag())
+    async def _push_new(self, repository: str, subject: Known | None) -> None:
+        """Push an image, half of them with a config of its own, as images have."""
+        blobs = self.draws.sample(self.pool, self.draws.randint(1, 3))
+        number = self._next()
+        if self.draws.random() < 0.5:
+            blobs = [own(self.name, number), *blobs]
+        manifest = image(self.name, number, blobs, subject)
+        await self._push(Known(repository, manifest, blobs, subject=subject), self._some_tag())
 
-    async def _bring(self, repository: str, blob: Content) -> None:
-        """See that a repository holds a blob, as a client does: HEAD, mount, upload."""
-        path = f"/v2/{repository}/blobs/{blob.digest}"
-        if (await self._expect({200, 404}, "HEAD", path)).status_code == httpx.codes.OK:
-            return
-        other = self.draws.choice(self.repositories)
-        for _ in range(_TRIES):
-            query = f"?mount={blob.digest}&from={other}"
-            begun = await self._expect(
-                {201, 202}, "POST", f"/v2/{repository}/blobs/uploads/{query}"
-            )
-            if begun.status_code == httpx.codes.CREATED:
-                return
-            location = httpx.URL(begun.headers["Location"])
-            ended = await self._expect(
-                {201, 404},
-                "PUT",
-                str(location.copy_merge_params({"digest": blob.digest})),
-                content=blob.content,
-                headers={"Content-Type": "application/octet-stream"},
-            )
-            if ended.status_code == httpx.codes.CREATED:
-                return
-        raise BrokenPromise(f"no upload of {blob.digest} to {repository} succeeds")
+    async def _push(self, known: Known, tag: str | None) -> None:
+        self._expect_push(known, tag)
+        await self.pusher.push(known, tag or known.digest)
+        self.mine.pushed(known, tag)
 
-    async def _put(self, known: Known, tag: str | None) -> None:
-        """Put a manifest; where that is not answered, a HEAD that finds it will do."""
+    async def _put(self, known: Known, tag: str) -> None:
+        """Put a manifest whose blobs are there: it uses them."""
+        self._expect_push(known, tag)
+        await self.pusher.put(known, tag)
+        self.mine.pushed(known, tag)
+
+    def _expect_push(self, known: Known, tag: str | None) -> None:
+        """Note that from now on a manifest may be there, and its tag point to it."""
         if known not in self.mine.manifests:
             self.mine.manifests.append(known)
-        known.state = State.UNKNOWN
+        if known.state is not State.LIVE:
+            known.state = State.UNKNOWN
         if tag:
             self.mine.unknown_tags.add((known.repository, tag))
             self.mine.tags.setdefault((known.repository, tag), None)
-        await self._put_until_it_is_there(known, tag or known.digest)
-        known.state = State.LIVE
-        if tag:
-            self.mine.pointed(known.repository, tag, known)
-
-    async def _put_until_it_is_there(self, known: Known, reference: str) -> None:
-        path = f"/v2/{known.repository}/manifests/{reference}"
-        headers = {"Content-Type": known.manifest.media_type}
-        for attempt in range(_TRIES):
-            put = await self._ask("PUT", path, known.manifest.content, headers, attempt)
-            if put and put.status_code == httpx.codes.CREATED:
-                return
-            if put:
-                raise self._broken("PUT", path, put)
-            if self.draws.random() < _LOOKS and await self._finds(path, known):
-                return
-        raise NoAnswerError(f"PUT {path}")
-
-    async def _finds(self, path: str, known: Known) -> bool:
-        """Tell whether a HEAD finds the manifest: clients do not push it again then."""
-        found = await self._ask("HEAD", path)
-        is_there = found and found.headers.get("Docker-Content-Digest") == known.digest
-        self.did["found by HEAD"] += bool(is_there)
-        return bool(is_there)
-
-    async def _expect(
-        self,
-        statuses: set[int],
-        method: str,
-        path: str,
-        *,
-        content: bytes = b"",
-        headers: dict[str, str] | None = None,
-    ) -> httpx.Response:
-        """Ask until there is an answer; one that breaks a promise ends the soak."""
-        for attempt in range(_TRIES):
-            answer = await self._ask(method, path, content, headers, attempt)
-            if answer and answer.status_code in statuses:
-                return answer
-            if answer:
-                raise self._broken(method, path, answer)
-        raise NoAnswerError(f"{method} {path}")
-
-    async def _ask(
-        self,
-        method: str,
-        path: str,
-        content: bytes = b"",
-        headers: dict[str, str] | None = None,
-        attempt: int = 0,
-    ) -> httpx.Response | None:
-        """Ask once; None where the answer says nothing of what was asked."""
-        if attempt:
-            await asyncio.sleep(self.draws.random() * min(attempt, 5) / 2)
-        try:
-            answer = await self.client.request(method, path, content=content, headers=headers)
-        except httpx.TransportError:
-            self.did["broken connection"] += 1
-            return None
-        self.did[f"{answer.status_code}"] += 1
-        return None if answer.status_code in _NO_ANSWER else answer
-
-    def _broken(self, method: str, path: str, answer: httpx.Response) -> BrokenPromise:
-        return BrokenPromise(
-            f"{self.name}: {method} {path}: {answer.status_code} {answer.text[:300]}"
-        )
-
-    def _manifest(self, known: Known) -> str:
-        return f"/v2/{known.repository}/manifests/{known.digest}"
 
     def _somewhere(self) -> str:
         return self.draws.choice(self.repositories)
 
-    def _some_live(self) -> Known | None:
-        live = self.mine.live()
+    def _some_live(self, is_meant: Callable[[Known], bool] = lambda _: True) -> Known | None:
+        live = [known for known in self.mine.live() if is_meant(known)]
         return self.draws.choice(live) if live else None
+
+    def _some_gone(self) -> Known | None:
+        """Choose what is gone, of late as a rule, and can be there again whole."""
+        gone = [known for known in self.mine.gone()[-_LATELY:] if known.has_all]
+        return self.draws.choice(gone) if gone else None
 
     def _tag(self) -> str:
         return f"{self.name}-{self.draws.randrange(_TAGS)}"

@@ -20,3 +20,15 @@ def emulator() -> Iterator[Azurite]:
             unavailable(str(error))
         yield azurite
         azurite.stop()
+
+
+@pytest.fixture
+def operations(request: pytest.FixtureRequest) -> int:
+    """How much happens."""
+    return int(request.config.getoption("--operations"))
+
+
+@pytest.fixture
+def seed(request: pytest.FixtureRequest) -> int:
+    """Which run it is."""
+    return int(request.config.getoption("--seed"))

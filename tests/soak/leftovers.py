@@ -1,9 +1,18 @@
-"""What is left in storage when all is quiet: no event that nobody heard of, nothing in a poison."""
+"""What is in storage when all is quiet: each row and object serves what is live, and none is over.
+
+messages   every queue is empty, sleepers and poison with it
+contents   no event waits, nothing is half made or half deleted, and nothing deleted is kept any
+           more; a link has an edge, an edge comes from a life that is live, and so on
+blobs      a digest's content is sound and in service, each holder has its link, and nothing
+           that is out of use is yet to be removed
+objects    each is the content of its digest, or the body of a life that is live; none is missing
+"""
 
 import asyncio
 import time
-from collections import Counter
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from azure.core.exceptions import ResourceNotFoundError
 from azure.data.tables import TableServiceClient
@@ -12,10 +21,120 @@ from azure.storage.queue import QueueServiceClient
 
 from shared.storage import keys
 
-POISON = "-poison"
+_PASSING = ("outbox", "build", "deleted")
+
+type Rows = Mapping[str, Mapping[str, object]]
 
 
-def messages(storage: str) -> Counter[str]:
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """All rows of two tables by partition and key, the names of all objects, and all messages."""
+
+    contents: Mapping[str, Rows]
+    blobs: Mapping[str, Rows]
+    objects: frozenset[str]
+    messages: Mapping[str, int]
+
+    def live(self) -> set[tuple[str, str]]:
+        """Name the manifests that are there, each with its repository."""
+        return {
+            (keys.repository_of(partition), key.partition("|")[2])
+            for partition, rows in self.contents.items()
+            for key in rows
+            if keys.kind_of(key) == "manifest"
+        }
+
+    def faults(self) -> list[str]:
+        """Say what should not be as it is."""
+        return [
+            *(f"{count} messages in {queue}" for queue, count in self.messages.items()),
+            *(fault for it in self.contents for fault in _in_repository(it, self.contents[it])),
+            *(fault for partition in self.blobs for fault in self._in_digest(partition)),
+            *self._in_objects(),
+        ]
+
+    def _in_digest(self, partition: str) -> Iterator[str]:
+        rows = self.blobs[partition]
+        generation, digest = partition.split("|")
+        content = rows.get(keys.CONTENT)
+        if content is None:
+            yield f"{digest} has no content, but {sorted(rows)}"
+            return
+        if content["state"] != "good" or keys.good(str(content["object"])) not in rows:
+            yield f"{digest} is not in service: {content['state']}"
+        for key in rows:
+            kind = keys.kind_of(key)
+            if kind == "gone":
+                yield f"{digest}: {key} is not removed"
+            if kind == "repo":
+                links = self.contents.get(f"{generation}|{keys.last_part(key)}", {})
+                if f"blob|{digest}" not in links:
+                    yield f"{digest}: the holder {key} has no link"
+        if not any(key.startswith(keys.HOLDERS) for key in rows):
+            yield f"{digest} has no holder"
+
+    def _in_objects(self) -> Iterator[str]:
+        contents = {
+            str(rows[keys.CONTENT]["object"])
+            for rows in self.blobs.values()
+            if keys.CONTENT in rows
+        }
+        bodies = {
+            keys.object_name(partition.partition("|")[0], str(row["life"]))
+            for partition, rows in self.contents.items()
+            for key, row in rows.items()
+            if keys.kind_of(key) == "manifest"
+        }
+        yield from (f"object {name} is missing" for name in (contents | bodies) - self.objects)
+        yield from (f"object {name} is unused" for name in self.objects - contents - bodies)
+
+
+def _in_repository(partition: str, rows: Rows) -> Iterator[str]:
+    where = keys.repository_of(partition)
+    lives = {
+        (key.partition("|")[2], row["life"])
+        for key, row in rows.items()
+        if keys.kind_of(key) == "manifest"
+    }
+    targets = {key.split("|")[1] for key in rows if key.startswith("edge|")}
+    for key in rows:
+        kind, *rest = key.split("|")
+        is_over = (
+            kind in _PASSING
+            or (kind == "blob" and rest[0] not in targets)
+            or (kind == "edge" and (rest[1], rest[2]) not in lives)
+            or (kind == "tagged" and f"tag|{rest[1]}" not in rows)
+            or (kind == "tag" and f"manifest|{rows[key]['digest']}" not in rows)
+            or (kind == "referrer" and f"manifest|{rest[1]}" not in rows)
+        )
+        if is_over:
+            yield f"{where}: {key} is over"
+        is_lost = kind == "edge" and not {f"blob|{rest[0]}", f"manifest|{rest[0]}"} & rows.keys()
+        if is_lost and (rest[1], rest[2]) in lives:
+            yield f"{where}: {rest[1]} lacks {rest[0]}"
+    if lives and keys.WRITABLE not in rows:
+        yield f"{where} is not writable"
+
+
+def stored(storage: str) -> Stored:
+    """Read all that is in storage."""
+    with TableServiceClient.from_connection_string(storage) as tables:
+        contents, blobs = (_rows(tables, name) for name in (keys.CONTENTS, keys.BLOBS))
+    return Stored(contents, blobs, _objects(storage), messages(storage))
+
+
+async def tidy(storage: str, seconds: float) -> Stored:
+    """Wait until nothing is at fault in storage; fails where time is over."""
+    deadline = time.monotonic() + seconds
+    while True:
+        there = await asyncio.to_thread(stored, storage)
+        if not (faults := there.faults()):
+            return there
+        assert time.monotonic() < deadline, "\n".join([f"{len(faults)} left:", *faults[:20]])
+        await asyncio.sleep(max(1, len(there.objects) / 500))
+
+
+def messages(storage: str) -> Mapping[str, int]:
     """Count the messages of each queue that has any, seen or not yet."""
     with QueueServiceClient.from_connection_string(storage) as service:
         names = [queue.name for queue in service.list_queues()]
@@ -23,33 +142,20 @@ def messages(storage: str) -> Counter[str]:
             name: service.get_queue_client(name).get_queue_properties().approximate_message_count
             for name in names
         }
-    return Counter({name: count for name, count in counts.items() if count})
+    return {name: count for name, count in counts.items() if count}
 
 
-def rows(storage: str, begin: str) -> list[str]:
-    """Name the rows of `contents` whose keys begin so."""
-    condition = f"RowKey ge '{begin}|' and RowKey lt '{begin}}}'"
-    with TableServiceClient.from_connection_string(storage) as service:
-        found = service.get_table_client(keys.CONTENTS).query_entities(condition)
-        return [f"{row['PartitionKey']} {row['RowKey']}" for row in found]
+def _rows(tables: TableServiceClient, name: str) -> Mapping[str, Rows]:
+    found: dict[str, dict[str, Mapping[str, object]]] = defaultdict(dict)
+    wanted = ["PartitionKey", "RowKey", "life", "object", "state", "digest"]
+    for row in tables.get_table_client(name).list_entities(select=wanted):
+        found[row["PartitionKey"]][row["RowKey"]] = row
+    return found
 
 
-def digests(storage: str) -> Sequence[str]:
-    """Name the digests of all objects that are there."""
+def _objects(storage: str) -> frozenset[str]:
     with BlobServiceClient.from_connection_string(storage) as service:
-        container = service.get_container_client("content")
         try:
-            found = [*container.list_blobs(include=["metadata"])]
+            return frozenset(service.get_container_client("content").list_blob_names())
         except ResourceNotFoundError:
-            return []
-    return [blob.metadata["digest"] for blob in found if "digest" in blob.metadata]
-
-
-async def quiet(storage: str, seconds: float) -> None:
-    """Wait until every message has been read; fails where one is in a poison, or time is over."""
-    deadline = time.monotonic() + seconds
-    while left := await asyncio.to_thread(messages, storage):
-        poisoned = [name for name in left if name.endswith(POISON)]
-        assert not poisoned, f"messages in {poisoned}"
-        assert time.monotonic() < deadline, f"messages left: {dict(left)}"
-        await asyncio.sleep(1)
+            return frozenset()

@@ -4,16 +4,22 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-import httpx
+import aiohttp
 
+from shared.bootstrap import administration
+from shared.settings import Settings
+from tests.soak import leftovers
 from tests.soak.actors import Actor
-from tests.soak.model import State, pool
-from tests.support.flows import authorization
-from tests.support.hosts import Registry
+from tests.soak.asking import Asker, BrokenPromise, Login
+from tests.soak.model import State, places, pool
+from tests.soak.operators import Operator
+from tests.soak.pushing import Pusher
+from tests.soak.worlds import GRACE_SECONDS, QUIET_SECONDS, World
+from tests.support import witness
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,70 +29,129 @@ class Size:
     operations: int
     actors: int = 8
     repositories: int = 4
-    contents: int = 60
+    contents: int = 300
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was done, how often, and in how many seconds."""
+    """What was done, how often, and how long it took: to act, and to come to rest."""
 
     actors: Sequence[Actor]
-    seconds: float
+    acting: float
+    resting: float
 
     @property
     def did(self) -> Counter[str]:
         """Count all deeds and answers."""
-        return sum((actor.did for actor in self.actors), Counter())
+        return sum((actor.asker.did for actor in self.actors), Counter())
+
+    def __str__(self) -> str:
+        """Say it in two lines."""
+        done = sum(len(actor.story) for actor in self.actors)
+        speed = f"{done} operations in {self.acting:.0f} s, {done / self.acting:.1f} a second"
+        return f"{speed}; at rest after {self.resting:.0f} s\n{dict(self.did.most_common())}"
 
 
-async def soak(registry: Registry, size: Size, seed: int) -> Outcome:
-    """Let the actors act, and see then that everything is as they were told."""
+async def soak(world: World, size: Size, seed: int) -> Outcome:
+    """Let the actors act in a world, and see then that everything is as they were told."""
     began = time.monotonic()
-    async with _actors(registry, size, seed) as actors:
-        async with asyncio.TaskGroup() as group:
-            for actor in actors:
-                group.create_task(actor.act(size.operations // size.actors))
+    async with _actors(world, size, seed) as actors:
+        await _act(world, actors, size, seed)
+        ended = time.monotonic()
+        await _each(actors, settle)
+        there = await leftovers.tidy(world.emulator.connection_string, QUIET_SECONDS)
+        await _each(actors, check)
+        check_rows(actors, there)
+        check_events(actors, world)
+    outcome = Outcome(actors, ended - began, time.monotonic() - ended)
+    print(f"\n{outcome}", flush=True)
+    assert not outcome.did["500"], world.told()
+    return outcome
+
+
+async def acted(world: World, size: Size, seed: int) -> Sequence[Actor]:
+    """Let the actors act, and no more."""
+    async with _actors(world, size, seed) as actors:
+        await _act(world, actors, size, seed)
+        return actors
+
+
+async def _act(world: World, actors: Sequence[Actor], size: Size, seed: int) -> None:
+    async with world.troubled(seed), asyncio.TaskGroup() as group:
         for actor in actors:
-            await settle(actor)
-        await check(actors)
-    return Outcome(actors, time.monotonic() - began)
+            group.create_task(actor.act(size.operations // size.actors))
 
 
 async def settle(actor: Actor) -> None:
-    """Bring what is unknown to an end: what was asked for last is asked for again."""
-    unknown = [known for known in actor.mine.manifests if known.state is State.UNKNOWN]
-    for known in unknown:
+    """Bring what is unknown to an end; what goes with its subject is left to go."""
+    for known in actor.mine.manifests:
+        is_to_stay = known.subject and known.subject.state is not State.GONE
+        if known.state is State.DOOMED and is_to_stay:
+            known.state = State.UNKNOWN
+    for known in actor.mine.of(State.UNKNOWN):
         await actor.remove(known)
     for place in [*actor.mine.unknown_tags]:
         await actor.remove_tag(*place)
 
 
-async def check(actors: Sequence[Actor]) -> None:
+async def check(actor: Actor) -> None:
     """See that what is live is whole, what is gone is not there, and tags point where they did."""
-    for actor in actors:
-        for known in actor.mine.manifests:
-            if known.state is State.LIVE:
-                await actor.check(known)
-            elif known.state is State.GONE:
-                await actor.check_gone(known)
-        for place in actor.mine.tags:
-            if place not in actor.mine.unknown_tags:
-                await actor.check_tag(*place)
+    for known in actor.mine.manifests:
+        if known.state is State.LIVE:
+            await actor.check(known)
+        else:
+            await actor.check_gone(known)
+    for place in actor.mine.certain_tags():
+        await actor.check_tag(*place)
+
+
+def check_rows(actors: Sequence[Actor], there: leftovers.Stored) -> None:
+    """See that exactly what is to be live has a row that says so."""
+    wanted = set(places([actor.mine for actor in actors], State.LIVE))
+    if wanted != (found := there.live()):
+        raise BrokenPromise(f"not there: {wanted - found}; there: {found - wanted}")
+
+
+def check_events(actors: Sequence[Actor], world: World) -> None:
+    """See that each consumer has heard of each change that was acknowledged."""
+    heard = witness.heard(world.witness)
+    told = sum((actor.mine.told for actor in actors), Counter())
+    if missing := told - heard:
+        raise BrokenPromise(f"events that were not heard: {missing.most_common(10)}")
+
+
+async def _each(actors: Sequence[Actor], do: Callable[[Actor], Awaitable[None]]) -> None:
+    async with asyncio.TaskGroup() as group:
+        for actor in actors:
+            group.create_task(_done(do, actor))
+
+
+async def _done(do: Callable[[Actor], Awaitable[None]], actor: Actor) -> None:
+    await do(actor)
 
 
 @asynccontextmanager
-async def _actors(registry: Registry, size: Size, seed: int) -> AsyncIterator[Sequence[Actor]]:
+async def _actors(world: World, size: Size, seed: int) -> AsyncIterator[Sequence[Actor]]:
+    """Let them in, each at one of the hosts, and an operator beside them."""
     repositories = [f"soak/{number}" for number in range(size.repositories)]
-    scope = " ".join(f"repository:{name}:pull,push,delete" for name in repositories)
-    header = {"Authorization": authorization(registry, scope)}
-    limits = httpx.Limits(max_connections=size.actors)
-    async with httpx.AsyncClient(
-        base_url=registry.url, headers=header, timeout=60, limits=limits, follow_redirects=True
-    ) as client:
-        contents = pool(size.contents)
-        yield [
-            Actor(
-                f"actor{number}", client, repositories, contents, random.Random(f"{seed} {number}")
-            )
-            for number in range(size.actors)
-        ]
+    logins = [Login(registry, repositories) for registry in world.registries]
+    await asyncio.gather(*(login.renew() for login in logins))
+    settings, contents = Settings.from_env(world.settings), pool(size.contents)
+    timeout = aiohttp.ClientTimeout(60)
+    async with (
+        aiohttp.ClientSession(timeout=timeout, auto_decompress=False) as session,
+        administration(settings, settings.registry_name) as here,
+    ):
+        session._retry_connection = False  # what is asked again is asked by us
+        assert here
+        operator = Operator(here.jobs.restores, has_steady_clock=not world.weather.jump_seconds)
+
+        def actor(number: int) -> Actor:
+            login, habits = logins[number % len(logins)], random.Random(f"{seed} {number} habits")
+            asker = Asker(f"actor{number}", session, login, habits)
+            pusher = Pusher(asker, repositories, GRACE_SECONDS)
+            draws = random.Random(f"{seed} {number}")
+            return Actor(asker, pusher, operator, repositories, contents, draws, kept)
+
+        kept = 0.0 if world.weather.jump_seconds else GRACE_SECONDS - 1
+        yield [actor(number) for number in range(size.actors)]

@@ -8,6 +8,7 @@
     late     the connection ends, and the call takes effect a while later
 
 A service can also be cut off for a while: then every call to it is broken before it takes effect.
+Messages that are put can come twice, late and out of order besides (`faulty_queues`).
 """
 
 import asyncio
@@ -25,6 +26,7 @@ from aiohttp import web
 from yarl import URL
 
 from infra.devhost.storage import Azurite
+from tests.support.faulty_queues import Deliveries, Delivery, is_put
 
 SERVICES = ("blob", "queue", "table")
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "te", "upgrade", "host"}
@@ -70,9 +72,10 @@ class Chances:
 class FaultyStorage:
     """The emulator as an app sees it through the relay."""
 
-    def __init__(self, emulator: Azurite, chances: Chances) -> None:
+    def __init__(self, emulator: Azurite, chances: Chances, deliveries: Deliveries) -> None:
         self._emulator = emulator
         self.chances = chances
+        self.deliveries = deliveries
         self.counts: Counter[tuple[str, str]] = Counter()
         self._cut_off: set[str] = set()
         self._ports: dict[str, int] = {}
@@ -107,7 +110,8 @@ class FaultyStorage:
     async def stop(self) -> None:
         """Let what is late take effect, and end."""
         if self._late:
-            await asyncio.wait(self._late, timeout=self.chances.seconds + 5)
+            longest = max(self.chances.seconds, self.deliveries.seconds)
+            await asyncio.wait(self._late, timeout=longest + 5)
         for runner in self._runners:
             await runner.cleanup()
         await self._client.close()
@@ -140,15 +144,29 @@ class FaultyStorage:
                 await self._forward(service, request, body)
                 return web.Response(status=500, headers={"x-ms-error-code": "InternalError"})
             case Fault.LATE:
-                self._send_late(service, request, body)
+                self._send_late(service, request, body, self.chances.pause())
                 return _hang_up(request)
             case Fault.SLOW:
                 await asyncio.sleep(self.chances.pause())
+        return await self._deliver(service, request, body)
+
+    async def _deliver(self, service: str, request: web.BaseRequest, body: bytes) -> web.Response:
+        """Pass a call on; a message that is put, as it is drawn."""
+        is_message = service == "queue" and is_put(request.method, request.raw_path)
+        drawn = self.deliveries.draw() if is_message else frozenset()
+        if Delivery.TWICE in drawn:
+            self._send_late(service, request, body, self.deliveries.pause())
+        if Delivery.LATE in drawn:
+            target = self.deliveries.later(self._target(service, request))
+            headers = {name: it for name, it in request.headers.items() if name != "Authorization"}
+            return await self._send(request.method, target, headers, body)
         return await self._forward(service, request, body)
 
-    def _send_late(self, service: str, request: web.BaseRequest, body: bytes) -> None:
+    def _send_late(
+        self, service: str, request: web.BaseRequest, body: bytes, seconds: float
+    ) -> None:
         async def send() -> None:
-            await asyncio.sleep(self.chances.pause())
+            await asyncio.sleep(seconds)
             with suppress(aiohttp.ClientError):
                 await self._forward(service, request, body)
 
@@ -156,13 +174,21 @@ class FaultyStorage:
         self._late.add(task)
         task.add_done_callback(self._late.discard)
 
-    async def _forward(self, service: str, request: web.BaseRequest, body: bytes) -> web.Response:
+    def _target(self, service: str, request: web.BaseRequest) -> URL:
         port = self._emulator.ports[SERVICES.index(service)]
-        target = URL(f"http://127.0.0.1:{port}{request.raw_path}", encoded=True)
+        return URL(f"http://127.0.0.1:{port}{request.raw_path}", encoded=True)
+
+    async def _forward(self, service: str, request: web.BaseRequest, body: bytes) -> web.Response:
+        target = self._target(service, request)
+        return await self._send(request.method, target, request.headers, body)
+
+    async def _send(
+        self, method: str, target: URL, headers: Mapping[str, str], body: bytes
+    ) -> web.Response:
         async with self._client.request(
-            request.method,
+            method,
             target,
-            headers=_kept(request.headers),
+            headers=_kept(headers),
             skip_auto_headers=["Content-Type", "User-Agent", "Accept-Encoding"],  # they are signed
             data=io.BytesIO(body) if body else None,
             allow_redirects=False,
@@ -182,9 +208,12 @@ def _hang_up(request: web.BaseRequest) -> web.Response:
 
 
 @contextmanager
-def faulty(emulator: Azurite, chances: Chances) -> Iterator[FaultyStorage]:
+def faulty(
+    emulator: Azurite, chances: Chances, deliveries: Deliveries | None = None
+) -> Iterator[FaultyStorage]:
     """Run the relay in a thread of its own."""
-    relay, loop = FaultyStorage(emulator, chances), asyncio.new_event_loop()
+    relay = FaultyStorage(emulator, chances, deliveries or Deliveries())
+    loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     try:

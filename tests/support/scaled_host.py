@@ -1,20 +1,31 @@
 """python -m tests.support.scaled_host: the dev host, in a world where time goes by faster.
 
 What is taken for granted of time (L, the quarter of an hour, schedules, how long the host hides a
-message that it works on) is divided by the number in TIME_FACTOR; grace periods are settings.
+message that it works on) is divided by the number in TIME_FACTOR; grace periods are settings. A day
+between two rounds of the sweep becomes twenty minutes of that world. The app's clock jumps by up to
+CLOCK_JUMPS seconds, and what its consumers have been told of events goes into the file WITNESS;
+none of both, unless set.
 """
 
 import argparse
 import asyncio
 import os
-from datetime import datetime
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
+from infra.devhost import host
 from infra.devhost.command import command, serve
+from infra.devhost.settings import HostSettings
 from infra.devhost.triggers import ncrontab, queues, timers
+from shared import bootstrap
 from shared.services.sweep import rounds
 from shared.services.upkeep import leftovers
 from shared.storage import ages
+from tests.support import witness
+from tests.support.jumping_clock import JumpingClock
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,17 +47,33 @@ def scale(factor: float) -> None:
     """Let time go by so much faster."""
     ages.L /= factor
     leftovers._SETTLED /= factor
-    rounds.DAY /= factor
+    rounds.DAY = timedelta(minutes=20) / factor
     queues.VISIBILITY /= factor
-    parse = ncrontab.parse
+    parse, read = ncrontab.parse, HostSettings.read
     vars(timers)["parse"] = lambda schedule: Faster(parse(schedule), factor)
+    vars(host)["HostSettings"] = SimpleNamespace(read=lambda app: _hurried(read(app), factor))
+
+
+def _hurried(settings: HostSettings, factor: float) -> HostSettings:
+    """Show a message that failed again so much sooner; queues count whole seconds."""
+    pause = max(settings.queues.visibility_timeout / factor, timedelta(seconds=1))
+    return replace(settings, queues=replace(settings.queues, visibility_timeout=pause))
+
+
+def prepare(said: Mapping[str, str]) -> None:
+    """Make this process a host of that world."""
+    scale(float(said["TIME_FACTOR"]))
+    if jumps := float(said.get("CLOCK_JUMPS", "0")):
+        vars(bootstrap)["now"] = JumpingClock(jumps, said.get("CLOCK_SEED", ""))
+    if file := said.get("WITNESS"):
+        witness.watch(Path(file))
 
 
 def main() -> None:
     """Read the command line and run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int)
-    scale(float(os.environ["TIME_FACTOR"]))  # noqa: TID251 - a host
+    prepare(os.environ)  # noqa: TID251 - a host
     with command("scaled_host"):
         asyncio.run(serve(ROOT, parser.parse_args().port))
 

@@ -1,7 +1,7 @@
 """The purge: what is kept of a life that is over goes for good, once nobody can bring it back.
 
     G1 its referrers, each as by a deletion: where the digest is not live, no other life of it ends
-       later, and they were last pushed before it was deleted. Both are seen to by the deletion's
+       later, and they were last used before it was deleted. Both are seen to by the deletion's
        transaction: a push that comes before it, of the referrer or of the subject, makes it fail
     G2 its edges: from then on the collector may take what only this life used
     G3 the collector is asked to look at all that it used
@@ -35,7 +35,7 @@ from shared.services.deletions.endings import Deletion, Superseded
 from shared.services.turns.reading import understood
 from shared.storage import ages, halt, keys
 from shared.storage.errands import Kind
-from shared.storage.ports import Conflict, Delete, NotFound, Rotten
+from shared.storage.ports import Conflict, Delete, NotFound, Rotten, Row
 from shared.storage.rows.records import DeletedRecord, ManifestRecord, TagRecord
 from shared.storage.stores import Stores
 
@@ -129,23 +129,26 @@ class Purge:
             repository, subject, artifact_type="", after=after, limit=_SOME
         ):
             for row in rows:
-                digest = Digest.parse(after := keys.last_part(row.key))
-                if older := await self._older(repository, digest, deleted):
+                after = keys.last_part(row.key)
+                if older := await self._older(repository, row, deleted):
                     yield older
 
     async def _older(
-        self, repository: RepositoryName, digest: Digest, deleted: DeletedRecord
+        self, repository: RepositoryName, row: Row, deleted: DeletedRecord
     ) -> ManifestRecord | None:
-        """Read a referrer that was last pushed before its subject was deleted.
+        """Read a referrer that nobody has relied on since its subject was deleted.
 
-        The deletion's row is read after it: the time in between makes that one older, not this.
+        A push of it, or of a tag to it, changes the row that lists it, too; an index that names it
+        does not. The deletion's row is read after both: the time in between makes that one older,
+        not these.
         """
+        digest = Digest.parse(keys.last_part(row.key))
         record = await self._contents.manifest(repository, digest, with_body=False)
         if record is None:
             return None
         life = deleted.manifest
         later = await self._contents.deleted(repository, life.digest, life.life)
-        return record if later and record.age > later.age else None
+        return record if later and min(record.unused, row.age) > later.age else None
 
     async def _take_referrers(
         self, repository: RepositoryName, deleted: DeletedRecord, span: ages.Span

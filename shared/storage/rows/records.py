@@ -67,7 +67,8 @@ class ManifestRecord:
 
     `life` is new each time that the manifest is pushed and not there; an object with its body bears
     that name. `deletion` is the id of a deletion under way. `is_incomplete` says that content which
-    it names was missing, and might be. `pushed` is when this life began, `seen` the last use.
+    it names was missing, and might be. `pushed` is when this life began, `seen` the last use, and
+    `left` when a tag last left it.
     """
 
     digest: Digest
@@ -82,6 +83,7 @@ class ManifestRecord:
     deletion: str = ""
     is_incomplete: bool = False
     attributes: Attributes = FREE
+    left: datetime | None = None
     age: timedelta = timedelta(0)
     etag: str = ""
 
@@ -95,6 +97,7 @@ class ManifestRecord:
         "subject",
         "deletion",
         "is_incomplete",
+        "left",
         *Attributes.__slots__,
     )
 
@@ -115,9 +118,18 @@ class ManifestRecord:
             deletion=str(values.get("deletion", "")),
             is_incomplete=bool(values.get("is_incomplete", False)),
             attributes=Attributes.read(values),
+            left=cast("datetime | None", values.get("left")),
             age=row.age,
             etag=row.etag,
         )
+
+    @property
+    def unused(self) -> timedelta:
+        """Tell for how long nobody has relied on it: a tag that has left it since is no use of it.
+
+        For how long before that, is only known by the hosts' clocks.
+        """
+        return self.age + max((self.left or self.seen) - self.seen, timedelta())
 
 
 @dataclass(frozen=True, slots=True)

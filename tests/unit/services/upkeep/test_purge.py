@@ -25,6 +25,7 @@ from tests.unit.services.conftest import (
     described_as,
     hold,
     image_of,
+    index_of,
     parts,
 )
 
@@ -130,6 +131,56 @@ async def test_referrers_go_with_the_last_life_of_their_subject(
     clock.now += OVER
     await purge.purge(REPOSITORY, IMAGE.digest, deleted.manifest.life)
     assert (keys.manifest(REFERRER.digest) in memory.keys("manifest|")) is (stays != "no")
+
+
+@pytest.mark.parametrize("how", ["untagged", "moved"])
+async def test_a_tag_that_leaves_a_referrer_does_not_keep_it(
+    stores: Stores,
+    pushes: Pushes,
+    manifests: Manifests,
+    purge: Purge,
+    memory: Memory,
+    clock: Clock,
+    how: str,
+) -> None:
+    await pushes.put(REPOSITORY, IMAGE, [], by=ME)
+    await pushes.put(REPOSITORY, REFERRER, [LATEST], by=ME)
+    clock.move(seconds=1)
+    await manifests.delete(REPOSITORY, IMAGE.digest, by=ME)
+    deleted = await only(stores)
+    clock.move(seconds=1)
+    if how == "untagged":
+        await manifests.untag(REPOSITORY, LATEST, by=ME)
+    else:
+        await pushes.put(REPOSITORY, LARGE, [LATEST], by=ME)
+    clock.now += OVER
+    await purge.purge(REPOSITORY, IMAGE.digest, deleted.manifest.life)
+    assert keys.manifest(REFERRER.digest) not in memory.keys("manifest|")
+
+
+@pytest.mark.parametrize("how", ["retagged", "listed"])
+async def test_a_referrer_that_was_relied_on_stays_though_a_tag_left_it_then(
+    stores: Stores,
+    pushes: Pushes,
+    manifests: Manifests,
+    purge: Purge,
+    memory: Memory,
+    clock: Clock,
+    how: str,
+) -> None:
+    await pushes.put(REPOSITORY, IMAGE, [], by=ME)
+    await pushes.put(REPOSITORY, REFERRER, [LATEST], by=ME)
+    clock.move(seconds=1)
+    await manifests.delete(REPOSITORY, IMAGE.digest, by=ME)
+    deleted = await only(stores)
+    clock.move(seconds=1)
+    relied = REFERRER if how == "retagged" else index_of([REFERRER])
+    await pushes.put(REPOSITORY, relied, [Tag("other")], by=ME)
+    clock.move(seconds=1)
+    await manifests.untag(REPOSITORY, LATEST, by=ME)
+    clock.now += OVER
+    await purge.purge(REPOSITORY, IMAGE.digest, deleted.manifest.life)
+    assert keys.manifest(REFERRER.digest) in memory.keys("manifest|")
 
 
 async def test_a_purge_can_be_repeated(

@@ -1,0 +1,55 @@
+"""python -m tests.soak.planted_host: the fast host, with the fault that is named in PLANTED."""
+
+import os
+import random
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+from shared.model.names import RepositoryName
+from shared.services.content.pushes import Pushes
+from shared.services.events.fan_out import FanOut
+from shared.storage.ports import Row
+from shared.storage.rows.contents import Contents
+from tests.support import scaled_host
+
+_SOME = 0.05
+_DRAWS = random.Random(0)
+
+
+def _acknowledge_what_is_not_written() -> None:
+    write = Pushes._write
+
+    async def some(self: Pushes, *args: Any) -> None:
+        if _DRAWS.random() > _SOME:
+            await write(self, *args)
+
+    cast("Any", Pushes)._write = some
+
+
+def _heed_no_edge() -> None:
+    async def none(self: Contents, *_: Any) -> list[Row]:
+        return []
+
+    cast("Any", Contents).edges = none
+
+
+def _lose_what_is_handed_on() -> None:
+    hand_on = FanOut._hand_on
+
+    async def some(self: FanOut, repository: RepositoryName, row: Row) -> None:
+        if _DRAWS.random() > _SOME:
+            await hand_on(self, repository, row)
+
+    cast("Any", FanOut)._hand_on = some
+
+
+FAULTS: Mapping[str, Callable[[], None]] = {
+    "a push that is acknowledged and not written": _acknowledge_what_is_not_written,
+    "a collector that heeds no edge": _heed_no_edge,
+    "an event that is lost on its way": _lose_what_is_handed_on,
+}
+
+
+if __name__ == "__main__":
+    FAULTS[os.environ["PLANTED"]]()  # noqa: TID251 - a host
+    scaled_host.main()
