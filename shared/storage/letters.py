@@ -58,7 +58,7 @@ class Letter:
     @classmethod
     def _of(cls, said: Any, body: str) -> Self:
         sent, is_copy = datetime.fromisoformat(said["sent"]), bool(said.get("copy"))
-        if not _ID.fullmatch(said["id"]) or sent.tzinfo is None:
+        if not is_id(said["id"]) or sent.tzinfo is None:
             raise ValueError(f"no letter: {said}")
         return cls(said["id"], sent, body, int(said["tries"]), str(said["why"]), is_copy)
 
@@ -100,6 +100,11 @@ class Sleeper:
     def text(self) -> str:
         """Give the form that sleeps in the queue."""
         return self.letter.text(queue=self.queue, due=self.due.isoformat())
+
+
+def is_id(text: str) -> bool:
+    """Tell whether a letter may bear this id."""
+    return _ID.fullmatch(text) is not None
 
 
 def reason(error: Exception) -> str:

@@ -16,7 +16,7 @@ import orjson
 from shared.services.upkeep.poison import GAVE_UP, Poison
 from shared.storage import keys
 from shared.storage.layers.later import LateMessages
-from shared.storage.letters import Letter
+from shared.storage.letters import Letter, is_id
 from shared.storage.rows.failing import Failure, Failures
 
 _PAGE = 200
@@ -77,7 +77,8 @@ class FailingLetters:
 
     async def retry(self, letter_id: str) -> bool:
         """Have a letter tried now; False where no row tells of it."""
-        for key in (letter_id, keys.unreadable(letter_id)):
+        names = (letter_id, keys.unreadable(letter_id)) if is_id(letter_id) else ()
+        for key in names:
             if failure := await self._failures.find(key):
                 await self._send(failure)
                 return True

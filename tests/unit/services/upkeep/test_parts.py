@@ -79,7 +79,7 @@ def asked(memory: Memory) -> list[ToVerify]:
     sent = memory.messages.sent
     found = [message for message in sent if message[0] == keys.VERIFICATION]
     sent[:] = [message for message in sent if message[0] != keys.VERIFICATION]
-    return [ToVerify.read(body.encode()) for _, body, _ in found]
+    return [ToVerify.read(body.encode()) for _, body, _ in addressed(found)]
 
 
 async def go_on(verification: Verification, memory: Memory, message: ToVerify) -> int:

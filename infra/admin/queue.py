@@ -1,0 +1,48 @@
+"""queue: the letters that fail, in all registries of a storage account."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+import typer
+
+from infra.admin.app import Group
+from infra.admin.opening import AdminError, Desk
+from infra.admin.output import Answer, Listing, said
+from shared.services.upkeep.failing import Failing
+
+queue = Group("queue", "What the registry does behind its queues, where that fails.")
+
+
+async def _failing(desk: Desk) -> AsyncIterator[Failing]:
+    async with desk.opened() as here:
+        async for one in here.failing.all():
+            yield one
+
+
+@queue.command("list")
+async def list_failing(desk: Desk) -> Listing:
+    """List what failed: why, how often, and when it is tried again."""
+    return Listing(Failing, _failing(desk), "nothing fails")
+
+
+@queue.command("retry")
+async def retry(
+    desk: Desk,
+    letter: Annotated[str, typer.Argument(metavar="[ID]", help="As `queue list` shows it.")] = "",
+    *,
+    every: Annotated[bool, typer.Option("--all", help="Try all that failed.")] = False,
+) -> Answer:
+    """Try now what failed, one or all; what fails again is tried when it is due, as before."""
+    if bool(letter) == every:
+        raise AdminError("name one ID, as queue list shows it, or say --all")
+    async with desk.opened() as here:
+        if every:
+            count = await here.failing.retry_all()
+        elif await here.failing.retry(letter):
+            count = 1
+        else:
+            raise AdminError(
+                f"nothing that failed has the ID {letter!r}: see queue list; what the host gave up"
+                " is tried again within minutes, or with --all"
+            )
+    return said(f"{count} of what failed {'is' if count == 1 else 'are'} tried now", count=count)
