@@ -1,12 +1,20 @@
-"""The storage emulator: Azurite as a child process that never outlives us."""
+"""The storage emulator: Azurite as a child process that never outlives us.
+
+Two over one folder would overwrite each other's data. So each holds a lock on its folder, in a file
+there, until it has written all; and whoever lets others use the emulator writes its ports there.
+"""
 
 import asyncio
+import fcntl
+import json
 import logging
+import os
 import re
 import subprocess
 import sysconfig
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, NamedTuple, Self
@@ -25,6 +33,8 @@ _LISTENING = re.compile(r"(Blob|Queue|Table) service is successfully listening a
 _START_SECONDS = 30
 _STOP_SECONDS = 15
 _WATCH_SECONDS = 0.5
+_LOCK = "in-use.json"
+_LOCK_SECONDS = 5
 
 # Its standard input is a pipe from us. However we end, SIGKILL included, the pipe closes, and the
 # emulator stops as if asked to: with its data written.
@@ -53,6 +63,30 @@ class StorageError(StartError):
     """The emulator did not start."""
 
 
+class InUse(StorageError):
+    """Another emulator works on the folder."""
+
+
+def offered(data: Path) -> str | None:
+    """Give the connection string of the emulator that runs over a folder and is for others too."""
+    try:
+        with (data / _LOCK).open("rb") as lock:
+            if _take(lock):
+                return None
+            return connection_string(Ports(*json.loads(lock.read())))
+    except (OSError, ValueError, TypeError):  # never used, or nobody is to know
+        return None
+
+
+def connection_string(ports: Ports) -> str:
+    """Give what AzureWebJobsStorage is to be set to for an emulator that listens there."""
+    endpoints = "".join(
+        f"{service.title()}Endpoint=http://127.0.0.1:{port}/{ACCOUNT};"
+        for service, port in zip(_SERVICES, ports, strict=True)
+    )
+    return f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={KEY};{endpoints}"
+
+
 class Azurite:
     """The emulator over a folder, or in memory without one; `log` gets a line for each call."""
 
@@ -65,6 +99,8 @@ class Azurite:
         debug: Path | None = None,
     ) -> None:
         self.ports = ports
+        self._data = data
+        self._lock: IO[bytes] | None = None
         self._log = log
         self._command = _command(data, ports, silent=log is None, debug=debug)
         self._process: subprocess.Popen[bytes] | None = None
@@ -72,11 +108,7 @@ class Azurite:
     @property
     def connection_string(self) -> str:
         """What AzureWebJobsStorage is to be set to."""
-        endpoints = "".join(
-            f"{service.title()}Endpoint=http://127.0.0.1:{port}/{ACCOUNT};"
-            for service, port in zip(_SERVICES, self.ports, strict=True)
-        )
-        return f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={KEY};{endpoints}"
+        return connection_string(self.ports)
 
     @property
     def pid(self) -> int | None:
@@ -84,9 +116,10 @@ class Azurite:
         return self._process.pid if self._process else None
 
     def start(self) -> None:
-        """Start it and wait until all three services listen."""
+        """Start it and wait until all three services listen; raises InUse."""
         if not (_NODE.exists() and _SCRIPT.exists()):
             raise StorageError("Azurite is not installed: run infra/toolchain/setup.sh")
+        self._lock = _locked(self._data) if self._data else None
         with _output(self._log) as output:
             # A session of its own: Ctrl-C in the terminal is for the host, which then stops us.
             self._process = subprocess.Popen(  # noqa: S603 - our own tools, no shell
@@ -95,12 +128,19 @@ class Azurite:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                pass_fds=[self._lock.fileno()] if self._lock else [],  # it holds on to the lock
             )
             try:
                 self.ports = _await_ports(self._process, Path(output.name))
             except BaseException:
                 self.stop()
                 raise
+
+    def offer(self) -> None:
+        """Let `offered` find it, while it runs."""
+        if self._lock:
+            self._lock.write(json.dumps(self.ports).encode())
+            self._lock.flush()
 
     async def watch(self) -> None:
         """Wait while it runs; raises StorageError when it ends without having been asked to."""
@@ -112,6 +152,9 @@ class Azurite:
     def stop(self) -> None:
         """Let it write its data and end; do nothing if it is not running."""
         process, self._process = self._process, None
+        lock, self._lock = self._lock, None
+        if lock:
+            lock.close()
         if process is None:
             return
         with process:
@@ -139,6 +182,27 @@ class Azurite:
     ) -> None:
         """Stop it."""
         self.stop()
+
+
+def _locked(data: Path) -> IO[bytes]:
+    """Lock a folder for an emulator; wait a moment for one that is writing its last."""
+    data.mkdir(parents=True, exist_ok=True)
+    lock = os.fdopen(os.open(data / _LOCK, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
+    deadline = time.monotonic() + _LOCK_SECONDS
+    while not _take(lock):
+        if time.monotonic() > deadline:
+            lock.close()
+            raise InUse(f"the storage in {data} is in use by another emulator")
+        time.sleep(0.05)
+    lock.truncate(0)
+    return lock
+
+
+def _take(lock: IO[bytes]) -> bool:
+    with suppress(BlockingIOError):
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    return False
 
 
 def _command(data: Path | None, ports: Ports, *, silent: bool, debug: Path | None) -> list[str]:

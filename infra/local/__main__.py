@@ -35,6 +35,7 @@ def main() -> None:
         if options.front is None:  # behind it the limit is Azure's, since it takes bodies whole
             ENVIRONMENT.setdefault("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT", str(_BODY_LIMIT))
         with Azurite(options.data / "azurite", WELL_KNOWN) as storage:
+            storage.offer()
             is_right = is_password(options.registry_name, password)
             change = command_line(options.data, options.registry_name)
             if options.admin_password and not is_right:

@@ -1,66 +1,20 @@
-"""Operators' commands, over memory."""
+"""What is done to accounts, keys and settings, over memory."""
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from infra.admin import settings as admin_settings
-from infra.admin.commands import app
-from infra.devhost import settings as host_settings
-from infra.local import stored
 from shared import bootstrap
-from shared.auth import passwords
 from shared.auth.accounts import Accounts
 from shared.auth.passwords import Passwords
 from shared.storage.halt import Halt
 from shared.storage.ports import Unavailable
 from shared.storage.rows.registries import RegistryRecord, RegistryRecords
+from tests.admin.conftest import Run
 from tests.support.app import GENERATION, MASTER_KEY, NAME, PASSWORD, Memory
-
-type Run = Callable[..., Result]
-
-
-@pytest.fixture
-def environment(monkeypatch: pytest.MonkeyPatch, memory: Memory) -> dict[str, str]:
-    """The app's settings, and memory behind them."""
-
-    @asynccontextmanager
-    async def opened(_: object) -> AsyncIterator[object]:
-        yield memory.ports()
-
-    env = {
-        "AzureWebJobsStorage": "memory",
-        "REGISTRY_MASTER_KEY": MASTER_KEY,
-        "REGISTRY_NAME": NAME,
-    }
-    for module in (admin_settings, host_settings, stored):
-        monkeypatch.setattr(module, "ENVIRONMENT", env)
-    monkeypatch.setattr(bootstrap, "opened_ports", opened)
-    monkeypatch.setitem(passwords._COST, "n", 2)
-    return env
-
-
-@pytest.fixture
-def registry(environment: dict[str, str], worker: None, memory: Memory) -> None:
-    async def make() -> None:
-        await memory.prepare()
-        await memory.keep_registry()
-        await accounts(memory).create(NAME, PASSWORD)
-
-    asyncio.run(make())
-
-
-@pytest.fixture
-def run(environment: dict[str, str]) -> Run:
-    def command(*arguments: str, typed: str = "") -> Result:
-        return CliRunner().invoke(app, arguments, input=typed)
-
-    return command
 
 
 def accounts(memory: Memory, generation: str = GENERATION) -> Accounts:
@@ -207,7 +161,7 @@ def test_storage_that_is_not_there_is_one_line(
     (tmp_path / "secrets.json").write_text(json.dumps(kept))
     done = run("--data", str(tmp_path), "admin-user", "disable")
     assert done.exit_code == 1
-    assert done.stderr.endswith(f"cannot connect; does the `make run` of {tmp_path} run?\n")
+    assert done.stderr.endswith(f"cannot connect; does the `make run` of {tmp_path} still run?\n")
 
 
 def test_a_make_run_is_known_by_its_data(
@@ -219,24 +173,3 @@ def test_a_make_run_is_known_by_its_data(
     environment["REGISTRY_MASTER_KEY"] = "of something else, and long enough for it"
     done = run("--data", str(tmp_path), "admin-user", "disable")
     assert done.exit_code == 0, done.output
-
-
-def test_make_run_knows_whether_a_password_logs_in(registry: None, memory: Memory) -> None:
-    assert stored.is_password(NAME, PASSWORD)
-    assert not stored.is_password(NAME, "another")
-    assert stored.is_password("other", "will be created")
-    ask(accounts(memory).disable(NAME))
-    assert not stored.is_password(NAME, PASSWORD)
-
-
-def test_make_run_does_not_start_on_state_that_is_refused(registry: None, memory: Memory) -> None:
-    ask(memory.keep_registry(layout=2))
-    with pytest.raises(host_settings.StartError, match="deploy the version of the app that wrote"):
-        stored.is_password(NAME, PASSWORD)
-
-
-def test_make_run_names_the_command(tmp_path: Path) -> None:
-    named = stored.command_line(tmp_path, NAME)
-    assert named == (
-        f".venv/bin/python -m infra.admin --data {tmp_path} admin-user password --registry registry"
-    )
