@@ -13,7 +13,7 @@ from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
 
 from infra.devhost import storage
-from infra.devhost.storage import Azurite, StorageError
+from infra.devhost.storage import Azurite, InUse, StorageError, offered
 from tests.devhost.conftest import REPOSITORY
 from tests.support.waiting import until
 
@@ -135,3 +135,39 @@ def test_signal_to_the_emulator_is_graceful_too(tmp_path: Path) -> None:
         os.kill(azurite.pid, signal.SIGINT)
     with Azurite(tmp_path) as azurite:
         check(azurite.connection_string)
+
+
+def test_two_do_not_work_on_one_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage, "_LOCK_SECONDS", 0.1)
+    with Azurite(tmp_path) as azurite:
+        write(azurite.connection_string)
+        with pytest.raises(InUse, match=f"{tmp_path} is in use by another emulator"):
+            Azurite(tmp_path).start()
+        check(azurite.connection_string)
+
+
+def test_the_folder_is_in_use_until_all_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage, "_LOCK_SECONDS", 0.1)
+    with Azurite(tmp_path) as azurite:
+        assert azurite.pid
+        os.kill(azurite.pid, signal.SIGSTOP)
+        assert azurite._lock
+        azurite._lock.close()  # as the end of its parent does
+        with pytest.raises(InUse):
+            Azurite(tmp_path).start()
+        os.kill(azurite.pid, signal.SIGCONT)
+    with Azurite(tmp_path):
+        pass
+
+
+def test_what_is_offered_is_found_while_it_runs(tmp_path: Path) -> None:
+    assert offered(tmp_path) is None
+    with Azurite(tmp_path) as azurite:
+        assert offered(tmp_path) is None
+        azurite.offer()
+        assert offered(tmp_path) == azurite.connection_string
+    assert offered(tmp_path) is None
+    with Azurite(tmp_path):
+        assert offered(tmp_path) is None
