@@ -32,6 +32,7 @@ class Jobs:
     garbage: Garbage
     collection: Collection
     restores: Restores
+    deletions: RepositoryDeletions
     verification: Verification
     scrub: Scrub
 
@@ -51,12 +52,13 @@ def jobs_of(settings: Settings, record: RegistryRecord, stores: Stores) -> Jobs:
     seal = ProgressSeal(derived(settings.master_key, "verification", record.generation))
     verification = Verification(stores, leftovers, manifests, seal, grace)
     return Jobs(
-        stores,
-        FanOut(stores),
-        upkeep,
-        garbage,
-        Collection(stores, garbage),
-        restores,
-        verification,
-        Scrub(stores, verification, settings.scrub_bytes_per_day),
+        stores=stores,
+        fan_out=FanOut(stores),
+        upkeep=upkeep,
+        garbage=garbage,
+        collection=Collection(stores, garbage),
+        restores=restores,
+        deletions=deletions,
+        verification=verification,
+        scrub=Scrub(stores, verification, settings.scrub_bytes_per_day),
     )

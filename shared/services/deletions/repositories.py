@@ -13,8 +13,8 @@ is not touched. Before S2 upkeep is told, to be there when this must be over.
 """
 
 import logging
-from collections.abc import Iterable
-from dataclasses import asdict
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import cast
 
@@ -22,6 +22,7 @@ from shared.errors import ManifestBlobUnknown, ManifestUnknown, NameUnknown, Una
 from shared.events import Cause, RepositoryDeleted, values
 from shared.model import media_types
 from shared.model.attributes import Attributes
+from shared.model.digest import Digest
 from shared.model.names import RepositoryName
 from shared.services.attributes.locks import check_all_tags, check_manifests, locked
 from shared.services.deletions.endings import WITH_NAMES, Deletion, ended, marked
@@ -49,6 +50,19 @@ _TAGS = 23
 """How many tags go in one transaction; fewer where their names are kept."""
 _SOME = 50
 _LIVES = 1_000
+
+
+type Order = tuple[float, bool, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """A life that was to come back; `why` it did not, and which blobs are `missing`, if so."""
+
+    digest: Digest
+    life: str
+    missing: Sequence[str]
+    why: str
 
 
 class _Overtaken(Exception):
@@ -102,27 +116,62 @@ class RepositoryDeletions:
             _log.warning("%s is deleted, and leaves the catalog later: %s", repository, error)
 
     async def restore(self, repository: RepositoryName, deletion: str, *, by: Cause) -> int:
-        """Bring back the manifests that a deletion took, images before indexes; count them.
+        """Bring back the manifests that a deletion took; count them.
 
         Raises ManifestBlobUnknown where blobs are missing: what has all of its own is back by then.
         """
         missing: dict[str, None] = {}
         span = ages.Span(self._stores.ticks)
-        await self.go_on(repository)
-        lives = await self._taken(repository, deletion)
-        for deleted in sorted(lives, key=_comes_late):
-            record = deleted.manifest
-            try:
-                await self._restores.manifest(repository, record.digest, record.life, by=by)
-            except ManifestBlobUnknown as error:
-                missing.update(dict.fromkeys(error.digests))
-            except ManifestUnknown:  # another was quicker, or it has rotted
-                pass
+        count = 0
+        async for returned in self.returning(repository, deletion, by=by):
+            missing.update(dict.fromkeys(returned.missing))
+            count += 1
             if span.is_over:
                 raise Unavailable(f"{repository} is coming back: repeat the request")
         if missing:
             raise ManifestBlobUnknown([*missing])
-        return len(lives)
+        return count
+
+    async def returning(
+        self, repository: RepositoryName, deletion: str = "", *, by: Cause
+    ) -> AsyncIterator[Returned]:
+        """Bring back what a deletion took, or all that is kept, one by one, and tell of each.
+
+        What was deleted last comes first: a tag is its own that bore it last. Of what went at one
+        time images come before indexes, which name them.
+        """
+        await self.go_on(repository)
+        before: Order | None = None
+        while lives := await self._last_lives(repository, deletion, before):
+            before = _order(lives[-1])
+            for deleted in lives:
+                yield await self._return(repository, deleted, by)
+
+    async def _return(
+        self, repository: RepositoryName, deleted: DeletedRecord, by: Cause
+    ) -> Returned:
+        record = deleted.manifest
+        missing, why = [], ""
+        try:
+            await self._restores.manifest(repository, record.digest, record.life, by=by)
+        except ManifestBlobUnknown as error:
+            missing, why = error.digests, "blobs of it are not there any more"
+        except ManifestUnknown as error:  # another was quicker, or it has rotted
+            why = str(error)
+        return Returned(record.digest, record.life, missing, why)
+
+    async def _last_lives(
+        self, repository: RepositoryName, deletion: str, before: Order | None
+    ) -> list[DeletedRecord]:
+        """Find those deleted last of the lives that come after `before`; holds few of them."""
+        last: list[DeletedRecord] = []
+        after = ""
+        while page := await self._contents.lives(repository, after, _LIVES):
+            after = f"{page[-1].manifest.digest}|{page[-1].manifest.life}"
+            wanted = [one for one in page if deletion in {"", one.deletion} and not one.is_over]
+            last += [one for one in wanted if before is None or _order(one) > before]
+            last = sorted(last, key=_order)[:_LIVES]
+        return last
 
     async def _begin(self, repository: RepositoryName, row: Row, by: Cause) -> None:
         if not Attributes.read(row.values).allow_deletion:
@@ -219,14 +268,6 @@ class RepositoryDeletions:
             with_repository=str(row.values["deletion"]),
         )
 
-    async def _taken(self, repository: RepositoryName, deletion: str) -> list[DeletedRecord]:
-        taken: list[DeletedRecord] = []
-        after = ""
-        while page := await self._contents.lives(repository, after, _LIVES):
-            taken += [one for one in page if one.deletion == deletion]
-            after = f"{page[-1].manifest.digest}|{page[-1].manifest.life}"
-        return taken
-
 
 def _check(repository: RepositoryName, span: ages.Span) -> None:
     """End a request that takes long, once it has come further."""
@@ -234,8 +275,11 @@ def _check(repository: RepositoryName, span: ages.Span) -> None:
         raise Unavailable(f"the deletion of {repository} goes on: repeat it")
 
 
-def _comes_late(deleted: DeletedRecord) -> bool:
-    return deleted.manifest.media_type in media_types.INDEXES
+def _order(deleted: DeletedRecord) -> Order:
+    """Give what sorts lives as they come back."""
+    record = deleted.manifest
+    is_index = record.media_type in media_types.INDEXES
+    return -deleted.at.timestamp(), is_index, str(record.digest), record.life
 
 
 def _noted(by: Cause) -> dict[str, str]:

@@ -13,7 +13,7 @@ manifest is merged by its ETag, so that a deletion, or another life, ends it.
 import logging
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from shared.errors import ManifestUnknown, Unavailable
 from shared.events import Cause, ManifestPushed, values
@@ -37,6 +37,7 @@ from shared.storage.transactions import Transaction
 
 _log = logging.getLogger(__name__)
 
+_LIVES = 1_000
 _TAGS = 24
 """How many tags come back in one transaction, four rows each."""
 
@@ -55,6 +56,16 @@ class Restores:
         lives = await self._contents.lives(repository, after, limit + 1)
         return cut_page(lives, limit, lambda one: f"{one.manifest.digest}|{one.manifest.life}")
 
+    async def last(self, repository: RepositoryName, digest: Digest) -> DeletedRecord | None:
+        """Find the life of a manifest that ended last of those that can come back."""
+        last: DeletedRecord | None = None
+        after = ""
+        while lives := await self._contents.lives(repository, after, _LIVES, digest):
+            after = lives[-1].manifest.life
+            able = [one for one in [*lives, last] if one and can_return(one)]
+            last = max(able, key=lambda one: (one.at, one.manifest.life), default=None)
+        return last
+
     async def manifest(
         self, repository: RepositoryName, digest: Digest, life: str, *, by: Cause
     ) -> None:
@@ -65,7 +76,7 @@ class Restores:
             ManifestBlobUnknown: the repository does not hold its blobs any more.
         """
         deleted = await self._contents.deleted(repository, digest, life)
-        if deleted is None or deleted.left < timedelta():
+        if deleted is None or deleted.is_over:
             raise unknown(repository, digest)
         if deleted.reason == ROTTEN:
             raise rotten(repository, digest)
@@ -241,6 +252,11 @@ class Restores:
         return frozenset(
             Digest.parse(edge.key.split("|")[1]) for edge in edges if edge.values["names"] == LINK
         )
+
+
+def can_return(deleted: DeletedRecord) -> bool:
+    """Tell whether a life is kept still, and its bytes are what was pushed."""
+    return not deleted.is_over and deleted.reason != ROTTEN
 
 
 def rotten(repository: RepositoryName, digest: Digest) -> ManifestUnknown:

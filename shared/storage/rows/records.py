@@ -166,6 +166,11 @@ class DeletedRecord:
         """
         return self.until - self.at - self.age
 
+    @property
+    def is_over(self) -> bool:
+        """Tell whether it is kept no more, and only waits for its purge."""
+        return self.left < timedelta()
+
 
 def body_values(body: bytes) -> Mapping[str, Value]:
     """Cut a body of up to INLINE_BYTES into values of a row."""
