@@ -15,7 +15,7 @@ something first, and then gives a coroutine. A group without a name has commands
 json`; the last one counts.
 
 A command ends with 0; with 1 and one line on standard error where it could not do what it was
-asked to; with 2 where it was called wrongly.
+asked to, or with 1 and an answer that says what was not done; with 2 where it was called wrongly.
 """
 
 import asyncio
@@ -130,16 +130,20 @@ def _run(chosen: _Chosen, function: Command, given: dict[str, Any]) -> None:
     """Do the work and say what it gave; a failure is one line."""
     try:
         with desk(chosen.data, chosen.registry) as here:
-            asyncio.run(_done(function(here, **given), chosen.output))
+            is_done = asyncio.run(_done(function(here, **given), chosen.output))
     except (AdminError, RegistryError, SettingsInvalid, StartError, StateRefused) as error:
         _fail(str(error))
     except StorageError as error:
         where = f"; does the `make run` of {chosen.data} still run?" if chosen.data else ""
         _fail(f"{error}{where}")
+    if not is_done:
+        raise typer.Exit(1)
 
 
-async def _done(work: Awaitable[Answer | Listing], output: Output) -> None:
-    await show(await work, output)
+async def _done(work: Awaitable[Answer | Listing], output: Output) -> bool:
+    answer = await work
+    await show(answer, output)
+    return isinstance(answer, Listing) or answer.is_done
 
 
 def _fail(message: str) -> NoReturn:

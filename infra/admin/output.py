@@ -38,23 +38,27 @@ class Answer:
     """What a command did or found: `document` says all of it, `shown` what people want to read.
 
     The document is a mapping, a dataclass or a sequence of such; what is shown are lines and what
-    `table` gives.
+    `table` gives. Where not all was done that was asked for, it says so, and the command ends with
+    1 all the same.
     """
 
     document: object
     shown: Sequence[str | Table]
+    is_done: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
     """Rows without end: dataclasses of one `kind`, whose fields are the columns.
 
-    They are taken one by one, and none is held; `empty` is what people read where there is none.
+    They are taken one by one, and few are held; `empty` is what people read where there is none.
+    People see the columns `shown`, or all.
     """
 
     kind: type
     rows: AsyncIterator[Any]
     empty: str
+    shown: Sequence[str] = ()
 
 
 def said(sentence: str, **values: object) -> Answer:
@@ -62,10 +66,10 @@ def said(sentence: str, **values: object) -> Answer:
     return Answer({"message": sentence, **values}, [sentence])
 
 
-def table(kind: type, rows: Sequence[Any], title: str = "") -> Table:
-    """Make a table of rows, dataclasses of one kind."""
+def table(kind: type, rows: Sequence[Any], title: str = "", *, only: Sequence[str] = ()) -> Table:
+    """Make a table of rows, dataclasses of one kind; of all fields, or of some."""
     shown = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
-    names = [field.name for field in fields(kind)]
+    names = only or [field.name for field in fields(kind)]
     for name in names:
         shown.add_column(name.replace("_", " ").upper(), overflow="fold")
     for row in rows:
@@ -78,6 +82,8 @@ def cell(value: object) -> str:
     match value:
         case None | "":
             return "-"
+        case list() | tuple():
+            return ", ".join(map(cell, value)) or "-"
         case bool():
             return "yes" if value else "no"
         case datetime():
@@ -156,7 +162,7 @@ async def _write_tables(listing: Listing) -> None:
     is_empty = True
     async for batch in _batches(listing):
         is_empty = False
-        console.print(table(listing.kind, batch))
+        console.print(table(listing.kind, batch, only=listing.shown))
     if is_empty:
         print(listing.empty)
 

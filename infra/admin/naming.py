@@ -1,0 +1,34 @@
+"""Names as operators have them: as clients print them, with the login server and a digest."""
+
+from infra.admin.opening import AdminError, Desk
+from shared.model.digest import Digest
+from shared.model.names import RepositoryName, parse_repository, parse_tag
+
+
+def repository_of(desk: Desk, text: str) -> RepositoryName:
+    """Read a repository's name, which may come with its login server; raises NameInvalid."""
+    server, slash, name = text.partition("/")
+    is_server = ":" in server or server in _servers(desk)
+    return parse_repository(name if slash and is_server else text)
+
+
+def manifest_of(desk: Desk, text: str, digest: str = "") -> tuple[RepositoryName, Digest]:
+    """Read a repository and a digest: two texts, or one as `docker images --digests` prints it.
+
+    Raises NameInvalid, DigestInvalid, TagInvalid, AdminError.
+    """
+    name, at, own = text.partition("@")
+    if at and digest:
+        raise AdminError(f"{text} has a digest already: leave out {digest}")
+    if not (own or digest):
+        raise AdminError(f"say which digest of {text}: REPOSITORY DIGEST, or REPOSITORY@DIGEST")
+    if at and ":" in name.rpartition("/")[2]:
+        name, _, tag = name.rpartition(":")
+        parse_tag(tag)
+    return repository_of(desk, name), Digest.parse(own or digest)
+
+
+def _servers(desk: Desk) -> set[str]:
+    settings = desk.settings
+    named = {settings.login_server, f"{desk.registry}.{settings.root_domain}"}
+    return named - {"", f"{desk.registry}."}
