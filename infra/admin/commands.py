@@ -4,6 +4,7 @@ from infra.admin.admin_user import admin_user
 from infra.admin.app import assembled
 from infra.admin.deleted import deleted
 from infra.admin.registry import registry
+from infra.admin.scrub import scrub
 from infra.admin.signing_key import signing_key
 
-app = assembled(admin_user, deleted, registry, signing_key)
+app = assembled(admin_user, deleted, registry, scrub, signing_key)
