@@ -7,6 +7,7 @@ from infra.admin.gc import gc
 from infra.admin.queue import queue
 from infra.admin.rebuild import rebuild
 from infra.admin.registry import registry
+from infra.admin.scrub import scrub
 from infra.admin.signing_key import signing_key
 
-app = assembled(admin_user, deleted, gc, queue, registry, signing_key, rebuild)
+app = assembled(admin_user, deleted, gc, queue, registry, scrub, signing_key, rebuild)

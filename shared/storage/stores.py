@@ -84,7 +84,7 @@ class Stores:
             outbox=Outbox(late, generation, new_id),
             errands=errands,
             collecting=Collecting(late, generation),
-            verifying=Verifying(late, generation),
+            verifying=Verifying(late, generation, ticks),
             halt=Halt(beside),
             bodies=bodies,
             clock=clock,

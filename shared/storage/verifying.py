@@ -5,7 +5,10 @@ whose rows are yet to come, one that takes longer than a function may, one whose
 missed. It may come late, or twice: what is there by then is looked at.
 """
 
+import logging
 import re
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from math import ceil
@@ -16,9 +19,13 @@ import orjson
 from shared.errors import DigestInvalid
 from shared.model.digest import Digest
 from shared.storage import keys
-from shared.storage.ports import Messages
+from shared.storage.ports import Messages, StorageError
+
+_log = logging.getLogger(__name__)
 
 _NOW = timedelta()
+_REPORTED_SECONDS = 60.0
+_MOST_REPORTED = 1_000
 _ID = re.compile(r"[0-9A-Za-z-]{1,64}", re.ASCII)
 
 
@@ -72,9 +79,29 @@ class ToVerify:
 class Verifying:
     """The objects to verify of one registry generation."""
 
-    def __init__(self, messages: Messages, generation: str) -> None:
+    def __init__(
+        self, messages: Messages, generation: str, ticks: Callable[[], float] = time.monotonic
+    ) -> None:
         self._messages = messages
         self._generation = generation
+        self._ticks = ticks
+        self._reported: dict[str, float] = {}
+
+    async def report(self, name: str, digest: Digest) -> None:
+        """Let an object be verified whose bytes a reader missed; once a minute in this process.
+
+        A failure fails nothing: the next reader reports it, or the scrub finds it.
+        """
+        now = self._ticks()
+        if now - self._reported.get(name, -_REPORTED_SECONDS) < _REPORTED_SECONDS:
+            return
+        if len(self._reported) >= _MOST_REPORTED:
+            self._reported.clear()
+        self._reported[name] = now
+        try:
+            await self.ask(name, digest=digest)
+        except StorageError as error:
+            _log.warning("object %s is missing bytes, and nobody was told: %s", name, error)
 
     async def ask(
         self, name: str, after: timedelta = _NOW, part: str = "", digest: Digest | None = None

@@ -47,6 +47,7 @@ class Blobs:
         self._contents = stores.contents
         self._collecting = stores.collecting
         self._objects = stores.objects
+        self._verifying = stores.verifying
         self._clock = stores.clock
         self._ticks = stores.ticks
         self._grace = grace
@@ -86,7 +87,8 @@ class Blobs:
     ) -> AsyncIterator[bytes]:
         """Stream `length` bytes of a blob from `start` on; `owner` is whose place it takes.
 
-        The first piece is read at once, while there is still another answer to give.
+        The first piece is read at once, while there is still another answer to give. Where bytes
+        are missing, the object is reported, to be verified.
 
         Raises:
             BlobUnknown: the bytes are gone.
@@ -96,6 +98,7 @@ class Blobs:
         try:
             first = await anext(pieces, b"")
         except NotFound:
+            await self._verifying.report(link.object, link.digest)
             raise unknown_blob(link.digest) from None
         return _chain(first, pieces)
 
@@ -136,8 +139,12 @@ class Blobs:
             self._streams.one(owner),
             aclosing(self._objects.read(link.object, start, length)) as pieces,
         ):
+            left = length
             async for piece in pieces:
+                left -= len(piece)
                 yield piece
+            if left > 0:
+                await self._verifying.report(link.object, link.digest)
 
 
 async def _chain(first: bytes, rest: AsyncGenerator[bytes]) -> AsyncIterator[bytes]:

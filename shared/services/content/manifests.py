@@ -351,7 +351,9 @@ class Manifests:
     async def _body(self, repository: RepositoryName, record: ManifestRecord) -> bytes:
         try:
             return await self._stores.body(record)
-        except NotFound:  # deleted since the record was read
+        except NotFound:  # deleted since the record was read, or rotten
+            if record.object:
+                await self._stores.verifying.report(record.object, record.digest)
             raise unknown(repository, record.digest) from None
 
 

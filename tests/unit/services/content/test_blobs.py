@@ -1,6 +1,7 @@
 import asyncio
 import gc
 from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
 from typing import cast
 
 import pytest
@@ -9,9 +10,10 @@ from shared.errors import BlobUnknown, TooManyRequests, Unavailable, Unsupported
 from shared.model.digest import Digest
 from shared.services.content.blobs import Blobs
 from shared.services.content.pushes import Pushes
-from shared.storage import keys, ports
+from shared.storage import keys, ports, verifying
 from shared.storage.ports import Delete, Insert, Update
 from shared.storage.stores import Stores
+from shared.storage.verifying import ToVerify
 from tests.support.app import Memory
 from tests.support.causes import ME
 from tests.support.clock import Clock
@@ -125,6 +127,64 @@ async def test_a_blob_whose_bytes_are_gone_is_unknown(stores: Stores, blobs: Blo
     await stores.discard(link.object)
     with pytest.raises(BlobUnknown):
         await blobs.read(link, 0, 10)
+
+
+def reported(memory: Memory) -> list[ToVerify]:
+    """Give what is to be verified since somebody missed it."""
+    sent = memory.messages.sent
+    return [ToVerify.read(body.encode()) for queue, body, _ in sent if queue == keys.VERIFICATION]
+
+
+@pytest.mark.parametrize("data", [None, b"0123"])
+async def test_bytes_that_a_reader_misses_are_reported_once_a_minute(
+    stores: Stores, blobs: Blobs, memory: Memory, clock: Clock, data: bytes | None
+) -> None:
+    link = await blobs.link(REPOSITORY, DIGEST)
+    assert memory.objects._container
+    there = memory.objects._container.objects
+    if data is None:
+        del there[link.object]
+    else:
+        object.__setattr__(there[link.object], "data", data)
+    for _ in range(3):
+        with suppress(BlobUnknown):
+            assert b"".join([it async for it in await blobs.read(link, 0, 10)]) == data
+    (asked,) = reported(memory)
+    assert (asked.name, asked.digest) == (link.object, DIGEST)
+    clock.move(seconds=60)
+    with suppress(BlobUnknown):
+        assert [it async for it in await blobs.read(link, 0, 10)]
+    assert len(reported(memory)) == 2
+
+
+async def test_a_report_that_nobody_takes_fails_no_read(
+    stores: Stores, blobs: Blobs, memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = await blobs.link(REPOSITORY, DIGEST)
+    await stores.discard(link.object)
+
+    async def down(*_: object) -> None:
+        raise ports.Unavailable("the queue is down")
+
+    monkeypatch.setattr(memory.messages, "send", down)
+    with pytest.raises(BlobUnknown):
+        await blobs.read(link, 0, 10)
+
+
+async def test_many_reports_take_little_memory(
+    stores: Stores, memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verifying, "_MOST_REPORTED", 3)
+    for number in range(10):
+        await stores.verifying.report(keys.object_name(stores.generation, f"{number}"), DIGEST)
+    assert len(reported(memory)) == 10
+    assert len(stores.verifying._reported) <= 3
+
+
+async def test_a_read_of_all_there_is_reports_nothing(blobs: Blobs, memory: Memory) -> None:
+    link = await blobs.link(REPOSITORY, DIGEST)
+    assert [it async for it in await blobs.read(link, 4, 6)] == [b"456789"]
+    assert reported(memory) == []
 
 
 async def test_an_address_names_the_object_and_not_the_repository(blobs: Blobs) -> None:

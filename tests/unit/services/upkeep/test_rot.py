@@ -27,6 +27,7 @@ from shared.storage.ports import Delete, Insert, Update
 from shared.storage.rows.records import INLINE_BYTES, ROTTEN, DeletedRecord
 from shared.storage.rows.registries import Policies
 from shared.storage.stores import Stores
+from shared.storage.verifying import ToVerify
 from tests.support.app import Memory
 from tests.support.causes import ME
 from tests.support.clock import Clock
@@ -566,3 +567,15 @@ class TestCopies:
             await upkeep.run(errand)
         await upkeep.run(errand)
         assert await stores.objects.facts(await named(stores, SMALL))
+
+
+async def test_who_meets_a_body_that_has_rotted_has_it_verified(
+    stores: Stores, memory: Memory, pushes: Pushes, manifests: Manifests
+) -> None:
+    await pushed(pushes, LATEST)
+    name = await rot(stores, memory)
+    with pytest.raises(ManifestUnknown):
+        await manifests.read(REPOSITORY, LARGE.digest)
+    sent = memory.messages.sent
+    (body,) = [body for queue, body, _ in sent if queue == keys.VERIFICATION]
+    assert ToVerify.read(body.encode()).name == name
