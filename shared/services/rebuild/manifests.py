@@ -43,6 +43,8 @@ from shared.storage.rows.records import INLINE_BYTES
 from shared.storage.stores import Stores
 
 _TRIES = 8
+_NAMED = 10
+"""How much of what a manifest lacks is named: it may name ten thousand blobs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +237,8 @@ class ManifestsBack:
             made=body.origin.made,
             lives=lives,
             subject=str(manifest.subject.digest) if manifest.subject else "",
-            missing=tuple(map(str, lacks.missing)),
+            lacks=len(lacks.missing),
+            missing=tuple(map(str, lacks.missing[:_NAMED])),
         )
 
 

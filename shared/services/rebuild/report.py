@@ -39,7 +39,8 @@ class Revived:
     """A manifest that came back, of which no row spoke: it may have been deleted before.
 
     `made` is when it was pushed, `lives` how often, as far as objects are left of it; `used_by` is
-    an index that names it, `subject` what it refers to, `missing` the content that is not there.
+    an index that names it, `subject` what it refers to. It `lacks` so much of its content; some of
+    that is `missing` by name.
     """
 
     repository: RepositoryName
@@ -50,6 +51,7 @@ class Revived:
     lives: int
     subject: str = ""
     used_by: str = ""
+    lacks: int = 0
     missing: tuple[str, ...] = ()
 
     @property
@@ -58,7 +60,7 @@ class Revived:
         said = [f"used by {self.used_by}"] if self.used_by else []
         said += [f"refers to {self.subject}"] if self.subject else []
         said += [f"pushed {self.lives} times, so deleted before"] if self.lives > 1 else []
-        said += [f"lacks {len(self.missing)} of its contents"] if self.missing else []
+        said += [f"lacks {self.lacks} of its contents"] if self.lacks else []
         return ", ".join(said) or "nothing refers to it"
 
 
