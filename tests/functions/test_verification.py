@@ -13,6 +13,7 @@ from shared.storage import keys
 from shared.storage.verifying import ToVerify
 from tests.support.app import GENERATION, Memory, Site, indexed
 from tests.support.images import blob, image
+from tests.support.messages import addressed, letter_of
 
 CONNECTION = "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=a2V5;BlobEndpoint=http://x/a"
 CONTENT = blob(b"some content")
@@ -107,7 +108,8 @@ async def test_what_takes_too_long_goes_on_through_the_queue(
     name, _ = content(site.memory)
     await fire(name)
     assert content(site.memory)[1] is None
-    (body,) = [body for queue, body, _ in site.memory.messages.sent if queue == keys.VERIFICATION]
+    sent = addressed(site.memory.messages.sent)
+    (body,) = [body for queue, body, _ in sent if queue == keys.VERIFICATION]
     assert ToVerify.read(body.encode()).part
     await site.deliver()
     assert content(site.memory)[1] == site.clock()
@@ -119,10 +121,11 @@ async def test_what_is_no_object_of_ours_is_refused() -> None:
         await fire("a/folder/of another")
 
 
-async def test_a_message_that_names_no_object_is_refused(site: Site) -> None:
+async def test_a_message_that_names_no_object_is_tried_again(site: Site) -> None:
     await site.memory.messages.send(keys.VERIFICATION, "no message")
-    with pytest.raises(InvocationFailed):
-        await site.deliver()
+    await site.deliver()
+    (again,) = [letter for queue, letter in map(letter_of, site.memory.messages.sent)]
+    assert (again.body, again.tries) == ("no message", 1)
 
 
 def test_a_timer_scrubs_every_hour(worker: None) -> None:

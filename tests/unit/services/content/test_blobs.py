@@ -18,6 +18,7 @@ from tests.support.app import Memory
 from tests.support.causes import ME
 from tests.support.clock import Clock
 from tests.support.images import blob
+from tests.support.messages import addressed
 from tests.unit.services.conftest import GRACE, REPOSITORY, Before, hold, image_of
 
 BLOB = blob(b"0123456789")
@@ -131,7 +132,7 @@ async def test_a_blob_whose_bytes_are_gone_is_unknown(stores: Stores, blobs: Blo
 
 def reported(memory: Memory) -> list[ToVerify]:
     """Give what is to be verified since somebody missed it."""
-    sent = memory.messages.sent
+    sent = addressed(memory.messages.sent)
     return [ToVerify.read(body.encode()) for queue, body, _ in sent if queue == keys.VERIFICATION]
 
 

@@ -576,6 +576,6 @@ async def test_who_meets_a_body_that_has_rotted_has_it_verified(
     name = await rot(stores, memory)
     with pytest.raises(ManifestUnknown):
         await manifests.read(REPOSITORY, LARGE.digest)
-    sent = memory.messages.sent
+    sent = addressed(memory.messages.sent)
     (body,) = [body for queue, body, _ in sent if queue == keys.VERIFICATION]
     assert ToVerify.read(body.encode()).name == name
