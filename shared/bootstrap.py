@@ -15,7 +15,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from starlette.requests import Request
 
@@ -348,9 +348,13 @@ async def recovery(settings: Settings, *, is_dry: bool = False) -> AsyncIterator
 
 
 def _imagined(rows: Rows, objects: Objects, _: Messages, beside: Objects) -> Ports:
-    """Give ports of which rows and messages are written in memory alone."""
-    from shared.storage.memory.imagined import ImaginedRows  # noqa: PLC0415 - as above
+    """Give ports that write in memory alone; nothing is put beside the content."""
+    from shared.storage.memory.imagined import (  # noqa: PLC0415 - as above
+        ImaginedObjects,
+        ImaginedRows,
+    )
     from shared.storage.memory.messages import MemoryMessages  # noqa: PLC0415
     from shared.storage.memory.rows import MemoryRows  # noqa: PLC0415
 
-    return Ports(ImaginedRows(rows, MemoryRows(now)), objects, MemoryMessages(now), beside)
+    kept = cast("Objects", ImaginedObjects(objects))
+    return Ports(ImaginedRows(rows, MemoryRows(now)), kept, MemoryMessages(now), beside)

@@ -1,7 +1,7 @@
 """Manifests that come back: each of which no row speaks lives again, as it was pushed last.
 
-    M1 look for rows: a push under way, the manifest, a life that is over. Where there is one, the
-       rows say what is so
+    M1 look for rows: the manifest, or a life that is over. Where there is one, the rows say what
+       is so
     M2 read and hash the body, of the life that began last; of one before it, where that is bad
     M3 show the blobs that it uses
     M4 see that the object is still there: a purge takes it before the row of its life
@@ -12,7 +12,8 @@
     a DELETE                    finds nothing before M5. After it M1 finds the life that is over
     a DELETE of a blob          after M3, when nothing seems to use it: M5 fails, and M3 is repeated
     a crash                     leaves a push that is abandoned, or a repository listed for nothing,
-                                for which there is upkeep; the next rebuild begins at M1
+                                for which there is upkeep. The next rebuild begins at M1; where a
+                                push of the life is under way, or looks so, it makes another life
 
 That a manifest was accepted says that its repository held the blobs which it names: so they are
 shown to whoever may read it. It does not say so of an index's children, of layers that are fetched
@@ -35,6 +36,7 @@ from shared.services.rebuild.blobs import BlobsBack
 from shared.services.rebuild.each import each
 from shared.services.rebuild.report import Place, Report, Revived, Step, Tell
 from shared.services.rebuild.survey import Lives
+from shared.services.upkeep.copies import Copies
 from shared.storage import keys
 from shared.storage.origins import Origin
 from shared.storage.ports import MOST_CHANGES, Facts, NotFound, Update
@@ -83,6 +85,7 @@ class ManifestsBack:
         self._pushes = pushes
         self._blobs = blobs
         self._report = report
+        self._copies = Copies(stores)
         self._is_sparse_allowed = is_sparse_allowed
         self._left: Lives = {}
         self._tell: Tell = lambda *_: None
@@ -124,11 +127,8 @@ class ManifestsBack:
         return ()
 
     async def _is_known(self, place: Place) -> bool:
-        """Tell whether a row speaks of it; a life goes from one to the next in this order."""
+        """Tell whether a row speaks of it: of a life that is there, or of one that is over."""
         repository, digest = place
-        for _, life in self._left[place]:
-            if await self._contents.build(repository, digest, life):
-                return True
         if await self._contents.manifest(repository, digest, with_body=False):
             self._report.known += 1
             return True
@@ -171,23 +171,34 @@ class ManifestsBack:
     async def _try(self, repository: RepositoryName, body: _Body) -> Lacks | None:
         """Store a manifest, and give what it lacks; None where its object is gone."""
         manifest, life = body.manifest, keys.drawn(body.name)
-        is_large = len(manifest.body) > INLINE_BYTES
+        if await self._contents.build(repository, manifest.digest, life):
+            life = self._stores.new_id()
         for _ in range(_TRIES):
             lacks = await self.provide(repository, manifest)
             facts = await self._objects.facts(body.name)
             if facts is None or facts.etag != body.etag:
                 return None
             with suppress(ManifestBlobUnknown):  # somebody has deleted a blob since
-                await self._pushes.bring_back(
-                    repository,
-                    manifest,
-                    life=life,
-                    body_object=body.name if is_large else "",
-                    lacking=frozenset(lacks.missing),
-                )
-                await self.expect(repository, manifest.digest, life, lacks.awaited)
+                await self._put(repository, body, life, lacks)
                 return lacks
         raise Unavailable(f"blobs of {manifest.digest} keep being deleted: rebuild it later")
+
+    async def _put(self, repository: RepositoryName, body: _Body, life: str, lacks: Lacks) -> None:
+        manifest = body.manifest
+        is_own = life == keys.drawn(body.name)
+        is_object = is_own and len(manifest.body) > INLINE_BYTES
+        await self._pushes.bring_back(
+            repository,
+            manifest,
+            life=life,
+            body_object=body.name if is_object else "",
+            lacking=frozenset(lacks.missing),
+        )
+        await self.expect(repository, manifest.digest, life, lacks.awaited)
+        if is_own:
+            return
+        if record := await self._contents.life(repository, manifest.digest, life):
+            await self._copies.make(repository, record)
 
     async def provide(self, repository: RepositoryName, manifest: Manifest) -> Lacks:
         """Show the blobs that a manifest uses; give what is not there."""

@@ -1,14 +1,15 @@
-"""Rows that are imagined: what is written over rows of a store, and kept in memory alone.
+"""Rows and objects that are imagined: what is written over those of a store, in memory alone.
 
 Reads see it, the store does not. So what a dry run does is what it would do. A table that is not
 there is an empty one. What is kept are the rows that were written, or read in order to be changed.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from shared.storage.layers.passing import PassingRows
 from shared.storage.memory.rows import MemoryRows
-from shared.storage.ports import Change, NotPrepared, Row, Rows, RowsPage
+from shared.storage.ports import Change, NotPrepared, Objects, Row, Rows, RowsPage
 
 
 class ImaginedRows(PassingRows):
@@ -88,3 +89,17 @@ class ImaginedRows(PassingRows):
                 if row:
                     self._kept.take_in(table, partition, row)
         return await self._kept.commit(table, partition, changes)
+
+
+class ImaginedObjects:
+    """Objects over others, which stay as they are; what is put is forgotten."""
+
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._objects, name)
+
+    async def put(self, name: str, _: bytes, __: Mapping[str, str]) -> str:
+        """Imagine an object."""
+        return f'"{name}"'

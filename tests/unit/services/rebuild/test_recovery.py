@@ -10,16 +10,18 @@ import pytest
 
 from shared import bootstrap
 from shared.assembly import recovery as assembly
+from shared.model.manifest import Manifest
 from shared.services.rebuild.report import Report, Step
 from shared.settings import Settings
 from shared.storage import ages, keys
 from shared.storage.halt import Halt
+from shared.storage.ports import Insert
 from shared.storage.rows.registries import RegistryRecord, RegistryRecords, StateRefused
 from tests.support.app import LONG_AGO, MASTER_KEY, NAME, Memory
 from tests.support.clock import Clock
 from tests.unit.conftest import GENERATION
 from tests.unit.services.conftest import Crash
-from tests.unit.services.rebuild.conftest import Filled, lose, rows_of
+from tests.unit.services.rebuild.conftest import A, Filled, lose, rows_of
 
 type Slept = list[float]
 
@@ -150,11 +152,26 @@ async def test_a_dry_run_says_what_would_be_and_writes_nothing(
     assert await recover(settings) == would
 
 
+def _lives(memory: Memory, manifest: Manifest) -> list[str]:
+    container = memory.objects._container
+    assert container
+    return [
+        keys.drawn(name)
+        for name, it in container.objects.items()
+        if it.metadata["digest"] == str(manifest.digest)
+    ]
+
+
 @pytest.mark.parametrize("table", [keys.REPOSITORIES, keys.CONTENTS, keys.BLOBS])
 async def test_a_dry_run_of_what_is_half_lost(
     filled: Filled, records: RegistryRecords, prepared: Memory, settings: Settings, table: str
 ) -> None:
     lose(prepared, table)
+    if table == keys.CONTENTS:  # and a rebuild has died in the midst of one
+        life = next(life for life in _lives(prepared, filled.large))
+        about = Insert(keys.build(filled.large.digest, life), {"steps": 1})
+        partition = keys.contents_partition(GENERATION, A)
+        await prepared.rows.commit(keys.CONTENTS, partition, [about])
     await Halt(prepared.beside).put([table])
     kept = prepared.kept()
     would = await recover(settings, is_dry=True)
