@@ -85,7 +85,15 @@ class Bench:
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     folder = tmp_path_factory.mktemp("budgets")
     with Azurite(folder / "data", log=folder / "calls") as storage:
-        jobs = ("fan_out_event", "run_errand", "wake_sleepers", "verify_blob", "scrub_blobs")
+        jobs = (
+            "fan_out_event",
+            "run_errand",
+            "wake_sleepers",
+            "collect_garbage",
+            "verify_blob",
+            "verify_object",
+            "scrub_blobs",
+        )
         disabled = {f"AzureWebJobs.{job}.Disabled": "true" for job in jobs}
         settings = settings_of(storage, **disabled)
         with running(settings, folder / "host") as (host, registry):
