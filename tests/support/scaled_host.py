@@ -12,7 +12,7 @@ from pathlib import Path
 
 from infra.devhost.command import command, serve
 from infra.devhost.triggers import ncrontab, queues, timers
-from shared.services.upkeep import leftovers
+from shared.services.upkeep import leftovers, scrub
 from shared.storage import ages
 
 ROOT = Path(__file__).parents[2]
@@ -35,6 +35,8 @@ def scale(factor: float) -> None:
     """Let time go by so much faster."""
     ages.L /= factor
     leftovers._SETTLED /= factor
+    for name in ("SETTLED", "LATELY", "_DAY", "_SLACK"):
+        setattr(scrub, name, getattr(scrub, name) / factor)
     queues.VISIBILITY /= factor
     parse = ncrontab.parse
     vars(timers)["parse"] = lambda schedule: Faster(parse(schedule), factor)
