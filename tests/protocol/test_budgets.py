@@ -93,6 +93,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
             "scrub_blobs",
             "sweep_garbage",
             "verify_blob",
+            "verify_object",
             "wake_sleepers",
         )
         disabled = {f"AzureWebJobs.{job}.Disabled": "true" for job in jobs}

@@ -22,7 +22,7 @@ from infra.devhost.settings import HostSettings
 from infra.devhost.triggers import ncrontab, queues, timers
 from shared import bootstrap
 from shared.services.sweep import rounds
-from shared.services.upkeep import leftovers
+from shared.services.upkeep import leftovers, scrub
 from shared.storage import ages
 from tests.support import witness
 from tests.support.jumping_clock import JumpingClock
@@ -48,6 +48,8 @@ def scale(factor: float) -> None:
     ages.L /= factor
     leftovers._SETTLED /= factor
     rounds.DAY = timedelta(minutes=20) / factor
+    for name in ("SETTLED", "LATELY", "_DAY", "_SLACK"):
+        setattr(scrub, name, getattr(scrub, name) / factor)
     queues.VISIBILITY /= factor
     parse, read = ncrontab.parse, HostSettings.read
     vars(timers)["parse"] = lambda schedule: Faster(parse(schedule), factor)

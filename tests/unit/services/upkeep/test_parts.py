@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from shared.errors import Unavailable as TooBusy
 from shared.model.digest import Digest
 from shared.model.progress import ProgressSeal
+from shared.services.content.pushes import Pushes
 from shared.services.upkeep import hashing
 from shared.services.upkeep import verification as module
 from shared.services.upkeep.verification import Verification
@@ -16,15 +18,17 @@ from shared.storage.ages import Span
 from shared.storage.collecting import Suspects
 from shared.storage.origins import BLOB as KIND
 from shared.storage.origins import Origin
-from shared.storage.ports import Unavailable
-from shared.storage.rows.holdings import BAD, GOOD, Content
+from shared.storage.ports import Unavailable, Update
+from shared.storage.rows.holdings import BAD, GOOD, Content, Holdings
+from shared.storage.rows.records import INLINE_BYTES
 from shared.storage.stores import Stores
 from shared.storage.verifying import ToVerify
 from tests.support.app import Memory
+from tests.support.causes import ME
 from tests.support.clock import Clock
 from tests.support.images import Blob, blob
 from tests.support.messages import addressed
-from tests.unit.services.conftest import GRACE, REPOSITORY, SEAL, hold
+from tests.unit.services.conftest import GRACE, REPOSITORY, SEAL, Before, hold, image_of
 from tests.unit.services.upkeep.test_healing import spoil
 
 BLOCK = 100
@@ -306,3 +310,69 @@ async def _make_again(stores: Stores, name: str, clock: Clock) -> None:
     about = Origin(KIND, clock(), "another call", REPOSITORY, DIGEST)
     etag = await stores.objects.put(name, LONG.content, about.metadata())
     await stores.holdings.offer(DIGEST, REPOSITORY, Content(name, etag, LONG.size))
+
+
+async def test_blocks_that_are_whole_leave_no_rest(
+    stores: Stores, memory: Memory, verification: Verification
+) -> None:
+    even = blob(bytes(3 * BLOCK))
+    assert await go_on(verification, memory, ToVerify.named(await held(stores, even))) == 3
+    row = await stores.holdings.content(Digest.parse(even.digest))
+    assert row
+    assert row.values["verified"]
+
+
+@pytest.mark.parametrize("is_bad", [False, True])
+async def test_a_content_that_changes_meanwhile_is_marked_without_hashing_anew(
+    stores: Stores,
+    memory: Memory,
+    verification: Verification,
+    slow: Callable[[int], None],
+    reads: Reads,
+    before: Before,
+    is_bad: bool,
+) -> None:
+    """Another holder leaves: the row has another ETag, and names the same object."""
+    slow(100)
+    name = await held(stores)
+    if is_bad:
+        rot(memory, name)
+
+    async def touch() -> None:
+        changed = Update(keys.CONTENT, {})
+        partition = keys.blob_partition(stores.generation, DIGEST)
+        await memory.rows.commit(keys.BLOBS, partition, [changed])
+
+    before(memory.rows, "commit", touch)
+    assert (await verification.verify(name)).is_sound is not is_bad
+    assert len(reads) == (2 if is_bad else 1)
+
+
+async def test_a_content_that_never_rests_is_verified_later(
+    stores: Stores,
+    verification: Verification,
+    slow: Callable[[int], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def never(*_: object) -> bool:
+        return False
+
+    slow(100)
+    name = await held(stores)
+    monkeypatch.setattr(Holdings, "verified", never)
+    with pytest.raises(TooBusy, match="keep changing: verify it later"):
+        await verification.verify(name)
+
+
+async def test_a_body_may_take_parts_too(
+    stores: Stores, memory: Memory, verification: Verification, pushes: Pushes
+) -> None:
+    large = image_of([LONG], annotations={"long": "x" * INLINE_BYTES})
+    await hold(stores, LONG)
+    await pushes.put(REPOSITORY, large, [], by=ME)
+    record = await stores.contents.manifest(REPOSITORY, large.digest, with_body=False)
+    assert record
+    asked_first = ToVerify.named(record.object)
+    await verification.go_on(asked_first)
+    (part,) = asked(memory)
+    assert part.part

@@ -8,6 +8,7 @@ import pytest
 
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
+from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Pushes
 from shared.services.content.uploads import Uploads
 from shared.services.upkeep import scrub as module
@@ -421,3 +422,19 @@ async def test_a_registry_that_fails_keeps_no_other_waiting(
     assert (await sound.report()).last
     seconds = iter([0.0, 10_000.0])
     await tick_all([broken], seconds.__next__)
+
+
+async def test_a_manifest_that_goes_meanwhile_is_passed_by(
+    stores: Stores, memory: Memory, verification: Verification, pushes: Pushes, clock: Clock
+) -> None:
+    await hold(stores, *BLOBS[:2])
+    image = image_of(BLOBS[:2])
+    await pushes.put(REPOSITORY, image, [LATEST], by=ME)
+    clock.move(hours=1)
+    (row,) = [
+        row for _, row in (await stores.walks.contents("", 100)).rows if row.key[:8] == "manifest"
+    ]
+    await Manifests(stores).delete(REPOSITORY, image.digest, by=ME)
+    run = module._Run(stores, verification, await stores.scrubs.saved())
+    await run._look_at_manifest(REPOSITORY, row)
+    assert run._round.objects == 0
