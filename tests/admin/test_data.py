@@ -116,6 +116,22 @@ def test_what_was_deleted_comes_back_beside_a_run_and_without_one(data: Data) ->
         assert pull(registry, "team/app", "v1") == pulled(images[1])
 
 
+def test_garbage_is_explained_beside_a_run_and_swept_without_one(data: Data) -> None:
+    one = image(1)
+    with served(data) as registry:
+        push(registry, "team/app", one, "v1")
+        layer = one.blobs[0].digest
+        done = data.admin("gc", "explain", f"localhost:7071/team/app@{layer}")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert f"used by the manifest {one.digest}, which is there (tagged: v1)" in done.stdout
+    for options in (["--dry-run"], []):
+        done = data.admin("gc", "run", "-o", "json", *options)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert json.loads(done.stdout)["counts"] == []
+    with served(data) as registry:
+        assert pull(registry, "team/app", "v1") == pulled(one)
+
+
 def test_a_folder_without_a_registry_is_one_line(data: Data) -> None:
     done = data.admin("admin-user", "disable", "-o", "json")
     assert (done.returncode, done.stdout) == (1, "")

@@ -14,9 +14,11 @@ from shared.model.names import RepositoryName, Tag
 from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Pushes
 from shared.services.events.fan_out import Announcement, FanOut
+from shared.services.upkeep.collection import Collection
 from shared.services.upkeep.garbage import Garbage
 from shared.services.upkeep.purge import Purge
 from shared.storage import ages
+from shared.storage.collecting import Suspects
 from shared.storage.stores import Stores
 from tests.support.causes import ME
 from tests.unit.services.conftest import hold, image_of, index_of, parts, verification_of
@@ -65,6 +67,18 @@ async def test_collecting_the_last_holder_of_a_blob_costs_seven_and_the_halt(
     await asyncio.sleep(OLD_SECONDS)
     garbage = Garbage(stores, timedelta(0))
     assert await cost(garbage.collect(A, Digest.parse(part.digest)), calls) == 7 + 1
+
+
+async def test_a_message_of_five_blobs_costs_as_much_as_five(
+    stores: Stores, calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await hold(stores, *parts(5), repository=A)
+    monkeypatch.setattr(ages, "L", SHORT)
+    await asyncio.sleep(OLD_SECONDS)
+    collection = Collection(stores, Garbage(stores, timedelta(0)))
+    digests = tuple(Digest.parse(part.digest) for part in parts(5))
+    suspects = Suspects(stores.generation, A, digests)
+    assert await cost(collection.run(suspects), calls) == 5 * (7 + 1)
 
 
 async def test_a_look_at_a_blob_that_is_in_use_or_nowhere_costs_three(

@@ -2,7 +2,7 @@
 
 What is taken for granted of time (L, the quarter of an hour, schedules, how long the host hides a
 message that it works on) is divided by the number in TIME_FACTOR; grace periods are settings. A day
-between two rounds of the sweep becomes twenty minutes of that world. The app's clock jumps by up to
+between two rounds, of the sweep or the scrub, becomes twenty minutes of that world. The app's clock jumps by up to
 CLOCK_JUMPS seconds, and what its consumers have been told of events goes into the file WITNESS;
 none of both, unless set.
 """
@@ -47,9 +47,9 @@ def scale(factor: float) -> None:
     """Let time go by so much faster."""
     ages.L /= factor
     leftovers._SETTLED /= factor
-    rounds.DAY = timedelta(minutes=20) / factor
-    for name in ("SETTLED", "LATELY", "_DAY", "_SLACK"):
-        setattr(scrub, name, getattr(scrub, name) / factor)
+    rounds.DAY = scrub._DAY = scrub.LATELY = timedelta(minutes=20) / factor
+    scrub.SETTLED /= factor
+    scrub._SLACK /= factor
     queues.VISIBILITY /= factor
     parse, read = ncrontab.parse, HostSettings.read
     vars(timers)["parse"] = lambda schedule: Faster(parse(schedule), factor)

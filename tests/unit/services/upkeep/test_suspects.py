@@ -31,6 +31,7 @@ from tests.unit.services.conftest import (
     REPOSITORY,
     Before,
     Crash,
+    described_as,
     hold,
     image_of,
     index_of,
@@ -101,6 +102,44 @@ class TestPurges:
         memory.messages.sent.clear()
         await purge.purge(REPOSITORY, index.digest, life)
         assert asked(memory) == [([IMAGE.digest], timedelta())]
+
+    async def test_a_purge_goes_no_deeper_than_one_level(
+        self, stores: Stores, pushes: Pushes, manifests: Manifests, purge: Purge, memory: Memory
+    ) -> None:
+        """What is in an index stays, however deep: it is there by itself, and was not deleted."""
+        await hold(stores, *TWO)
+        inner = index_of([IMAGE])
+        outer = index_of([inner])
+        for manifest in (IMAGE, inner):
+            await pushes.put(REPOSITORY, manifest, [], by=ME)
+        life = await ended(stores, pushes, manifests, outer)
+        memory.clock.now += OVER
+        memory.messages.sent.clear()
+        await purge.purge(REPOSITORY, outer.digest, life)
+        assert asked(memory) == [([inner.digest], timedelta())]
+        assert len(memory.keys("manifest|")) == 2
+        assert len(memory.keys("edge|")) == 3
+
+    async def test_a_chain_of_referrers_goes_one_after_the_other(
+        self, stores: Stores, pushes: Pushes, manifests: Manifests, purge: Purge, memory: Memory
+    ) -> None:
+        """Each is deleted, and can come back for as long as any other; a purge takes one step."""
+        await hold(stores, *TWO)
+        chain = [IMAGE]
+        for _ in range(3):
+            chain.append(image_of(TWO, subject=described_as(chain[-1])))
+        for manifest in chain:
+            await pushes.put(REPOSITORY, manifest, [], by=ME)
+        memory.clock.now += SECOND
+        await manifests.delete(REPOSITORY, IMAGE.digest, by=ME)
+        for left in (2, 1, 0, 0):
+            memory.clock.now += OVER
+            (deleted,) = await stores.contents.lives(REPOSITORY, "", 10)
+            record = deleted.manifest
+            assert record.digest == chain[3 - len(memory.keys("manifest|"))].digest
+            await purge.purge(REPOSITORY, record.digest, record.life)
+            assert len(memory.keys("manifest|")) == left
+        assert memory.keys("deleted|") == memory.keys("edge|") == []
 
     async def test_it_is_asked_when_the_edges_are_gone_at_which_it_would_stop(
         self,
