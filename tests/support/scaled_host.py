@@ -2,9 +2,9 @@
 
 What is taken for granted of time (L, the quarter of an hour, schedules, how long the host hides a
 message that it works on) is divided by the number in TIME_FACTOR; grace periods are settings. A day
-between two rounds, of the sweep or the scrub, becomes twenty minutes of that world. The app's clock jumps by up to
-CLOCK_JUMPS seconds, and what its consumers have been told of events goes into the file WITNESS;
-none of both, unless set.
+between two rounds, of the sweep or the scrub, becomes twenty minutes of that world. The app's clock
+jumps by up to CLOCK_JUMPS seconds, and what its consumers have been told of events goes into the
+file WITNESS; none of both, unless set.
 """
 
 import argparse
