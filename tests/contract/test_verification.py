@@ -11,11 +11,13 @@ from shared.model.digest import Digest
 from shared.model.hashing import Hasher
 from shared.services.upkeep import verification as module
 from shared.storage import keys
+from shared.storage.letters import Letter
 from shared.storage.origins import BLOB, Origin
 from shared.storage.rows.holdings import Content
 from shared.storage.stores import Stores
 from shared.storage.verifying import ToVerify
 from tests.support.images import random_bytes
+from tests.support.messages import LONG_AGO
 from tests.unit.services.conftest import REPOSITORY, verification_of
 
 pytestmark = [
@@ -90,7 +92,7 @@ async def test_parts_go_on_in_other_messages(
             break
         (received,) = await stores.verifying._messages.receive(keys.VERIFICATION, 1, 60)
         await stores.verifying._messages.delete(keys.VERIFICATION, received)
-        asked = ToVerify.read(received.body.encode())
+        asked = ToVerify.read(Letter.read(received.body, LONG_AGO).body.encode())
     assert found.is_sound
     assert await is_verified(stores, digest)
     assert starts == sorted(starts)
