@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.emulator, pytest.mark.timeout(300)]
 GENERATION, REPOSITORY = "d" * 32, RepositoryName("team/app")
 PARTITION = keys.contents_partition(GENERATION, REPOSITORY)
 EVENT = keys.outbox("20260101T000000000000", "e" * 32)
-FACTOR = 200
+FACTOR = 20
 DEATHS = 6
 
 

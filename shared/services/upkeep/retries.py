@@ -88,7 +88,7 @@ class Retries:
         letter = letter.failed(reason(error))
         _log.error("letter %s of queue %s is put aside: %s", letter.id, queue, letter.why)
         await self._failures.put(Failure(queue, letter, None))
-        await self._failures.take(letter.id)
+        await self._report(self._failures.take(letter.id))
 
     async def _failed(self, queue: str, letter: Letter, error: Exception) -> None:
         is_known = isinstance(error, RegistryError | StorageError)

@@ -107,7 +107,7 @@ def removal_takes_what_is_not_handed_on(patch: Patch) -> None:
     async def remove(self: FanOut, announcement: Announcement) -> None:
         await self._remove(announcement)
 
-    patch.setattr(FanOut, "_follow", remove)
+    patch.setattr(FanOut, "follow", remove)
 
 
 FAULTS = [
