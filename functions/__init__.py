@@ -2,7 +2,7 @@
 
 from functions import oauth2
 from functions.acr import fallback as acr_fallback
-from functions.jobs import fan_out, garbage, later, upkeep, verification
+from functions.jobs import fan_out, garbage, later, poison, upkeep, verification
 from functions.v2 import base, blobs, catalog, fallback, manifests, referrers, tags, uploads
 
 BLUEPRINTS = (
@@ -16,6 +16,7 @@ BLUEPRINTS = (
     later.bp,
     manifests.bp,
     oauth2.bp,
+    poison.bp,
     referrers.bp,
     tags.bp,
     upkeep.bp,

@@ -25,6 +25,9 @@ from shared.auth.passwords import Passwords
 from shared.errors import NameUnknown, Unavailable
 from shared.model.login_server import host_of
 from shared.services.sweep.rounds import go_on
+from shared.services.upkeep.failing import FailingLetters
+from shared.services.upkeep.poison import Poison
+from shared.services.upkeep.retries import Retries
 from shared.services.upkeep.sleepers import Sleepers
 from shared.settings import Settings
 from shared.start import read_settings
@@ -36,6 +39,7 @@ from shared.storage.layers.sharing import SharedRows
 from shared.storage.layers.standing import StandingRows
 from shared.storage.once import Once
 from shared.storage.ports import Messages, NotPrepared, Objects, Rows
+from shared.storage.rows.failing import Failures
 from shared.storage.rows.registries import (
     READ_LOCKS,
     Grace,
@@ -62,13 +66,17 @@ class Ports:
 
 @dataclass(frozen=True, slots=True)
 class Administration:
-    """What operators' commands work with: a registry's record, accounts and jobs, and the halt."""
+    """What operators' commands work with: a registry's record, accounts and jobs.
+
+    And what is common to all registries of its storage: the halt, and the letters that fail.
+    """
 
     records: RegistryRecords
     record: RegistryRecord
     accounts: Accounts
     halt: Halt
     jobs: Jobs
+    failing: FailingLetters
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +89,17 @@ class _Kept:
 
 
 class Registries:
-    """The registries that this process serves; `sleepers` are the messages of all of them."""
+    """The registries that this process serves, and who sees to the messages of all of them."""
 
     def __init__(self, settings: Settings, ports: Ports) -> None:
         self._settings = settings
         self._ports = ports
         self._records = RegistryRecords(ports.rows, ports.beside, settings.master_key)
-        self.sleepers = Sleepers(LateMessages(ports.messages, now))
+        messages, failures = LateMessages(ports.messages, now, new_id), Failures(ports.rows)
+        self.sleepers = Sleepers(messages, failures, now)
+        self.retries = Retries(messages, failures, now)
+        self.poison = Poison(messages, self.retries, failures, now)
+        self.failing = FailingLetters(messages, failures, self.poison, now)
         self._bodies = Bodies(_BODIES_BYTES)
         self._limits = Limits.of(ports.objects)
         self._passwords = Passwords()
@@ -308,4 +320,4 @@ async def administration(settings: Settings, name: str) -> AsyncIterator[Adminis
             accounts = Accounts(rows, record.generation, Passwords(), new_id)
             here = Registries(settings, Ports(rows, objects, messages, beside))
             jobs = await here.jobs(record.generation)
-            yield Administration(records, record, accounts, Halt(beside), jobs)
+            yield Administration(records, record, accounts, Halt(beside), jobs, here.failing)

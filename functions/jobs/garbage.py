@@ -3,6 +3,7 @@
 import azure.functions as func
 
 from shared.bootstrap import registries
+from shared.storage import keys
 from shared.storage.collecting import Suspects
 
 bp = func.Blueprint()
@@ -11,7 +12,11 @@ bp = func.Blueprint()
 @bp.queue_trigger(arg_name="message", queue_name="garbage", connection="AzureWebJobsStorage")
 async def collect_garbage(message: func.QueueMessage) -> None:
     """Collect the blobs that a message names, as far as nothing uses them."""
-    suspects = Suspects.read(message.get_body())
+    retries = registries().retries
+    await retries.run(keys.GARBAGE, message.get_body(), Suspects.read, _collect)
+
+
+async def _collect(suspects: Suspects) -> None:
     here = await registries().jobs(suspects.generation)
 
     await here.collection.run(suspects)

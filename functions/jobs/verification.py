@@ -4,6 +4,7 @@ import azure.functions as func
 import azurefunctions.extensions.bindings.blob as bindings
 
 from shared.bootstrap import registries
+from shared.storage import keys
 from shared.storage.verifying import ToVerify
 
 bp = func.Blueprint()
@@ -26,7 +27,11 @@ async def verify_blob(client: bindings.BlobClient) -> None:
 @bp.queue_trigger(arg_name="message", queue_name="verification", connection="AzureWebJobsStorage")
 async def verify_object(message: func.QueueMessage) -> None:
     """Go on with an object whose turn it is."""
-    asked = ToVerify.read(message.get_body())
+    retries = registries().retries
+    await retries.run(keys.VERIFICATION, message.get_body(), ToVerify.read, _verify)
+
+
+async def _verify(asked: ToVerify) -> None:
     here = await registries().jobs(asked.generation)
 
     await here.verification.go_on(asked)

@@ -6,6 +6,9 @@
                                         begun               written when its last round began
                        scrub|GENERATION position            where the scrub goes on, what it counts
                                         bad|HEX             an object found bad, or missing
+                       failing          ID                  a letter that failed, why, and when
+                                                            it is tried again
+                                        unreadable|ID       one that nobody here can read
     table accounts     GENERATION       NAME                password (hashed), stamp, state
     table repositories GENERATION       REPO                an index of names, for the catalog
                        deleted|GENERATION  REPO             a name of which something is kept
@@ -40,6 +43,7 @@
     queue garbage                       blobs that a repository may not need any more
     queue verification                  objects to be hashed once more, and how far that is
     queue later                         what is to sleep for long, with its queue and its time
+    queue NAME-poison, webjobs-blobtrigger-poison   what the host has given up; made by it alone
 
 GENERATION is a registry's id, new on each creation: a registry that is created again sees nothing
 of the one before. LIFE is an id for each time that a manifest was pushed and not there. INVERSE is
@@ -70,6 +74,13 @@ VERIFICATION = "verification"
 LATER = "later"
 QUEUES = (EVENTS, UPKEEP, GARBAGE, VERIFICATION, LATER)
 
+POISON_SUFFIX = "-poison"
+BLOB_POISON = "webjobs-blobtrigger-poison"
+POISON = (*(f"{queue}{POISON_SUFFIX}" for queue in QUEUES if queue != LATER), BLOB_POISON)
+
+CONTAINER = "content"
+
+FAILING = "failing"
 HALTED = "halted"
 
 REGISTRY_PARTITION = "registry"
@@ -151,6 +162,11 @@ def scrub(generation: str) -> str:
 def bad(name: str) -> str:
     """Key of an object that was found bad or missing; of the empty name, what all follow."""
     return f"bad|{drawn(name)}"
+
+
+def unreadable(letter: str) -> str:
+    """Key of a letter that nobody here can read."""
+    return f"unreadable|{letter}"
 
 
 def manifest(digest: Digest) -> str:

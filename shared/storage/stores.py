@@ -71,7 +71,7 @@ class Stores:
         policies: Policies = USUAL,
     ) -> Self:
         """Put together the stores of a registry's generation over the ports."""
-        late = LateMessages(messages, clock)
+        late = LateMessages(messages, clock, new_id)
         errands = Errands(late, generation)
         return cls(
             generation=generation,

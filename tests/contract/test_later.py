@@ -8,24 +8,28 @@ import pytest
 from shared.services.upkeep.sleepers import Sleepers
 from shared.storage import ages, keys
 from shared.storage.layers.later import LateMessages
-from shared.storage.ports import Messages
-from tests.support.clock import Clock
+from shared.storage.letters import Letter
+from shared.storage.ports import Messages, Rows
+from shared.storage.rows.failing import Failures
+from tests.support.clock import Clock, Ids
 
 
 @pytest.fixture(autouse=True)
 def lowered(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Queues of this test alone, and an L of a second."""
+    monkeypatch.setattr(keys, "FAILING", name)
     monkeypatch.setattr(keys, "LATER", f"{name}later")
     monkeypatch.setattr(keys, "QUEUES", (name, f"{name}later"))
     monkeypatch.setattr(ages, "L", timedelta(seconds=1))
 
 
 async def test_what_has_slept_long_enough_is_handed_on(
-    messages: Messages, clock: Clock, name: str
+    rows: Rows, messages: Messages, clock: Clock, name: str
 ) -> None:
     await messages.prepare(keys.QUEUES)
-    late = LateMessages(messages, lambda: datetime.now(UTC))
-    sleepers = Sleepers(late)
+    await rows.prepare(keys.TABLES)
+    late = LateMessages(messages, lambda: datetime.now(UTC), Ids())
+    sleepers = Sleepers(late, Failures(rows), clock)
     texts = [f"text {number}" for number in range(70)]
     for text in texts:
         await late.send(name, text, 2)
@@ -39,6 +43,6 @@ async def test_what_has_slept_long_enough_is_handed_on(
 
     handed_on = []
     while received := await messages.receive(name, 32, 60):
-        handed_on += [one.body for one in received]
+        handed_on += [Letter.read(one.body, clock()).body for one in received]
     assert sorted(handed_on) == sorted(texts)
     assert await sleepers.wake() == 0

@@ -16,7 +16,9 @@ async def test_a_blob_that_nothing_uses_is_collected(site: Site) -> None:
     unused = blob(b"unused")
     await site.push_blob("team/app", unused)
     site.clock.now += GRACE * 3 / 2 + timedelta(seconds=1)
-    collecting = Collecting(LateMessages(site.memory.messages, site.clock), GENERATION)
+    collecting = Collecting(
+        LateMessages(site.memory.messages, site.clock, lambda: "1" * 32), GENERATION
+    )
     await collecting.ask(RepositoryName("team/app"), [Digest.parse(unused.digest)])
     await site.deliver()
     answer = await site.call("HEAD", f"/v2/team/app/blobs/{unused.digest}")

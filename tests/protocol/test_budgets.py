@@ -88,6 +88,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
         jobs = (
             "collect_garbage",
             "fan_out_event",
+            "revive_poison",
             "run_errand",
             "sweep_garbage",
             "verify_blob",

@@ -6,15 +6,11 @@ from datetime import timedelta
 
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
-from shared.services.events.fan_out import Announcement
 from shared.storage import keys
 from shared.storage.ages import L
-from shared.storage.collecting import Suspects
-from shared.storage.errands import Errand
-from shared.storage.verifying import ToVerify
 from tests.simulation.blobs.operations import Heal
 from tests.simulation.world import World
-from tests.support.messages import awake
+from tests.support.messages import letter_of
 
 _COLLECTOR = 0x200
 _FOLLOWER = 0x300
@@ -99,18 +95,10 @@ def hand_on(world: World, loop: Loop) -> None:
     sent = world.messages.sent
     while world.read < len(sent):
         place = world.read
-        queue, body, delay = awake(sent[place])
         world.read += 1
         assert world.read < _MESSAGES, "messages lead to messages without end"
-        if place in world.messages.heard or queue == keys.GARBAGE:
+        if place in world.messages.heard or letter_of(sent[place])[0] == keys.GARBAGE:
             continue
-        if delay > 1:
+        if (delay := sent[place].delay) > 1:
             world.clock.now += timedelta(seconds=delay)
-        if queue == keys.EVENTS:
-            loop.complete(process.fan_out.follow(Announcement.read(body.encode())))
-        elif queue == keys.GARBAGE:
-            loop.complete(process.collection.run(Suspects.read(body.encode())))
-        elif queue == keys.VERIFICATION:
-            loop.complete(process.verification.go_on(ToVerify.read(body.encode())))
-        else:
-            loop.complete(process.upkeep.run(Errand.read(body.encode())))
+        loop.complete(process.hear(sent[place]))

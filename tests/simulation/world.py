@@ -17,7 +17,7 @@ from shared.services.content.uploads import Uploads
 from shared.services.deletions.repositories import RepositoryDeletions
 from shared.services.deletions.restores import Restores
 from shared.services.events.fallback_lists import FallbackLists
-from shared.services.events.fan_out import FanOut
+from shared.services.events.fan_out import Announcement, FanOut
 from shared.services.turns.turns import Turns
 from shared.services.upkeep.collection import Collection
 from shared.services.upkeep.errands import Upkeep
@@ -26,18 +26,22 @@ from shared.services.upkeep.healing import Healing
 from shared.services.upkeep.leftovers import Leftovers
 from shared.services.upkeep.purge import Purge
 from shared.services.upkeep.retirement import Retirement
+from shared.services.upkeep.retries import Retries
 from shared.services.upkeep.verification import Verification
 from shared.storage import keys
 from shared.storage.bodies import Bodies
-from shared.storage.memory.messages import MemoryMessages
+from shared.storage.errands import Errand
+from shared.storage.layers.later import LateMessages
+from shared.storage.memory.messages import MemoryMessages, Sent
 from shared.storage.memory.objects import MemoryObjects, _Container, _Object
 from shared.storage.memory.rows import MemoryRows
 from shared.storage.ports import Change, Delete, Insert, Messages, Objects, Row, Rows, Update, Value
+from shared.storage.rows.failing import Failures
 from shared.storage.rows.registries import USUAL
 from shared.storage.stores import Stores
 from tests.simulation.gates import Gate, GatedMessages, GatedObjects, GatedRows
 from tests.support.clock import Clock
-from tests.support.messages import addressed
+from tests.support.messages import addressed, letter_of
 from tests.support.pauses import no_pause
 
 GENERATION = "g" * 32
@@ -136,7 +140,8 @@ class World:
     `rotten` are objects whose bytes have changed, `strange` those of another generation with their
     bytes, `promised` the objects that the clients of uploads and mounts were given, and `frozen`
     what repositories held when they were locked. `policies` are the registry's. `closed` are the
-    repositories that nobody may read, whatever becomes of them.
+    repositories that nobody may read, whatever becomes of them. `reports` tell of what failed, and
+    decide nothing.
     """
 
     def __init__(self) -> None:
@@ -145,6 +150,7 @@ class World:
         self.objects = MemoryObjects(self.clock)
         self.messages = TimedMessages(self.clock)
         self.beside = MemoryObjects(self.clock)
+        self.reports = MemoryRows(self.clock)
         self.read = 0
         self.rotten: frozenset[str] = frozenset()
         self.spoiled: frozenset[Digest] = frozenset()
@@ -154,6 +160,7 @@ class World:
         self.policies = USUAL
         self.closed: frozenset[RepositoryName] = frozenset()
         at_once(self.rows.prepare(keys.TABLES))
+        at_once(self.reports.prepare(keys.TABLES))
         at_once(self.objects.prepare())
         at_once(self.beside.prepare())
         at_once(self.messages.prepare(keys.QUEUES))
@@ -329,6 +336,17 @@ class Process:
         self.leftovers = Leftovers(self.stores, timedelta(days=7))
         self.verification = Verification(self.stores, self.leftovers, self.manifests, SEAL, GRACE)
         self.healing = Healing(self.stores)
+        late = LateMessages(messages, self.stores.clock, self.stores.new_id)
+        self.retries = Retries(late, Failures(world.reports), self.stores.clock)
+
+    async def hear(self, message: Sent) -> None:
+        """Do what a message says, as the function behind its queue does."""
+        queue, letter = letter_of(message)
+        body = letter.text().encode()
+        if queue == keys.EVENTS:
+            await self.retries.run(queue, body, Announcement.read, self.fan_out.follow)
+        else:
+            await self.retries.run(queue, body, Errand.read, self.upkeep.run)
 
 
 def at_once[T](work: Coroutine[object, object, T]) -> T:

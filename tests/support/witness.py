@@ -37,13 +37,13 @@ class Heard:
 
 def watch(file: Path) -> None:
     """Write down each event that upkeep has seen to, in this process."""
-    run = Upkeep._run
+    run = Upkeep.run
 
     async def watched(self: Upkeep, errand: Errand) -> None:
         await run(self, errand)
         note(file, errand)
 
-    Upkeep._run = watched  # type: ignore[method-assign]
+    Upkeep.run = watched  # type: ignore[method-assign]
 
 
 def note(file: Path, errand: Errand) -> None:

@@ -10,11 +10,9 @@ L / 10, L and 2 L after it, and the last one drops, since N2 comes within 2 L or
 that died may have left its repository in the catalog: the last one sends upkeep to see to that.
 
 A message may come twice, and its reader die anywhere: from F1 on all of it can be repeated, a
-consumer hears of an event once or more. Where storage fails a copy is sent, so that nothing ends
-in the queue of poison that nobody reads; only a queue that takes no copy makes it fail.
+consumer hears of an event once or more.
 """
 
-import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -34,10 +32,8 @@ from shared.model.names import (
 )
 from shared.storage import ages
 from shared.storage.errands import Kind
-from shared.storage.ports import Delete, NotFound, Row, StorageError, Update
+from shared.storage.ports import Delete, NotFound, Row, Update
 from shared.storage.stores import Stores
-
-_log = logging.getLogger(__name__)
 
 _HANDED = "handed"
 _REMOVAL = -1
@@ -69,14 +65,7 @@ class FanOut:
         self._contents = stores.contents
 
     async def follow(self, announcement: Announcement) -> None:
-        """Do what a message asks for; where storage fails, later."""
-        try:
-            await self._follow(announcement)
-        except StorageError as error:
-            _log.warning("events of %s are looked for later: %s", announcement.repository, error)
-            await self._send(announcement, announcement.stage, _waits()[0])
-
-    async def _follow(self, announcement: Announcement) -> None:
+        """Do what a message asks for; raises StorageError."""
         if announcement.stage == _REMOVAL:
             await self._remove(announcement)
             return

@@ -3,13 +3,12 @@
 Each errand looks at what is there first. It may come twice, late, or when another has done it.
 """
 
-import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from shared.errors import ManifestUnknown, RegistryError, Unsupported
+from shared.errors import ManifestUnknown, Unsupported
 from shared.events import Cause, ManifestDeleted, ManifestPushed, RepositoryDeleted, read
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
@@ -23,15 +22,12 @@ from shared.services.upkeep.copies import Copies
 from shared.services.upkeep.healing import Healing, Stage, Task
 from shared.services.upkeep.purge import Purge
 from shared.services.upkeep.retirement import Retirement
-from shared.storage import ages, keys
+from shared.storage import keys
 from shared.storage.errands import Errand, Kind
-from shared.storage.ports import StorageError
 from shared.storage.stores import Stores
 
 _LIVES = 100
 """How many lives an errand looks at; for more it is sent again."""
-
-_log = logging.getLogger(__name__)
 
 
 class Upkeep:
@@ -58,17 +54,7 @@ class Upkeep:
         self._retirement = Retirement(stores)
 
     async def run(self, errand: Errand) -> None:
-        """Do it; where storage fails, or the repository is busy or locked, put it off.
-
-        So nothing ends in the queue of poison that nobody reads, unless no queue takes a message.
-        """
-        try:
-            await self._run(errand)
-        except (RegistryError, StorageError) as error:
-            _log.warning("%s of %s is put off: %s", errand.kind.name, errand.repository, error)
-            await self._stores.errands.send_again(errand, 2 * ages.L)
-
-    async def _run(self, errand: Errand) -> None:
+        """Do it; raises RegistryError where the repository is busy or locked, StorageError."""
         repository = errand.repository
         match errand.kind:
             case Kind.KEEP_LIST:

@@ -7,18 +7,21 @@
 Whoever dies between S2 and S3 hands it on twice: at least once is what a queue promises anyway.
 
 What cannot be read, or names a queue that this version of the app does not have, stays where it is
-and is told in the log each time that it comes back: the version that wrote it may return. A run is
-bounded in messages and in time; the next one goes on.
+and is told in a row and in the log each time that it comes back: the version that wrote it may
+return. A run is bounded in messages and in time; the next one goes on.
 """
 
 import asyncio
 import logging
 import time
 from collections.abc import Callable
+from datetime import datetime, timedelta
 
 from shared.storage import keys
-from shared.storage.layers.later import LateMessages, Sleeper
+from shared.storage.layers.later import LateMessages
+from shared.storage.letters import Letter, Sleeper, reason
 from shared.storage.ports import MOST_RECEIVED, Received
+from shared.storage.rows.failing import Failure, Failures
 
 _log = logging.getLogger(__name__)
 
@@ -30,8 +33,16 @@ _MOST = 100_000
 class Sleepers:
     """Hands on the messages of one storage account."""
 
-    def __init__(self, messages: LateMessages, ticks: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        messages: LateMessages,
+        failures: Failures,
+        clock: Callable[[], datetime],
+        ticks: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._messages = messages
+        self._failures = failures
+        self._clock = clock
         self._ticks = ticks
 
     async def wake(self) -> int:
@@ -56,6 +67,10 @@ class Sleepers:
             await self._messages.hand_on(_read(received))
         except ValueError as error:
             _log.error("message %s of queue later is kept as it is: %s", received.id, error)
+            now = self._clock()
+            letter = Letter.bare(received.body, now).failed(reason(error))
+            due = now + timedelta(seconds=_HIDDEN_SECONDS)
+            await self._failures.put(Failure(keys.LATER, letter, due))
         else:
             await self._messages.delete(keys.LATER, received)
 
@@ -63,5 +78,6 @@ class Sleepers:
 def _read(received: Received) -> Sleeper:
     sleeper = Sleeper.read(received.body)
     if sleeper.queue not in keys.QUEUES:
-        raise ValueError(f"sent at {sleeper.sent}, it is for queue {sleeper.queue!r}, unknown here")
+        sent = sleeper.letter.sent
+        raise ValueError(f"sent at {sent}, it is for queue {sleeper.queue!r}, unknown here")
     return sleeper

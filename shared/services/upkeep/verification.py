@@ -133,6 +133,7 @@ class Verification:
         self._holdings = stores.holdings
         self._objects = stores.objects
         self._errands = stores.errands
+        self._verifying = stores.verifying
         self._clock = stores.clock
         self._leftovers = leftovers
         self._manifests = manifests

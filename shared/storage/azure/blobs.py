@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from azure.core import MatchConditions
 from azure.core.exceptions import ResourceExistsError
 
+from shared.storage import keys
 from shared.storage.azure.accounts import AzureAccount, Key
 from shared.storage.azure.addresses import Addresses
 from shared.storage.azure.answers import Answered, in_time
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from azure.storage.blob import ContentSettings, UserDelegationKey
     from azure.storage.blob.aio import BlobClient
 
-CONTAINER = "content"
 
 _SLICE_BYTES = 256 * 1024
 
@@ -46,7 +46,7 @@ class AzureObjects:
     def __init__(
         self,
         account: AzureAccount,
-        container: str = CONTAINER,
+        container: str = keys.CONTAINER,
         now: Callable[[], datetime] = _now,
     ) -> None:
         self._account = account

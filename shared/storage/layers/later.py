@@ -5,57 +5,28 @@ is seen. So what is to be seen in L or more goes to the queue `later`, with the 
 and its time; `services/upkeep/sleepers` hands on what has become visible there. What is to sleep
 for longer than a queue keeps a message comes back in between, and sleeps again.
 
-Whoever sends does not see any of this: these are the Messages of all stores, and take any delay.
+Whoever sends does not see any of this: these are the Messages of all stores. They take any delay,
+and make a letter of each text (`letters`).
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
-from typing import Self
-
-import orjson
 
 from shared.storage import ages, keys
+from shared.storage.letters import Letter, Sleeper
 from shared.storage.ports import LONGEST_DELAY, Messages, Received
 
 
-@dataclass(frozen=True, slots=True)
-class Sleeper:
-    """A message that is not to be seen before `due`; `sent` is when it was sent first."""
-
-    queue: str
-    body: str
-    due: datetime
-    sent: datetime
-
-    @classmethod
-    def read(cls, text: str) -> Self:
-        """Read a message of the queue `later`; raises ValueError for what is none."""
-        try:
-            said = orjson.loads(text)
-            due, sent = (datetime.fromisoformat(said[name]) for name in ("due", "sent"))
-            return cls(str(said["queue"]), str(said["body"]), due, sent)
-        except (TypeError, LookupError) as error:
-            raise ValueError(f"it does not say what it is: {error!r}") from error
-
-    def text(self) -> str:
-        """Give the form that sleeps in the queue."""
-        said = {
-            "queue": self.queue,
-            "due": self.due.isoformat(),
-            "sent": self.sent.isoformat(),
-            "body": self.body,
-        }
-        return orjson.dumps(said).decode()
-
-
 class LateMessages:
-    """Messages that take any delay."""
+    """Messages that take any delay; each is a letter."""
 
-    def __init__(self, messages: Messages, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, messages: Messages, clock: Callable[[], datetime], new_id: Callable[[], str]
+    ) -> None:
         self._messages = messages
         self._clock = clock
+        self._new_id = new_id
 
     async def prepare(self, queues: Sequence[str]) -> None:
         """Make the queues that are missing."""
@@ -63,9 +34,14 @@ class LateMessages:
 
     async def send(self, queue: str, body: str, delay_seconds: int = 0) -> None:
         """Put a text on a queue; it is seen after the delay, if that is long some minutes later."""
-        now = self._clock()
-        due = now + timedelta(seconds=delay_seconds)
-        await self._put(Sleeper(queue, body, due, now), delay_seconds)
+        letter = Letter(self._new_id(), self._clock(), body)
+        await self.send_letter(queue, letter, delay_seconds)
+
+    async def send_letter(self, queue: str, letter: Letter, delay_seconds: int = 0) -> datetime:
+        """Send a letter again, or for the first time; tell when it is due."""
+        due = self._clock() + timedelta(seconds=delay_seconds)
+        await self._put(Sleeper(queue, due, letter), delay_seconds)
+        return due
 
     async def hand_on(self, sleeper: Sleeper) -> None:
         """Put a message that has slept on its queue; before its time, let it sleep again."""
@@ -74,7 +50,7 @@ class LateMessages:
 
     async def _put(self, sleeper: Sleeper, seconds: int) -> None:
         if seconds < ages.L.total_seconds():
-            await self._messages.send(sleeper.queue, sleeper.body, seconds)
+            await self._messages.send(sleeper.queue, sleeper.letter.text(), seconds)
         else:
             longest = int(LONGEST_DELAY.total_seconds())
             await self._messages.send(keys.LATER, sleeper.text(), min(seconds, longest))

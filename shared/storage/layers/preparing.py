@@ -6,6 +6,9 @@ failed: roles reach a new account minutes late, and a process may die half-way. 
 content is made last, so where it is, everything was once there. What an app of before did not know
 is made as well; only where tables that say what content is needed are missing, rows are lost, and
 removers are halted before the tables are made anew (`halt`).
+
+Queues that are none of ours are not made: those in which the host puts what it has given up are
+its own, and as a rule there are none.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
@@ -38,7 +41,7 @@ def prepared(rows: Rows, objects: Objects, messages: Messages, beside: Objects) 
     return (
         cast("Rows", _Prepared(rows, preparing)),
         cast("Objects", _Prepared(objects, preparing)),
-        cast("Messages", _Prepared(messages, preparing)),
+        cast("Messages", _PreparedMessages(messages, preparing)),
         cast("Objects", _Prepared(beside, preparing)),
     )
 
@@ -109,6 +112,18 @@ class _Prepared:
                 async with aclosing(call(*args, **kwargs)) as pieces:
                     async for piece in pieces:
                         yield piece
+
+        return repeated
+
+
+class _PreparedMessages(_Prepared):
+    """Messages, of which calls that name another's queue are left as they are."""
+
+    def _calling(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        prepared = super()._calling(call)
+
+        async def repeated(queue: Any, *args: Any, **kwargs: Any) -> Any:
+            return await (prepared if queue in keys.QUEUES else call)(queue, *args, **kwargs)
 
         return repeated
 

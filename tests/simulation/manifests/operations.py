@@ -1,7 +1,6 @@
 """Operations on what was deleted, on repositories as a whole, and what upkeep does."""
 
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
@@ -16,7 +15,6 @@ from shared.errors import (
 )
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName, Tag
-from shared.services.events.fan_out import Announcement
 from shared.storage import keys
 from shared.storage.errands import Errand, Kind
 from shared.storage.ports import Change, Conflict, Delete, NotFound, Update
@@ -24,7 +22,7 @@ from tests.simulation.operations import Delete as DeleteManifest
 from tests.simulation.operations import Operation, Others, Push, Untag
 from tests.simulation.world import Process, World
 from tests.support.causes import ME
-from tests.support.messages import addressed
+from tests.support.messages import awake
 
 
 def lives(process: Process, repository: RepositoryName, digest: Digest) -> list[str]:
@@ -168,16 +166,10 @@ class RunErrands(Operation):
     async def run(self, process: Process) -> None:
         """Run them, from a moment of its own."""
         await process.stores.index.row(self.repository)
-        sent = [
-            body
-            for queue, body, _ in addressed(process.world.messages.sent)
-            if queue == keys.UPKEEP
-        ]
-        for body in sent:
-            errand = Errand.read(body.encode())
-            if errand.kind is self.kind:
-                with suppress(RegistryError):
-                    await process.upkeep.run(errand)
+        for message in [*process.world.messages.sent]:
+            queue, body, _ = awake(message)
+            if queue == keys.UPKEEP and Errand.read(body.encode()).kind is self.kind:
+                await process.hear(message)
 
 
 @dataclass(frozen=True)
@@ -187,10 +179,6 @@ class HandOn(Operation):
     async def run(self, process: Process) -> None:
         """Read them, from a moment of its own."""
         await process.stores.index.row(self.repository)
-        sent = [
-            body
-            for queue, body, _ in addressed(process.world.messages.sent)
-            if queue == keys.EVENTS
-        ]
-        for body in sent:
-            await process.fan_out.follow(Announcement.read(body.encode()))
+        for message in [*process.world.messages.sent]:
+            if awake(message).queue == keys.EVENTS:
+                await process.hear(message)

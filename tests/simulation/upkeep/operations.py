@@ -12,7 +12,6 @@ from shared.errors import Unsupported as Locked
 from shared.model.digest import Digest
 from shared.model.manifest import Manifest
 from shared.model.names import Tag
-from shared.services.events.fan_out import Announcement
 from shared.storage import keys
 from shared.storage.errands import Kind
 from shared.storage.ports import StorageError, Update
@@ -30,7 +29,6 @@ from tests.simulation.operations import LATEST, Delete, Operation, Others, Push,
 from tests.simulation.scenarios import Past
 from tests.simulation.world import Process, World
 from tests.support.causes import ME
-from tests.support.messages import awake
 
 
 class Before(Past):
@@ -55,11 +53,10 @@ class Before(Past):
         messages, loop = self.world.messages, Loop()
         process = self.world.process(0xCCCC)
         while (place := messages.next_of(keys.EVENTS)) is not None:
-            _, body, delay = awake(messages.sent[place])
-            if delay > 1:
+            if messages.sent[place].delay > 1:
                 break
             messages.heard.add(place)
-            loop.complete(process.fan_out.follow(Announcement.read(body.encode())))
+            loop.complete(process.hear(messages.sent[place]))
         loop.close()
         return self
 
@@ -271,8 +268,7 @@ class Listen(Operation):
         for _ in range(self.times):
             place = await gate.go("listen", lambda: _next(world))
             if place is not None:
-                body = awake(world.messages.sent[place]).body
-                await process.fan_out.follow(Announcement.read(body.encode()))
+                await process.hear(world.messages.sent[place])
                 world.messages.heard.add(place)  # who dies before leaves it to another
 
     def again(self) -> None:

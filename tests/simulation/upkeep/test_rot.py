@@ -90,10 +90,10 @@ class Follow(Operation):
         sent, start = process.world.messages.sent, process.world.read
         for queue, body, _ in addressed(sent[start:]):
             if queue == keys.EVENTS:
-                await process.fan_out._follow(Announcement.read(body.encode()))
+                await process.fan_out.follow(Announcement.read(body.encode()))
         for queue, body, _ in addressed(sent[start:]):
             if queue == keys.UPKEEP and (errand := Errand.read(body.encode())).kind in _SEEN:
-                await process.upkeep._run(errand)
+                await process.upkeep.run(errand)
 
     def broken(self, world: World, others: Others, since: datetime) -> Iterable[str]:
         """The tags are there, unless a client deleted the manifest."""

@@ -13,7 +13,7 @@ from shared.services.content.pushes import Pushes
 from shared.services.upkeep.errands import Upkeep
 from shared.services.upkeep.purge import Purge
 from shared.services.upkeep.retirement import Retirement
-from shared.storage import ages, keys, ports
+from shared.storage import keys, ports
 from shared.storage.errands import Errand, Kind
 from shared.storage.stores import Stores
 from tests.support.app import Memory
@@ -254,17 +254,6 @@ async def test_retiring_goes_on_where_the_answer_was_lost(
     assert await stores.index.row(REPOSITORY) is None
 
 
-async def test_an_errand_is_put_off_while_storage_fails(
-    begun: Errand, upkeep: Upkeep, memory: Memory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as patch:
-        fail_at(memory, patch, 1)
-        await upkeep.run(begun)
-    again = sent(memory, Kind.END_DELETION)[-1]
-    assert again == begun
-    assert memory.messages.sent[-1][2] == 2 * ages.L.total_seconds()
-
-
 async def test_a_slow_deletion_is_told_once_more(
     pushes: Pushes, manifests: Manifests, memory: Memory, clock: Clock, before: Before
 ) -> None:
@@ -273,9 +262,9 @@ async def test_a_slow_deletion_is_told_once_more(
     async def wait() -> None:
         clock.now += timedelta(seconds=250)
 
-    told = [body for queue, body, _ in memory.messages.sent if queue == keys.EVENTS]
+    told = [body for queue, body, _ in addressed(memory.messages.sent) if queue == keys.EVENTS]
     before(memory.rows, "commit", wait)
     await manifests.delete(REPOSITORY, IMAGE.digest, by=ME)
-    later = [body for queue, body, _ in memory.messages.sent if queue == keys.EVENTS]
+    later = [body for queue, body, _ in addressed(memory.messages.sent) if queue == keys.EVENTS]
     assert len(later) == len(told) + 2
     assert later[-1] == later[-2]

@@ -11,7 +11,7 @@ from shared.services.upkeep.errands import Upkeep
 from shared.services.upkeep.purge import Leavings, Purge
 from shared.storage import ages, keys
 from shared.storage.errands import Errand, Kind
-from shared.storage.layers.later import Sleeper
+from shared.storage.letters import Sleeper
 from shared.storage.ports import LONGEST_DELAY, Row
 from shared.storage.rows.records import INLINE_BYTES, DeletedRecord
 from shared.storage.stores import Stores
@@ -86,8 +86,8 @@ async def test_a_purge_that_comes_too_early_comes_again(
     queue, body, delay = memory.messages.sent[-1]
     assert (queue, delay) == (keys.LATER, LONGEST_DELAY.total_seconds())
     sleeper = Sleeper.read(body)
-    assert sleeper.due - sleeper.sent == KEPT + 4 * ages.L
-    assert Errand.read(sleeper.body.encode()).kind is Kind.PURGE
+    assert sleeper.due - sleeper.letter.sent == KEPT + 4 * ages.L
+    assert Errand.read(sleeper.letter.body.encode()).kind is Kind.PURGE
 
 
 async def test_a_dry_run_tells_what_would_go_and_takes_nothing(

@@ -30,6 +30,7 @@ from shared.storage.stores import Stores
 from tests.support.app import Memory
 from tests.support.causes import ME
 from tests.support.clock import Clock
+from tests.support.messages import addressed, awake
 from tests.unit.services.conftest import (
     KEPT,
     LATEST,
@@ -78,7 +79,7 @@ async def follow(stores: Stores, memory: Memory, upkeep: Upkeep) -> None:
     """Read what has been sent and is seen at once, and what that leads to."""
     while now := [message for message in memory.messages.sent if message[2] <= 1]:
         memory.messages.sent[:] = [message for message in memory.messages.sent if message[2] > 1]
-        for queue, body, _ in now:
+        for queue, body, _ in addressed(now):
             if queue == keys.UPKEEP:
                 await upkeep.run(Errand.read(body.encode()))
             elif queue == keys.EVENTS:
@@ -557,7 +558,7 @@ class TestCopies:
             raise Crash
 
         await pushed(pushes, LATEST, manifest=SMALL)
-        fan_out = Announcement.read(memory.messages.sent[-1][1].encode())
+        fan_out = Announcement.read(awake(memory.messages.sent[-1]).body.encode())
         await FanOut(stores).follow(fan_out)
         (errand,) = sent(memory, Kind.AFTER_PUSH)
         before(memory.objects, "put", die)

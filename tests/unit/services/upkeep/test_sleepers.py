@@ -8,31 +8,26 @@ import pytest
 from shared.services.upkeep import sleepers as waking
 from shared.services.upkeep.sleepers import Sleepers
 from shared.storage import keys
-from shared.storage.layers.later import LateMessages, Sleeper
+from shared.storage.layers.later import LateMessages
+from shared.storage.letters import Letter, Sleeper
 from shared.storage.ports import LONGEST_DELAY, Unavailable
-from tests.support.app import LONG_AGO, Memory
-from tests.support.clock import Clock
+from shared.storage.rows.failing import Failures
+from tests.support.app import Memory
+from tests.support.clock import Clock, Ids
+from tests.support.messages import LONG_AGO
+from tests.unit.services.upkeep.conftest import RUN, busy
 
-HOUR, RUN = timedelta(hours=1), timedelta(minutes=5)
+HOUR = timedelta(hours=1)
 UNREADABLE = [
     "text",
     "{}",
-    Sleeper("others", "", LONG_AGO, LONG_AGO).text(),
+    Sleeper("others", LONG_AGO, Letter("0" * 32, LONG_AGO, "")).text(),
 ]
 
 
-@pytest.fixture
-def late(prepared: Memory, clock: Clock) -> LateMessages:
-    return LateMessages(prepared.messages, clock)
-
-
-@pytest.fixture
-def sleepers(late: LateMessages, clock: Clock) -> Sleepers:
-    return Sleepers(late, clock.ticks)
-
-
 async def waiting(memory: Memory, queue: str) -> list[str]:
-    return await memory.messages.peek(queue, 10_000)
+    texts = await memory.messages.peek(queue, 10_000)
+    return [Letter.read(text, LONG_AGO).body for text in texts]
 
 
 async def test_what_has_slept_long_enough_is_handed_on_once(
@@ -82,7 +77,7 @@ async def test_who_dies_between_sending_and_deleting_hands_on_twice(
     await late.send(keys.UPKEEP, "text", 3_600)
     clock.now += HOUR
     with monkeypatch.context() as patch:
-        patch.setattr(memory.messages, "delete", _busy)
+        patch.setattr(memory.messages, "delete", busy)
         with pytest.raises(Unavailable):
             await sleepers.wake()
     clock.now += RUN
@@ -128,6 +123,9 @@ async def test_what_cannot_be_read_is_kept_and_reported(
         assert len(reports) == runs
         assert "is kept as it is" in reports[-1].getMessage()
         assert memory.messages.sent == [(keys.LATER, text, 0)]
+        (row,) = await Failures(memory.rows).page("", 10)
+        assert (row.queue, row.letter.body) == (keys.LATER, text)
+        assert row.due == clock.now + 2 * RUN
         clock.now += 2 * RUN
 
 
@@ -183,20 +181,17 @@ async def test_a_clock_that_is_behind_only_puts_off(
     await late.send(keys.UPKEEP, "text", 3_600)
     clock.now += HOUR
     behind = Clock(clock.now - timedelta(minutes=7))
-    await Sleepers(LateMessages(memory.messages, behind), clock.ticks).wake()
+    late_clock = LateMessages(memory.messages, behind, Ids())
+    await Sleepers(late_clock, Failures(memory.rows), behind, clock.ticks).wake()
     ((queue, text, delay),) = memory.messages.sent
     assert (queue, delay) == (keys.LATER, 420)
     assert Sleeper.read(text).due == clock()
 
 
-async def _busy(*_: object) -> None:
-    raise Unavailable("the queue is busy")
-
-
 def _failing(send: Callable[..., Any], text: str) -> Callable[..., Any]:
     async def failing(queue: str, body: str, delay: int) -> None:
-        if body == text:
-            await _busy()
+        if Letter.read(body, LONG_AGO).body == text:
+            await busy()
         await send(queue, body, delay)
 
     return failing

@@ -143,6 +143,16 @@ async def test_a_store_that_will_not_come_is_unavailable(
         await anext(ports[1].read("x"))
 
 
+async def test_a_queue_of_others_is_not_made_and_makes_nothing(
+    memory: Memory, ports: Ports
+) -> None:
+    for queue in keys.POISON:
+        for call in (ports[2].receive(queue, 1, 1), ports[2].peek(queue, 1)):
+            with pytest.raises(NotPrepared):
+                await call
+    assert not await is_all_there(memory)
+
+
 async def test_all_else_is_as_the_port_says(memory: Memory, ports: Ports) -> None:
     await ports[0].commit(keys.BLOBS, "p", [Put("k", {"a": 1})])
     found = await ports[0].get(keys.BLOBS, "p", "k", only=["a"])

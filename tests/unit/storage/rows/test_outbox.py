@@ -9,6 +9,7 @@ from shared.storage.ports import Unavailable
 from shared.storage.stores import Stores
 from tests.support.app import Memory
 from tests.support.clock import Clock
+from tests.support.messages import addressed
 from tests.unit.conftest import GENERATION
 
 A = RepositoryName("a/b")
@@ -26,7 +27,7 @@ def test_two_events_of_one_moment_have_two_rows(stores: Stores, clock: Clock) ->
 
 async def test_a_message_holds_keys_and_no_more(stores: Stores, memory: Memory) -> None:
     await stores.outbox.promise(A, ["outbox|1"])
-    ((queue, body, delay),) = memory.messages.sent
+    ((queue, body, delay),) = addressed(memory.messages.sent)
     assert (queue, delay) == (keys.EVENTS, 1)
     assert json.loads(body) == {
         "generation": GENERATION,

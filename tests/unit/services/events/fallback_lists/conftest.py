@@ -18,6 +18,7 @@ from shared.storage.errands import Errand
 from shared.storage.stores import Stores
 from tests.support.app import Memory
 from tests.support.causes import ME
+from tests.support.messages import awake
 from tests.unit.services.conftest import (
     REPOSITORY,
     described_as,
@@ -55,7 +56,7 @@ def work_off(stores: Stores, memory: Memory, upkeep: Upkeep) -> WorkOff:
     async def work() -> int:
         count = 0
         while memory.messages.sent:
-            queue, body, delay = memory.messages.sent.pop(0)
+            queue, body, delay = awake(memory.messages.sent.pop(0))
             if delay > 1:
                 continue
             if queue == keys.UPKEEP:
