@@ -30,14 +30,14 @@ type Rows = Mapping[str, Mapping[str, object]]
 class Stored:
     """All rows of two tables by partition and key, the names of all objects, and all messages.
 
-    `failing` says why letters failed that are yet to be sent again.
+    `unreadable` says of letters why nobody could read them.
     """
 
     contents: Mapping[str, Rows]
     blobs: Mapping[str, Rows]
     objects: frozenset[str]
     messages: Mapping[str, int]
-    failing: Sequence[str] = ()
+    unreadable: Sequence[str] = ()
 
     def live(self) -> set[tuple[str, str]]:
         """Name the manifests that are there, each with its repository."""
@@ -52,7 +52,7 @@ class Stored:
         """Say what should not be as it is."""
         return [
             *(f"{count} messages in {queue}" for queue, count in self.messages.items()),
-            *(f"a letter fails: {why}" for why in self.failing),
+            *(f"a letter cannot be read: {why}" for why in self.unreadable),
             *(fault for it in self.contents for fault in _in_repository(it, self.contents[it])),
             *(fault for partition in self.blobs for fault in self._in_digest(partition)),
             *self._in_objects(),
@@ -127,7 +127,7 @@ def stored(storage: str) -> Stored:
         contents, blobs = (_rows(tables, name) for name in (keys.CONTENTS, keys.BLOBS))
         registries = tables.get_table_client(keys.REGISTRIES)
         failing = registries.query_entities(f"PartitionKey eq '{keys.FAILING}'")
-        why = [f"{row['RowKey']} of {row['queue']}: {row['why']}" for row in failing]
+        why = [f"{row['RowKey']}: {row['why']}" for row in failing if "due" not in row]
     return Stored(contents, blobs, _objects(storage), messages(storage), why)
 
 
