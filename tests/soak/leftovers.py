@@ -11,7 +11,7 @@ objects    each is the content of its digest, or the body of a life that is live
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from azure.core.exceptions import ResourceNotFoundError
@@ -28,12 +28,16 @@ type Rows = Mapping[str, Mapping[str, object]]
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """All rows of two tables by partition and key, the names of all objects, and all messages."""
+    """All rows of two tables by partition and key, the names of all objects, and all messages.
+
+    `unreadable` says of letters why nobody could read them.
+    """
 
     contents: Mapping[str, Rows]
     blobs: Mapping[str, Rows]
     objects: frozenset[str]
     messages: Mapping[str, int]
+    unreadable: Sequence[str] = ()
 
     def live(self) -> set[tuple[str, str]]:
         """Name the manifests that are there, each with its repository."""
@@ -48,6 +52,7 @@ class Stored:
         """Say what should not be as it is."""
         return [
             *(f"{count} messages in {queue}" for queue, count in self.messages.items()),
+            *(f"a letter cannot be read: {why}" for why in self.unreadable),
             *(fault for it in self.contents for fault in _in_repository(it, self.contents[it])),
             *(fault for partition in self.blobs for fault in self._in_digest(partition)),
             *self._in_objects(),
@@ -120,7 +125,10 @@ def stored(storage: str) -> Stored:
     """Read all that is in storage."""
     with TableServiceClient.from_connection_string(storage) as tables:
         contents, blobs = (_rows(tables, name) for name in (keys.CONTENTS, keys.BLOBS))
-    return Stored(contents, blobs, _objects(storage), messages(storage))
+        registries = tables.get_table_client(keys.REGISTRIES)
+        failing = registries.query_entities(f"PartitionKey eq '{keys.FAILING}'")
+        why = [f"{row['RowKey']}: {row['why']}" for row in failing if "due" not in row]
+    return Stored(contents, blobs, _objects(storage), messages(storage), why)
 
 
 async def tidy(storage: str, seconds: float) -> Stored:

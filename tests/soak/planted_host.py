@@ -8,6 +8,7 @@ from typing import Any, cast
 from shared.model.names import RepositoryName
 from shared.services.content.pushes import Pushes
 from shared.services.events.fan_out import FanOut
+from shared.services.upkeep.garbage import Garbage
 from shared.storage.ports import Row
 from shared.storage.rows.contents import Contents
 from tests.support import scaled_host
@@ -26,11 +27,27 @@ def _acknowledge_what_is_not_written() -> None:
     cast("Any", Pushes)._write = some
 
 
-def _heed_no_edge() -> None:
-    async def none(self: Contents, *_: Any) -> list[Row]:
+class _Blind:
+    """The rows of repositories as the collector sees them: without edges."""
+
+    def __init__(self, contents: Contents) -> None:
+        self._contents = contents
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._contents, name)
+
+    async def edges(self, *_: Any) -> list[Row]:
         return []
 
-    cast("Any", Contents).edges = none
+
+def _heed_no_edge() -> None:
+    begin = Garbage.__init__
+
+    def blinded(self: Garbage, *args: Any, **more: Any) -> None:
+        begin(self, *args, **more)
+        cast("Any", self)._contents = _Blind(self._contents)
+
+    cast("Any", Garbage).__init__ = blinded
 
 
 def _lose_what_is_handed_on() -> None:

@@ -19,7 +19,7 @@ def test_a_fault_is_found(emulator: Azurite, tmp_path: Path, fault: str, seed: i
     host = "tests.soak.planted_host"
     with world(emulator, tmp_path, weather.CALM, seed, host, PLANTED=fault) as there:
         try:
-            asyncio.run(soak(there, Size(2_000), seed))
+            asyncio.run(soak(there, Size(600), seed))
         except* (BrokenPromise, AssertionError) as found:
             print(found.exceptions)
         else:

@@ -59,7 +59,7 @@ def test_a_seed_brings_the_decisions_of_actors_back(tmp_path: Path) -> None:
             Azurite(folder / "data") as emulator,
             world(emulator, folder, weather.CALM, 7) as there,
         ):
-            actors = asyncio.run(acted(there, Size(160), 7))
+            actors = asyncio.run(acted(there, Size(80), 7))
             stories.append([actor.story for actor in actors])
 
     assert stories[0] == stories[1]

@@ -71,6 +71,10 @@ def test_nothing_is_at_fault_where_all_serves_what_is_live() -> None:
         (there(objects=OBJECTS | {f"{G}/3"}), f"object {G}/3 is unused"),
         (there(objects=OBJECTS - {f"{G}/{LIFE}"}), f"object {G}/{LIFE} is missing"),
         (Stored({}, {}, frozenset(), {"events-poison": 2}), "2 messages in events-poison"),
+        (
+            Stored({}, {}, frozenset(), {}, ["1: it is odd"]),
+            "a letter cannot be read: 1: it is odd",
+        ),
     ],
 )
 def test_what_is_left_over_is_noticed(stored: Stored, fault: str) -> None:
