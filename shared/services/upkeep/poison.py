@@ -35,8 +35,8 @@ GAVE_UP = "the host gave up, after five tries or deaths"
 
 _HIDDEN_SECONDS = 600
 _RUN_SECONDS = 240
-_STALE = 864
-"""How long after its time a row tells of nothing any more, in L: a day."""
+_STALE = 36
+"""How long after its time a row tells of nothing any more, in L: an hour."""
 
 
 class Poison:

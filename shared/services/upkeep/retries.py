@@ -11,7 +11,8 @@ letter; the function then fails too, and the host tries four times more. What th
 puts aside, and `poison` takes it from there.
 
 The row is a report, the letter is the truth. A letter that succeeds takes its row with it; where R3
-comes so late that the letter has succeeded before, the row goes a day later.
+comes so late that the letter has succeeded before, as after storage was away, the row goes an hour
+later.
 
 What cannot be read is tried for an hour, as a newer version of the app may have sent it, and may be
 there next time. Then R3 is all that is left of it: the row goes first, then the message.

@@ -231,8 +231,9 @@ async def test_rows_of_what_has_long_succeeded_are_forgotten(
         letter = Letter(f"{number:032x}", clock.now - 9 * DAY, "text")
         return Failure(keys.UPKEEP, letter, clock.now - due if due is not None else None)
 
-    stale = [failure(1, DAY + L), failure(2, 3 * DAY)]
-    kept = [failure(3, DAY - L), failure(4, -DAY), failure(5, None)]
+    hour = timedelta(hours=1)
+    stale = [failure(1, hour + L), failure(2, 3 * DAY)]
+    kept = [failure(3, hour - L), failure(4, -DAY), failure(5, None)]
     for one in (*stale, *kept):
         await failures.put(one)
     await poison.see_to()
