@@ -49,6 +49,7 @@ from shared.services.deletions.endings import (
     Deletion,
     Superseded,
     ended,
+    id_of_rotten,
     marked,
     touched,
 )
@@ -161,7 +162,7 @@ class Manifests:
         Raises ManifestUnknown, Superseded: that life is over.
         """
         deletion = self.deletion(repository, digest, by=Cause("verification"))
-        deletion.rotten = life
+        deletion.rotten, deletion.id = life, id_of_rotten(deletion.id)
         await self.carry_out(deletion)
 
     async def carry_out(self, deletion: Deletion) -> None:
