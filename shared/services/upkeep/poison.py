@@ -106,11 +106,12 @@ class Poison:
 
     async def _verify(self, text: str, *, is_at_once: bool) -> bool:
         """Have the blob of an event verified; False where it is none of ours."""
+        letter = Letter.read(text, self._clock())  # one that an operator has tried again
         try:
-            asked = _asked(text)
+            asked = _asked(letter.body)
         except ValueError as error:
-            letter = Letter.bare(text, self._clock()).failed(reason(error))
-            await self._failures.put(Failure(keys.BLOB_POISON, letter, None))
+            failed = letter.failed(reason(error))
+            await self._failures.put(Failure(keys.BLOB_POISON, failed, None))
             return True
         if asked:
             letter = Letter.bare(asked.text(), self._clock())
