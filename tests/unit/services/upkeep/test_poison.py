@@ -218,6 +218,25 @@ async def test_an_event_that_cannot_be_read_is_kept_in_a_row(
     assert row.letter.why
 
 
+async def test_one_that_no_queue_takes_holds_up_no_other(
+    poison: Poison, memory: Memory, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send = memory.messages.send
+
+    async def limited(queue: str, body: str, delay_seconds: int = 0) -> None:
+        if len(body) > 48 * 1024:
+            raise ValueError("413 RequestBodyTooLarge")
+        await send(queue, body, delay_seconds)
+
+    monkeypatch.setattr(memory.messages, "send", limited)
+    await put_aside(memory, POISON, "x" * 48 * 1024, "one", "two")
+    for _ in range(2):
+        await poison.see_to()
+        clock.now += 3 * RUN
+    queues = [queue for queue, *_ in memory.messages.sent]
+    assert queues == [POISON, keys.UPKEEP, keys.UPKEEP]
+
+
 async def test_an_event_that_is_tried_again_is_read_as_it_was(
     poison: Poison, failing: FailingLetters, failures: Failures, memory: Memory, clock: Clock
 ) -> None:
