@@ -353,8 +353,8 @@ class Manifests:
         try:
             return await self._stores.body(record)
         except NotFound:  # deleted since the record was read, or rotten
-            if record.object:
-                await self._stores.verifying.report(record.object, record.digest)
+            name = keys.object_name(self._stores.generation, record.life)
+            await self._stores.verifying.report(name, record.digest, repository)
             raise unknown(repository, record.digest) from None
 
 
