@@ -137,7 +137,8 @@ class Registries:
     async def scrub(self) -> None:
         """Go on with the scrub of each registry, for some minutes at the most."""
         records = await self._records.all()
-        await tick_all([self._open_jobs(record).scrub for record in records], time.monotonic)
+        scrubs = [self._open_jobs(record).scrub for record in records]
+        await tick_all(scrubs, time.monotonic, int(now().timestamp()) // 3_600)
 
     def _open_jobs(self, record: RegistryRecord) -> Jobs:
         reads_all = replace(record, flags=frozenset())

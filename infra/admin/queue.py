@@ -42,7 +42,8 @@ async def retry(
             count = 1
         else:
             raise AdminError(
-                f"nothing that failed has the ID {letter!r}: see queue list; what the host gave up"
-                " is tried again within minutes, or with --all"
+                f"nothing that failed and can be sent has the ID {letter!r}: see queue list; what"
+                " the host gave up is tried again within minutes, or with --all; of queue later,"
+                " what cannot be read comes back by itself"
             )
     return said(f"{count} of what failed {'is' if count == 1 else 'are'} tried now", count=count)

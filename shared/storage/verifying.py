@@ -16,8 +16,9 @@ from typing import Any, Self
 
 import orjson
 
-from shared.errors import DigestInvalid
+from shared.errors import RegistryError
 from shared.model.digest import Digest
+from shared.model.names import RepositoryName, parse_repository
 from shared.storage import keys
 from shared.storage.ports import Messages, StorageError
 
@@ -35,26 +36,29 @@ class ToVerify:
 
     `part` is, sealed, how far another message has come with it. `digest` is what a row says that
     the object has, where that is known: of an object that is not there nothing else tells.
+    `repository` is where a manifest is whose body it has, or should have, where that is known.
     """
 
     generation: str
     object: str
     part: str = ""
     digest: Digest | None = None
+    repository: RepositoryName | None = None
 
     @classmethod
     def read(cls, body: bytes) -> Self:
         """Read a message of the queue; raises ValueError for what is none."""
         said = orjson.loads(body)
         try:
-            digest = said.get("digest", "")
+            digest, where = said.get("digest", ""), said.get("repository", "")
             return cls(
                 _id(said["generation"]),
                 _id(said["object"]),
                 _text(said.get("state", "")),
                 Digest.parse(digest) if digest else None,
+                parse_repository(where) if where else None,
             )
-        except (TypeError, LookupError, AttributeError, DigestInvalid) as error:
+        except (TypeError, LookupError, AttributeError, RegistryError) as error:
             raise ValueError(f"it names no object to verify: {error!r}") from error
 
     @classmethod
@@ -73,6 +77,8 @@ class ToVerify:
         said = {"generation": self.generation, "object": self.object, "state": self.part}
         if self.digest:
             said["digest"] = str(self.digest)
+        if self.repository:
+            said["repository"] = self.repository
         return orjson.dumps(said).decode()
 
 
@@ -87,8 +93,12 @@ class Verifying:
         self._ticks = ticks
         self._reported: dict[str, float] = {}
 
-    async def report(self, name: str, digest: Digest) -> None:
+    async def report(
+        self, name: str, digest: Digest, repository: RepositoryName | None = None
+    ) -> None:
         """Let an object be verified whose bytes a reader missed; once a minute in this process.
+
+        Of a manifest's body the repository is told, too.
 
         A failure fails nothing: the next reader reports it, or the scrub finds it.
         """
@@ -99,7 +109,8 @@ class Verifying:
             self._reported.clear()
         self._reported[name] = now
         try:
-            await self.ask(name, digest=digest)
+            asked = ToVerify(self._generation, keys.drawn(name), "", digest, repository)
+            await self._messages.send(keys.VERIFICATION, asked.text())
         except StorageError as error:
             _log.warning("object %s is missing bytes, and nobody was told: %s", name, error)
 

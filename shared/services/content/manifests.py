@@ -49,6 +49,7 @@ from shared.services.deletions.endings import (
     Deletion,
     Superseded,
     ended,
+    id_of_rotten,
     marked,
     touched,
 )
@@ -161,7 +162,7 @@ class Manifests:
         Raises ManifestUnknown, Superseded: that life is over.
         """
         deletion = self.deletion(repository, digest, by=Cause("verification"))
-        deletion.rotten = life
+        deletion.rotten, deletion.id = life, id_of_rotten(deletion.id)
         await self.carry_out(deletion)
 
     async def carry_out(self, deletion: Deletion) -> None:
@@ -352,8 +353,8 @@ class Manifests:
         try:
             return await self._stores.body(record)
         except NotFound:  # deleted since the record was read, or rotten
-            if record.object:
-                await self._stores.verifying.report(record.object, record.digest)
+            name = keys.object_name(self._stores.generation, record.life)
+            await self._stores.verifying.report(name, record.digest, repository)
             raise unknown(repository, record.digest) from None
 
 

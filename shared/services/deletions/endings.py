@@ -65,6 +65,16 @@ class Superseded(Exception):
     """
 
 
+def id_of_rotten(drawn: str) -> str:
+    """Give the id of the deletion of what has rotted: who goes on with it knows that by the row."""
+    return f"{ROTTEN}-{drawn}"
+
+
+def is_of_rotten(deletion: str) -> bool:
+    """Tell whether `id_of_rotten` gave this id."""
+    return deletion.startswith(f"{ROTTEN}-")
+
+
 def touched(now: datetime, etag: str = ANY) -> Update:
     """Give the change of `writable` that everything that changes a repository makes."""
     return Update(keys.WRITABLE, {"updated": now}, etag)

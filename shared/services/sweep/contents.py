@@ -41,6 +41,7 @@ from typing import Self, cast
 from shared.events import Cause
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
+from shared.services.deletions.endings import is_of_rotten
 from shared.services.sweep.findings import Finding, Mend, Told, What, as_far_as_it_goes
 from shared.storage import ages, keys
 from shared.storage.errands import Errand, Kind
@@ -184,21 +185,26 @@ class ContentsSweep:
         return await self._contents.writable(repository) is not None
 
     async def _deletions(self, part: _Part) -> AsyncIterator[Finding]:
-        """Find what is being deleted, and nobody is at it. Without `writable` no manifest goes."""
+        """Find what is being deleted, and nobody is at it.
+
+        Without `writable` no manifest goes but those that have rotted.
+        """
         for row in part.older(keys.REPOSITORY, 2 * ages.L):
             if deletion := str(row.values.get("deletion", "")):
                 send = self._errand(Kind.DELETE_REPOSITORY, part, deletion=deletion)
                 yield part.finding(What.REPOSITORY_DELETION, [row], send)
         begun = [row for row in part.older("manifest", 2 * ages.L) if row.values.get("deletion")]
-        if not begun or await self._contents.writable(part.repository) is None:
-            return
+        if begun and await self._contents.writable(part.repository) is None:
+            begun = [row for row in begun if _is_rotten(row)]
         now = self._stores.clock()
         for row in begun:
+            life = str(row.values["life"])
             send = self._errand(
                 Kind.END_DELETION,
                 part,
                 digest=keys.last_part(row.key),
-                life=str(row.values["life"]),
+                life=life,
+                rotten=life if _is_rotten(row) else "",
                 deletion=str(row.values["deletion"]),
                 cause=_CAUSE,
                 at=now.isoformat(),
@@ -228,3 +234,8 @@ class ContentsSweep:
                 del left[error.index]
             else:
                 del left[:MOST_CHANGES]
+
+
+def _is_rotten(manifest: Row) -> bool:
+    """Tell whether a manifest is being deleted because its bytes have rotted."""
+    return is_of_rotten(str(manifest.values["deletion"]))

@@ -12,11 +12,9 @@ at what is there, and ends where nothing is to be waited for.
 import logging
 from datetime import timedelta
 
-from shared.errors import RegistryError
 from shared.model.digest import Digest
 from shared.services.upkeep.garbage import Garbage
 from shared.storage.collecting import Suspects
-from shared.storage.ports import StorageError
 from shared.storage.stores import Stores
 
 _log = logging.getLogger(__name__)
@@ -32,12 +30,12 @@ class Collection:
     async def run(self, suspects: Suspects) -> None:
         """Collect what a message names; raises what failed, once all have been looked at."""
         waits: dict[Digest, timedelta] = {}
-        failed: list[RegistryError | StorageError] = []
+        failed: list[Exception] = []
         for digest in suspects.digests:
             try:
                 collected = await self._garbage.collect(suspects.repository, digest)
-            except (RegistryError, StorageError) as error:
-                _log.warning("%s of %s is not collected: %s", digest, suspects.repository, error)
+            except Exception as error:  # noqa: BLE001 - whatever it is, others are waiting
+                _log.warning("%s of %s is not collected: %r", digest, suspects.repository, error)
                 failed.append(error)
             else:
                 if collected.again is not None:

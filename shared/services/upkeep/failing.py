@@ -4,6 +4,9 @@ A letter that sleeps until it is tried again cannot be fetched out of its queue.
 done now sends a copy, which takes the row with it if it succeeds, and is not sent again if it
 fails: the letter itself still comes when it is due. What could not be read is in its row alone:
 it is sent first, then the row goes, unless it has been written again meanwhile.
+
+A sleeper that cannot be read comes back by itself, and where it is to go only its own text tells:
+nothing is sent of it. A copy would be one more that nobody can read.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -76,27 +79,28 @@ class FailingLetters:
             yield self._shown(queue, given_up, State.GIVEN_UP, None)
 
     async def retry(self, letter_id: str) -> bool:
-        """Have a letter tried now; False where no row tells of it."""
+        """Have a letter tried now; False where no row tells of it, or no queue is known."""
         names = (letter_id, keys.unreadable(letter_id)) if is_id(letter_id) else ()
         for key in names:
             if failure := await self._failures.find(key):
-                await self._send(failure)
-                return True
+                return await self._send(failure)
         return False
 
     async def retry_all(self) -> int:
         """Have all letters tried now, and tell how many."""
         count = 0
         async for failure in self._rows():
-            await self._send(failure)
-            count += 1
+            count += await self._send(failure)
         return count + await self._poison.revive(is_at_once=True)
 
-    async def _send(self, failure: Failure) -> None:
+    async def _send(self, failure: Failure) -> bool:
+        if failure.queue == keys.LATER:
+            return False
         letter, is_copy = failure.letter, failure.due is not None
         await self._messages.send_letter(failure.queue, replace(letter, is_copy=is_copy))
         if not is_copy:
             await self._failures.take(failure.key, failure.etag)
+        return True
 
     async def _rows(self) -> AsyncIterator[Failure]:
         after = ""

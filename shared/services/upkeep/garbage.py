@@ -155,4 +155,4 @@ class Garbage:
     async def remove(self, digest: Digest, gone: Gone) -> None:
         """Remove an object out of use, and the note of it."""
         await self._objects.delete(gone.object, gone.etag)
-        await self._holdings.forget(digest, gone.object)
+        await self._holdings.forget(digest, gone)

@@ -16,6 +16,7 @@ it goes then. Events of others' containers are left alone, they may share the qu
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -27,9 +28,11 @@ import orjson
 from shared.services.upkeep.retries import Retries, delay
 from shared.storage import ages, keys
 from shared.storage.letters import Letter, reason
-from shared.storage.ports import MOST_RECEIVED, Messages, NotPrepared, Received
+from shared.storage.ports import MOST_RECEIVED, Messages, NotPrepared, Received, StorageError
 from shared.storage.rows.failing import Failure, Failures
 from shared.storage.verifying import ToVerify
+
+_log = logging.getLogger(__name__)
 
 GAVE_UP = "the host gave up, after five tries or deaths"
 
@@ -88,11 +91,24 @@ class Poison:
         with suppress(NotPrepared):
             while self._ticks() < end:
                 received = await self._messages.receive(queue, MOST_RECEIVED, _HIDDEN_SECONDS)
-                taken = [await self._take(queue, it, is_at_once=is_at_once) for it in received]
+                taken = [await self._try(queue, it, is_at_once=is_at_once) for it in received]
                 count += sum(taken)
                 if len(received) < MOST_RECEIVED or not any(taken):
                     break
         return count
+
+    async def _try(self, queue: str, received: Received, *, is_at_once: bool) -> bool:
+        """See to one message, or leave it where it is: one that no queue takes holds up no other.
+
+        Raises StorageError.
+        """
+        try:
+            return await self._take(queue, received, is_at_once=is_at_once)
+        except StorageError:
+            raise
+        except Exception:  # noqa: BLE001 - whatever it is, it will be so next time, too
+            _log.exception("message %s of queue %s stays there", received.id, queue)
+            return False
 
     async def _take(self, queue: str, received: Received, *, is_at_once: bool) -> bool:
         """See to one message; False where it is none of ours."""
@@ -106,11 +122,12 @@ class Poison:
 
     async def _verify(self, text: str, *, is_at_once: bool) -> bool:
         """Have the blob of an event verified; False where it is none of ours."""
+        letter = Letter.read(text, self._clock())  # one that an operator has tried again
         try:
-            asked = _asked(text)
+            asked = _asked(letter.body)
         except ValueError as error:
-            letter = Letter.bare(text, self._clock()).failed(reason(error))
-            await self._failures.put(Failure(keys.BLOB_POISON, letter, None))
+            failed = letter.failed(reason(error))
+            await self._failures.put(Failure(keys.BLOB_POISON, failed, None))
             return True
         if asked:
             letter = Letter.bare(asked.text(), self._clock())

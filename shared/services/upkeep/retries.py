@@ -117,7 +117,8 @@ class Retries:
             await self._report(self._failures.take(letter.id))
 
     async def _report(self, change: Awaitable[None]) -> None:
+        """Change a row, if that goes; the host would send again what has been sent already."""
         try:
             await change
-        except StorageError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the letter is on its way
             _log.warning("the report on a letter is not as it should be: %s", error)

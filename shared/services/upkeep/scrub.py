@@ -20,18 +20,17 @@ wrong holds up nothing for longer than a day. A tick that is not due reads that 
 """
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import cast
 
-from shared.errors import RegistryError
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
 from shared.services.upkeep.verification import Verification, Verified
 from shared.storage import keys
 from shared.storage.ages import Span
-from shared.storage.ports import Row, StorageError
+from shared.storage.ports import Row
 from shared.storage.rows.holdings import GOOD, content_of
 from shared.storage.rows.scrubs import MISSING, Damage, Round, Saved
 from shared.storage.stores import Stores
@@ -111,15 +110,18 @@ class Scrub:
         return await self._stores.contents.has_life(where, damage.digest, life)
 
 
-async def tick_all(scrubs: Iterable[Scrub], ticks: Callable[[], float]) -> None:
-    """Let all go on, one after the other; where one fails, the others do not wait for it."""
-    span = Span(ticks, TICK)
-    for scrub in scrubs:
+async def tick_all(scrubs: Sequence[Scrub], ticks: Callable[[], float], hour: int) -> None:
+    """Let all go on, one after the other; where one fails, the others do not wait for it.
+
+    Each hour another one begins, as the first may take all the time that there is.
+    """
+    span, first = Span(ticks, TICK), hour % max(len(scrubs), 1)
+    for scrub in (*scrubs[first:], *scrubs[:first]):
         if span.is_over:
             return
         try:
             await scrub.tick()
-        except (RegistryError, StorageError):
+        except Exception:  # noqa: BLE001 - whatever it is, it would be so at each tick
             _log.exception("a registry is not scrubbed for now")
 
 

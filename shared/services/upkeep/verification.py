@@ -142,6 +142,8 @@ class Verification:
 
     async def go_on(self, asked: ToVerify) -> Verified:
         """Verify an object, as far as a message can, and send the message of what is to follow."""
+        if asked.repository and asked.digest:
+            return await self._look_for(asked.name, asked.repository, asked.digest)
         progress, ask = self._seal.open(asked.part), self._stores.verifying.ask
         found = await self.verify(asked.name, progress, asked.digest)
         if found.progress:
@@ -250,6 +252,13 @@ class Verification:
         if not hashed:
             return Verified(is_sound=True)
         return await self._mend_body(found, record, hashed)
+
+    async def _look_for(self, name: str, repository: RepositoryName, digest: Digest) -> Verified:
+        """Verify a manifest whose body a reader missed, in its row or in an object."""
+        record = await self._contents.manifest(repository, digest, with_body=True)
+        if record is None or keys.object_name(self._stores.generation, record.life) != name:
+            return Verified()
+        return await self.verify_manifest(repository, record)
 
     async def verify_manifest(self, repository: RepositoryName, record: ManifestRecord) -> Verified:
         """Verify a manifest that is there: the body in its row, and the object with the body."""

@@ -241,12 +241,12 @@ class Holdings:
         if held.content:
             changes += self._leaving(held, held.content)
         try:
-            await self._commit(digest, changes)
+            etags = await self._commit(digest, changes)
         except (Conflict, NotFound):
             return None
         return tuple(
-            self._gone(Row(change.key, change.values))
-            for change in changes
+            self._gone(Row(change.key, change.values, etag))
+            for change, etag in zip(changes, etags, strict=True)
             if isinstance(change, Insert)
         )
 
@@ -343,10 +343,10 @@ class Holdings:
             return False
         return True
 
-    async def forget(self, digest: Digest, name: str) -> None:
-        """Record that an object out of use is removed."""
-        with suppress(NotFound):
-            await self._commit(digest, [Delete(keys.gone(name))])
+    async def forget(self, digest: Digest, gone: Gone) -> None:
+        """Record that an object out of use is removed; a later note of its name stays."""
+        with suppress(NotFound, Conflict):
+            await self._commit(digest, [Delete(gone.row.key, gone.row.etag)])
 
     def _gone(self, row: Row) -> Gone:
         values = row.values
@@ -371,8 +371,8 @@ class Holdings:
             limit=limit,
         )
 
-    async def _commit(self, digest: Digest, changes: Sequence[Change]) -> None:
-        await self._rows.commit(keys.BLOBS, self._partition(digest), changes)
+    async def _commit(self, digest: Digest, changes: Sequence[Change]) -> list[str]:
+        return await self._rows.commit(keys.BLOBS, self._partition(digest), changes)
 
     def _partition(self, digest: Digest) -> str:
         return keys.blob_partition(self._generation, digest)

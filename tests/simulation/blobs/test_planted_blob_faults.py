@@ -287,7 +287,7 @@ def healing_brings_back_what_was_deleted(patch: Patch) -> None:
 
 def healing_is_forgotten(patch: Patch) -> None:
     async def forget(self: Holdings, digest: Digest, gone: Gone) -> bool:
-        await self.forget(digest, gone.object)
+        await self.forget(digest, gone)
         return True
 
     patch.setattr(Holdings, "let_go", forget)

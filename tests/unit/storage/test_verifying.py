@@ -47,6 +47,8 @@ def test_little_is_enough() -> None:
         json.dumps({**GOOD, "state": {}}).encode(),
         json.dumps({**GOOD, "digest": "sha256:short"}).encode(),
         json.dumps({**GOOD, "digest": 7}).encode(),
+        json.dumps({**GOOD, "repository": "No Name"}).encode(),
+        json.dumps({**GOOD, "repository": 7}).encode(),
     ],
 )
 def test_what_names_no_object_is_refused(said: bytes) -> None:

@@ -72,8 +72,9 @@ async def test_what_it_is_too_early_for_comes_again_when_the_last_is_due(
     assert waiting(prepared) == []
 
 
+@pytest.mark.parametrize("error", [Unavailable("no storage"), KeyError("a row that lacks it")])
 async def test_a_blob_that_fails_holds_up_no_other_and_the_message_comes_again(
-    stores: Stores, prepared: Memory, collection: Collection, before: Before
+    stores: Stores, prepared: Memory, collection: Collection, before: Before, error: Exception
 ) -> None:
     two = parts(2)
     bad, good = (Digest.parse(it.digest) for it in two)
@@ -81,10 +82,10 @@ async def test_a_blob_that_fails_holds_up_no_other_and_the_message_comes_again(
     prepared.clock.now += LATELY + timedelta(seconds=1)
 
     async def fail() -> None:
-        raise Unavailable("no storage")
+        raise error
 
     before(prepared.rows, "commit", fail)
-    with pytest.raises(Unavailable):
+    with pytest.raises(type(error)):
         await collection.run(suspects(stores, bad, good))
     assert await left(stores, bad, good) == [bad]
     await collection.run(suspects(stores, bad, good))

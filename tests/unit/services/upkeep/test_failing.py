@@ -197,3 +197,17 @@ async def test_a_letter_of_which_no_row_tells_is_not_sent(
 )
 def test_what_a_message_asks_for_is_said_as_far_as_it_tells(body: str, words: str) -> None:
     assert what(body) == words
+
+
+async def test_a_sleeper_that_nobody_can_read_is_not_made_more_by_trying_it(
+    failing: FailingLetters, host: Host, memory: Memory
+) -> None:
+    await memory.messages.send(keys.LATER, "unreadable")
+    await host.live(RUN, Work().do)
+    (one,) = await shown(failing)
+    assert (one.queue, one.state) == (keys.LATER, State.WAITS)
+    for _ in range(2):
+        assert not await failing.retry(one.id)
+        assert await failing.retry_all() == 0
+        await host.live(4 * RUN, Work().do)
+    assert [message.body for message in memory.messages.sent] == ["unreadable"]

@@ -19,7 +19,10 @@ from shared.services.upkeep.verification import Verification
 from shared.storage import keys
 from shared.storage.ages import L
 from shared.storage.errands import Errand, Kind
-from shared.storage.ports import Change, Insert, Row, Update
+from shared.storage.origins import BLOB as KIND
+from shared.storage.origins import Origin
+from shared.storage.ports import Change, Delete, Insert, Row, Update
+from shared.storage.rows.holdings import Content
 from shared.storage.rows.records import Link
 from shared.storage.stores import Stores
 from tests.support.app import Memory
@@ -618,3 +621,36 @@ async def test_when_bytes_were_last_verified_is_said_of_those_that_were(
     assert await linked(stores) not in ("", task.bad)
     await verification.verify(await linked(stores))
     assert rows(memory)[keys.CONTENT].values["verified"] == clock()
+
+
+async def test_a_collector_that_sleeps_before_it_forgets_leaves_a_later_note_alone(
+    stores: Stores,
+    memory: Memory,
+    verification: Verification,
+    healing: Healing,
+    clock: Clock,
+    before: Before,
+) -> None:
+    """Meanwhile another has, a token played again makes the object anew, and that is condemned."""
+    await hold(stores, BLOB)
+    name = await linked(stores)
+    link = keys.blob(DIGEST)
+    await stores.contents.commit(REPOSITORY, [Delete(link)])
+    clock.move(hours=1)
+
+    async def meanwhile() -> None:
+        await Garbage(stores, GRACE).collect(REPOSITORY, DIGEST)
+        about = Origin(KIND, clock(), "another call", REPOSITORY, DIGEST)
+        etag = await stores.objects.put(name, BLOB.content, about.metadata())
+        await stores.holdings.offer(DIGEST, REPOSITORY, Content(name, etag, BLOB.size))
+        again = Link(DIGEST, BLOB.size, name, clock())
+        await stores.contents.commit(REPOSITORY, [Insert(link, again.values())])
+        spoil(memory, name)
+        assert (await verification.verify(name)).is_sound is False
+
+    before(memory.rows, "commit", meanwhile, at=2)  # the first one takes the last holder
+    await Garbage(stores, GRACE).collect(REPOSITORY, DIGEST)
+
+    (task, *_) = await healing.unfinished(DIGEST)
+    await run(healing, clock, task)
+    assert await stores.contents.link(REPOSITORY, DIGEST) is None

@@ -208,7 +208,7 @@ async def test_what_leaves_its_digest_while_it_is_hashed_is_neither_marked_nor_c
         assert memory.kept() == kept
         (gone,) = await stores.holdings.gone(DIGEST)
         await stores.objects.delete(gone.object, gone.etag)
-        await stores.holdings.forget(DIGEST, gone.object)
+        await stores.holdings.forget(DIGEST, gone)
 
 
 async def test_what_storage_gave_before_it_failed_is_not_read_again(
@@ -306,7 +306,7 @@ async def _make_again(stores: Stores, name: str, clock: Clock) -> None:
     await stores.holdings.leave(DIGEST, await stores.holdings.held(DIGEST, REPOSITORY))
     (gone,) = await stores.holdings.gone(DIGEST)
     await stores.objects.delete(name, gone.etag)
-    await stores.holdings.forget(DIGEST, name)
+    await stores.holdings.forget(DIGEST, gone)
     about = Origin(KIND, clock(), "another call", REPOSITORY, DIGEST)
     etag = await stores.objects.put(name, LONG.content, about.metadata())
     await stores.holdings.offer(DIGEST, REPOSITORY, Content(name, etag, LONG.size))

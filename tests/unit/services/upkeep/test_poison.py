@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from shared.services.upkeep.failing import FailingLetters
 from shared.services.upkeep.poison import GAVE_UP, Poison
 from shared.storage import keys
 from shared.storage.ages import L
@@ -215,6 +216,40 @@ async def test_an_event_that_cannot_be_read_is_kept_in_a_row(
     (row,) = await failures.page("", 10)
     assert (row.queue, row.letter.body, row.due) == (keys.BLOB_POISON, text, None)
     assert row.letter.why
+
+
+async def test_one_that_no_queue_takes_holds_up_no_other(
+    poison: Poison, memory: Memory, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send = memory.messages.send
+
+    async def limited(queue: str, body: str, delay_seconds: int = 0) -> None:
+        if len(body) > 48 * 1024:
+            raise ValueError("413 RequestBodyTooLarge")
+        await send(queue, body, delay_seconds)
+
+    monkeypatch.setattr(memory.messages, "send", limited)
+    await put_aside(memory, POISON, "x" * 48 * 1024, "one", "two")
+    for _ in range(2):
+        await poison.see_to()
+        clock.now += 3 * RUN
+    queues = [queue for queue, *_ in memory.messages.sent]
+    assert queues == [POISON, keys.UPKEEP, keys.UPKEEP]
+
+
+async def test_an_event_that_is_tried_again_is_read_as_it_was(
+    poison: Poison, failing: FailingLetters, failures: Failures, memory: Memory, clock: Clock
+) -> None:
+    await put_aside(memory, keys.BLOB_POISON, "text")
+    for _ in range(3):
+        await poison.revive()
+        (row,) = await failures.page("", 10)
+        assert row.letter.body == "text"
+        assert await failing.retry(row.letter.id)
+
+    await put_aside(memory, keys.BLOB_POISON, Letter.bare(event(), clock.now).text())
+    await poison.revive()
+    assert [letter_of(message)[0] for message in memory.messages.sent] == [keys.VERIFICATION]
 
 
 async def test_events_of_others_are_left_alone(poison: Poison, memory: Memory) -> None:

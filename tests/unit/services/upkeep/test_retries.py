@@ -127,6 +127,26 @@ async def test_a_report_that_fails_fails_nothing(
     assert memory.messages.sent == []
 
 
+async def test_a_report_that_no_row_takes_makes_no_more_of_a_letter(
+    late: LateMessages,
+    host: Host,
+    failures: Failures,
+    memory: Memory,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def refuse(_: Failure) -> None:
+        raise ValueError("400 PropertyValueTooLarge")
+
+    monkeypatch.setattr(failures, "put", refuse)
+    await late.send(keys.UPKEEP, "text")
+    for _ in range(3):
+        await host.run(Work(DOWN).do)
+        assert only(memory).tries
+        clock.move(seconds=200)
+        await host._sleepers.wake()
+
+
 async def test_only_what_is_ours_comes_again(
     late: LateMessages, host: Host, memory: Memory
 ) -> None:

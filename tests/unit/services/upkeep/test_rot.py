@@ -20,7 +20,7 @@ from shared.services.upkeep.builds import Builds
 from shared.services.upkeep.errands import Upkeep
 from shared.services.upkeep.leftovers import Leftovers
 from shared.services.upkeep.purge import Purge
-from shared.services.upkeep.verification import Verification
+from shared.services.upkeep.verification import Verification, Verified
 from shared.storage import ages, keys
 from shared.storage.errands import Errand, Kind
 from shared.storage.ports import Delete, Insert, Update
@@ -579,3 +579,37 @@ async def test_who_meets_a_body_that_has_rotted_has_it_verified(
     sent = addressed(memory.messages.sent)
     (body,) = [body for queue, body, _ in sent if queue == keys.VERIFICATION]
     assert ToVerify.read(body.encode()).name == name
+
+
+@pytest.mark.parametrize("kind", ["object", "row"])
+async def test_who_misses_a_body_leads_to_the_end_of_its_manifest(
+    stores: Stores,
+    memory: Memory,
+    pushes: Pushes,
+    manifests: Manifests,
+    verification: Verification,
+    kind: str,
+) -> None:
+    """An object that is not there does not say whose body it had, nor does a row."""
+    manifest = LARGE if kind == "object" else SMALL
+    await pushed(pushes, LATEST, manifest=manifest)
+    if kind == "object":
+        name = await named(stores)
+        facts = await stores.objects.facts(name)
+        assert facts
+        await stores.objects.delete(name, facts.etag)
+    else:
+        spoilt = Update(keys.manifest(manifest.digest), {"body0": b"rotten"})
+        await stores.contents.commit(REPOSITORY, [spoilt])
+    stores.bodies._bodies.clear()
+    with pytest.raises(ManifestUnknown):
+        await manifests.read(REPOSITORY, manifest.digest)
+    sent = addressed(memory.messages.sent)
+    (body,) = [body for queue, body, _ in sent if queue == keys.VERIFICATION]
+    await verification.go_on(ToVerify.read(body.encode()))
+    assert memory.keys("manifest|") == []
+    assert (await only(stores)).reason == ROTTEN
+    await pushed(pushes, LATEST, manifest=manifest)
+    stores.bodies._bodies.clear()
+    assert await manifests.read(REPOSITORY, manifest.digest)
+    assert await verification.go_on(ToVerify.read(body.encode())) == Verified()

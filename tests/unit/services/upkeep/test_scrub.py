@@ -409,19 +409,42 @@ async def test_what_was_healed_long_ago_is_forgotten_with_the_next_round(
     assert [it.object for it in report.damages] == [names[1]]
 
 
+@pytest.mark.parametrize("error", [Unavailable("down"), KeyError("debt")])
 async def test_a_registry_that_fails_keeps_no_other_waiting(
-    stores: Stores, verification: Verification, names: list[str], monkeypatch: pytest.MonkeyPatch
+    stores: Stores,
+    verification: Verification,
+    names: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
 ) -> None:
     broken, sound = scrub_of(stores, verification), scrub_of(stores, verification)
 
     async def failing() -> None:
-        raise Unavailable("down")
+        raise error
 
     monkeypatch.setattr(broken, "tick", failing)
-    await tick_all([broken, sound], stores.ticks)
+    await tick_all([broken, sound], stores.ticks, 0)
     assert (await sound.report()).last
     seconds = iter([0.0, 10_000.0])
-    await tick_all([broken], seconds.__next__)
+    await tick_all([broken], seconds.__next__, 0)
+    await tick_all([], stores.ticks, 7)
+
+
+async def test_a_registry_that_takes_all_the_time_keeps_others_waiting_for_some_hours(
+    stores: Stores, verification: Verification, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks = list[int]()
+    scrubs = [scrub_of(stores, verification) for _ in range(3)]
+    for number, scrub in enumerate(scrubs):
+
+        async def take_all(number: int = number) -> None:
+            ticks.append(number)
+            clock.now += module.TICK + timedelta(seconds=1)
+
+        monkeypatch.setattr(scrub, "tick", take_all)
+    for hour in range(6):
+        await tick_all(scrubs, clock.ticks, hour)
+    assert ticks == [0, 1, 2, 0, 1, 2]
 
 
 async def test_a_manifest_that_goes_meanwhile_is_passed_by(
