@@ -13,7 +13,7 @@ brought back itself is complete.
 from collections.abc import Sequence
 from contextlib import suppress
 
-from shared.errors import RegistryError
+from shared.errors import ManifestInvalid, RegistryError
 from shared.model.attributes import Attributes
 from shared.model.digest import Digest
 from shared.model.manifest import Manifest, read_manifest
@@ -72,7 +72,8 @@ class Following:
                 if (repository, digest) not in self._report.revived:
                     await self._complete(repository, digest, life, is_live=kind == "manifest")
         except (RegistryError, NotFound) as error:
-            self._report.fault(row.key, repository, str(error))
+            is_final = isinstance(error, NotFound | ManifestInvalid)
+            self._report.fault(row.key, repository, str(error), is_final=is_final)
 
     async def _complete(
         self, repository: RepositoryName, digest: Digest, life: str, *, is_live: bool

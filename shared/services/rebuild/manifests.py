@@ -167,7 +167,7 @@ class ManifestsBack:
             lacks = await self._try(repository, body)
         except RegistryError as error:
             where = f"{repository}@{body.manifest.digest}"
-            self._report.fault(body.name, where, str(error.detail or error))
+            self._report.fault(body.name, where, str(error.detail or error), is_final=False)
         else:
             if lacks:
                 self._note(repository, body, lives, lacks)

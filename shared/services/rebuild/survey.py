@@ -82,7 +82,8 @@ class Survey:
             try:
                 await self._blobs.bring(about.repository, about.digest, name, facts)
             except RegistryError as error:
-                self._report.fault(name, f"{about.repository}@{about.digest}", str(error))
+                where = f"{about.repository}@{about.digest}"
+                self._report.fault(name, where, str(error), is_final=False)
 
 
 def _read(facts: Facts) -> Origin:
