@@ -24,7 +24,7 @@ from shared.services.rebuild.each import each
 from shared.services.rebuild.manifests import Lacks, ManifestsBack
 from shared.services.rebuild.report import Report, Step, Tell
 from shared.storage import keys
-from shared.storage.ports import MOST_CHANGES, Change, Conflict, Insert, NotFound, Row, Update
+from shared.storage.ports import ANY, MOST_CHANGES, Change, Conflict, Insert, NotFound, Row, Update
 from shared.storage.rows.contents import LINK
 from shared.storage.rows.records import ManifestRecord, referrer_values
 from shared.storage.stores import Stores
@@ -106,12 +106,18 @@ class Following:
         )
 
     async def _referrer(self, repository: RepositoryName, manifest: Manifest) -> bool:
+        """List a manifest with its subject, unless it is deleted meanwhile."""
         if manifest.subject is None:
             return False
         key = keys.referrer(manifest.subject.digest, manifest.digest)
         if await self._contents.rows(repository, [key]):
             return False
-        return await self._insert(repository, [Insert(key, referrer_values(manifest))])
+        there = Update(keys.manifest(manifest.digest), {}, ANY)
+        try:
+            await self._contents.commit(repository, [there, Insert(key, referrer_values(manifest))])
+        except (Conflict, NotFound):
+            return False
+        return True
 
     async def _insert(self, repository: RepositoryName, rows: Sequence[Insert]) -> bool:
         """Add the rows that are not there; tell whether any was."""

@@ -4,7 +4,7 @@ A holds an image, an index of it, and a blob that nothing uses; B holds nothing.
 lost. Before each call of the rebuild, one after the other, somebody else does something whole.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -29,6 +29,7 @@ from shared.services.upkeep.garbage import Garbage
 from shared.services.upkeep.healing import Healing
 from shared.storage import keys
 from shared.storage.bodies import Bodies
+from shared.storage.ports import Row
 from shared.storage.rows.holdings import GOOD, content_of
 from shared.storage.stores import Stores
 from tests.support.app import Memory
@@ -36,7 +37,16 @@ from tests.support.causes import ME
 from tests.support.clock import Clock, Ids
 from tests.support.pauses import no_pause
 from tests.unit.conftest import GENERATION
-from tests.unit.services.conftest import GRACE, KEPT, LIFETIME, hold, image_of, index_of, parts
+from tests.unit.services.conftest import (
+    GRACE,
+    KEPT,
+    LIFETIME,
+    described_as,
+    hold,
+    image_of,
+    index_of,
+    parts,
+)
 from tests.unit.services.rebuild.conftest import A, B, lose
 from tests.unit.services.sweep.conftest import whole_round
 
@@ -219,6 +229,27 @@ async def test_what_is_used_meanwhile_is_held(monkeypatch: pytest.MonkeyPatch) -
         await Manifests(world.stores, KEPT).delete(A, manifest.digest, by=ME)
     await world.collect()
     assert await world.is_whole(B)
+
+
+async def test_a_referrer_that_is_deleted_meanwhile_is_not_listed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = await World.whole()
+    pushes = Pushes(world.stores, is_sparse_allowed=False)
+    signature = image_of(PARTS, subject=described_as(IMAGE))
+    await pushes.put(A, signature, [], by=ME)
+    listed = keys.referrer(IMAGE.digest, signature.digest)
+    rows = world.stores.contents.rows
+
+    async def late(repository: RepositoryName, wanted: Sequence[str]) -> list[Row]:
+        if listed in wanted:
+            await Manifests(world.stores, KEPT).delete(A, signature.digest, by=ME)
+        return await rows(repository, wanted)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.stores.contents, "rows", late)
+        await world.rebuild()
+    assert await world.stores.contents.rows(A, [listed]) == []
 
 
 async def _interrupted(world: World, at: int, other: Other) -> bool | None:
