@@ -19,6 +19,10 @@ rebuild = Group("", "What concerns a storage account as a whole.")
 
 _TAGS = "tags do not come back: push them again, or point them to the digests above"
 _ANEW = "access tokens end, and the admin user's password is that of the settings, if they are lost"
+_UNFINISHED = (
+    "some of this may yet come back: until then nothing is removed from this storage; see to what"
+    " is said, then repeat the command, or give it up with registry resume"
+)
 _DELETED = "these manifests are there again; some of them may have been deleted before:"
 
 
@@ -75,7 +79,9 @@ def _answer(lost: Sequence[str], reports: Sequence[Report], *, is_dry: bool) -> 
         shown += _shown(report)
     shown += [_TAGS, _ANEW] if any(report.revived for report in reports) else []
     shown += ["this was a dry run: nothing is written"] if is_dry else []
-    return Answer(document, shown)
+    is_unfinished = any(report.is_unfinished for report in reports)
+    shown += [_UNFINISHED] if is_unfinished and not is_dry else []
+    return Answer(document, shown, is_done=not is_unfinished)
 
 
 def _document(report: Report) -> dict[str, object]:
@@ -84,6 +90,7 @@ def _document(report: Report) -> dict[str, object]:
         "registry": report.registry,
         "generation": report.generation,
         **counts,
+        "is_unfinished": report.is_unfinished,
         "manifests": [{**asdict(it), "why": it.why} for it in _sorted(report)],
         "not_brought_back": report.faults,
     }

@@ -51,11 +51,14 @@ class Origin:
 
     @classmethod
     def read(cls, facts: Facts) -> Self:
-        """Read an object's metadata."""
+        """Read an object's metadata; raises LookupError, ValueError, DigestInvalid."""
         said = facts.metadata
+        made = datetime.fromisoformat(said["made"])
+        if made.tzinfo is None:
+            raise ValueError(f"a time without its zone: {made}")
         return cls(
             kind=said["kind"],
-            made=datetime.fromisoformat(said["made"]),
+            made=made,
             by=said["by"],
             repository=RepositoryName(said["repository"]),
             digest=Digest.parse(said["digest"]) if "digest" in said else None,

@@ -236,6 +236,7 @@ class Pushes:
 
     async def _try(self, plan: Plan) -> None:
         if len(plan.manifest.body) > INLINE_BYTES and not plan.is_live and not plan.body_object:
+            await self._look_at_targets(plan)  # an object says that they were there (`rebuild`)
             await self._keep_body(plan)
         while plan.is_large:
             await self._place_some(plan)

@@ -5,14 +5,15 @@
                           referrer, and that its repository is listed and takes pushes
 
 Only what is missing is made. Nobody takes edges meanwhile, as removers are halted; what a push or
-a deletion changes at the same time it changes in what is there. Rows that are younger than the
-rebuild imply nothing: who wrote them has written the others.
+a deletion changes at the same time it changes in what is there. That a row is young says nothing:
+a push changes links that were there before, and none of what they imply. What this rebuild has
+brought back itself is complete.
 """
 
 from collections.abc import Sequence
 from contextlib import suppress
 
-from shared.errors import RegistryError
+from shared.errors import ManifestInvalid, RegistryError
 from shared.model.attributes import Attributes
 from shared.model.digest import Digest
 from shared.model.manifest import Manifest, read_manifest
@@ -22,9 +23,8 @@ from shared.services.rebuild.blobs import BlobsBack
 from shared.services.rebuild.each import each
 from shared.services.rebuild.manifests import Lacks, ManifestsBack
 from shared.services.rebuild.report import Report, Step, Tell
-from shared.services.rebuild.survey import Began
 from shared.storage import keys
-from shared.storage.ports import MOST_CHANGES, Change, Conflict, Insert, NotFound, Row, Update
+from shared.storage.ports import ANY, MOST_CHANGES, Change, Conflict, Insert, NotFound, Row, Update
 from shared.storage.rows.contents import LINK
 from shared.storage.rows.records import ManifestRecord, referrer_values
 from shared.storage.stores import Stores
@@ -41,14 +41,12 @@ class Following:
         blobs: BlobsBack,
         manifests: ManifestsBack,
         report: Report,
-        began: Began,
     ) -> None:
         self._stores = stores
         self._contents = stores.contents
         self._blobs = blobs
         self._manifests = manifests
         self._report = report
-        self._began = began
         self._open: set[RepositoryName] = set()
 
     async def run(self, tell: Tell) -> None:
@@ -56,8 +54,7 @@ class Following:
         done, position = 0, ""
         while True:
             stretch = await self._stores.walks.contents(position, _PAGE)
-            old = [it for it in stretch.rows if not self._began.is_before(it[1].age)]
-            await each(old, self._follow)
+            await each(stretch.rows, self._follow)
             done += len(stretch.rows)
             tell(Step.ROWS, done)
             position = stretch.position
@@ -72,9 +69,11 @@ class Following:
                 await self._blobs.follow(repository, Digest.parse(rest))
             elif kind in {"manifest", "deleted"}:
                 digest, life = Digest.parse(rest.split("|")[0]), str(row.values["life"])
-                await self._complete(repository, digest, life, is_live=kind == "manifest")
+                if (repository, digest) not in self._report.revived:
+                    await self._complete(repository, digest, life, is_live=kind == "manifest")
         except (RegistryError, NotFound) as error:
-            self._report.fault(row.key, repository, str(error))
+            is_final = isinstance(error, NotFound | ManifestInvalid)
+            self._report.fault(row.key, repository, str(error), is_final=is_final)
 
     async def _complete(
         self, repository: RepositoryName, digest: Digest, life: str, *, is_live: bool
@@ -107,12 +106,18 @@ class Following:
         )
 
     async def _referrer(self, repository: RepositoryName, manifest: Manifest) -> bool:
+        """List a manifest with its subject, unless it is deleted meanwhile."""
         if manifest.subject is None:
             return False
         key = keys.referrer(manifest.subject.digest, manifest.digest)
         if await self._contents.rows(repository, [key]):
             return False
-        return await self._insert(repository, [Insert(key, referrer_values(manifest))])
+        there = Update(keys.manifest(manifest.digest), {}, ANY)
+        try:
+            await self._contents.commit(repository, [there, Insert(key, referrer_values(manifest))])
+        except (Conflict, NotFound):
+            return False
+        return True
 
     async def _insert(self, repository: RepositoryName, rows: Sequence[Insert]) -> bool:
         """Add the rows that are not there; tell whether any was."""

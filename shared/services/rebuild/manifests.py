@@ -16,10 +16,13 @@
                                 push of the life is under way, or looks so, it makes another life
 
 That a manifest was accepted says that its repository held the blobs which it names: so they are
-shown to whoever may read it. It does not say so of an index's children, of layers that are fetched
-from elsewhere, or where manifests are sparse: there a blob is shown only if an object was made by
-an upload to this very repository, or nobody could be kept from reading another's content by naming
-it.
+shown to whoever may read it. It does not say so of what an index names, which may be a list of
+referrers that are gone, of layers that are fetched from elsewhere, or where manifests are sparse:
+there a blob is shown only if an object was made by an upload to this very repository, or nobody
+could be kept from reading another's content by naming it.
+
+A body is an object only once its manifest was accepted, or, of a large one, once all that it names
+was found: so an object of a push that then failed says the same.
 """
 
 from collections.abc import Collection, Sequence
@@ -28,6 +31,7 @@ from dataclasses import dataclass, field
 from itertools import batched
 
 from shared.errors import ManifestBlobUnknown, ManifestInvalid, RegistryError, Unavailable
+from shared.model import media_types
 from shared.model.digest import Digest
 from shared.model.manifest import Manifest, read_manifest
 from shared.model.names import RepositoryName
@@ -163,7 +167,7 @@ class ManifestsBack:
             lacks = await self._try(repository, body)
         except RegistryError as error:
             where = f"{repository}@{body.manifest.digest}"
-            self._report.fault(body.name, where, str(error.detail or error))
+            self._report.fault(body.name, where, str(error.detail or error), is_final=False)
         else:
             if lacks:
                 self._note(repository, body, lives, lacks)
@@ -206,10 +210,10 @@ class ManifestsBack:
         needed = {blob.digest for blob in manifest.blobs if not blob.is_foreign}
         wanted = {digest: digest in children for digest in (*needed, *children)}
         found = await self._contents.found(repository, wanted)
-        lacks = Lacks()
+        lacks, is_exempt = Lacks(), manifest.media_type in media_types.INDEXES
 
         async def show(digest: Digest) -> None:
-            may_be_shown = digest in needed and not self._is_sparse_allowed
+            may_be_shown = digest in needed and not is_exempt and not self._is_sparse_allowed
             if may_be_shown and await self._blobs.show(repository, digest):
                 return
             lacks.missing.append(digest)

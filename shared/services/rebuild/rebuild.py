@@ -32,7 +32,7 @@ class Rebuild:
         self._manifests = ManifestsBack(
             stores, pushes, blobs, report, is_sparse_allowed=is_sparse_allowed
         )
-        self._following = Following(stores, blobs, self._manifests, report, began)
+        self._following = Following(stores, blobs, self._manifests, report)
 
     async def run(self, tell: Tell) -> Report:
         """Do it, once; may be repeated by another."""

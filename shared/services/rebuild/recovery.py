@@ -7,7 +7,8 @@
     V4 rebuild each of them
     V5 lift the halt
 
-A halt is of the whole account, so all registries in it are rebuilt. It stays where a rebuild dies:
+A halt is of the whole account, so all registries in it are rebuilt. It stays where a rebuild dies,
+and where something did not come back that may: nothing names its object, so it would be removed.
 V5 comes when all rows are back. Rebuilds that run at once do the same work, each of them all.
 """
 
@@ -71,7 +72,7 @@ class Recovery:
         await self._messages.prepare(keys.QUEUES)
         registries = [await self._with_row(record) for record in written.values()]
         reports = [await self._open_rebuild(record).run(tell) for record in registries]
-        if not self._is_dry:
+        if not self._is_dry and not any(report.is_unfinished for report in reports):
             await self._halt.lift()
         return reports
 
@@ -83,9 +84,10 @@ class Recovery:
         raise StateRefused("nothing in this storage says that there ever was a registry")
 
     async def _stop_removers(self, tell: Tell) -> None:
-        if await self._halt.age() is None:
-            await self._halt.put(await self.lost() or ["nothing, as far as anyone can tell"])
-        while (age := await self._halt.age()) is not None and age < 2 * ages.L:
+        while (age := await self._halt.age()) is None or age < 2 * ages.L:
+            if age is None:  # or lifted while we waited, as another rebuild has ended
+                await self._halt.put(await self.lost() or ["nothing, as far as anyone can tell"])
+                continue
             seconds = (2 * ages.L - age).total_seconds()
             tell(Step.WAITING, ceil(seconds))
             await self._sleep(seconds)

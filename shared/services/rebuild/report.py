@@ -68,7 +68,8 @@ class Revived:
 class Report:
     """What came back of one registry. Tags, and who deleted what, are nowhere but in rows.
 
-    `known` are manifests of which rows speak, `completed` those of them that lacked rows.
+    `known` are manifests of which rows speak, `completed` those of them that lacked rows. It
+    `is_unfinished` where something may yet come back, if it is tried again.
     """
 
     registry: str
@@ -79,10 +80,12 @@ class Report:
     completed: int = 0
     revived: dict[Place, Revived] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
+    is_unfinished: bool = False
 
-    def fault(self, what: object, where: str, why: str) -> None:
+    def fault(self, what: object, where: str, why: str, *, is_final: bool = True) -> None:
         """List something that did not come back."""
         self.faults.append(Fault(str(what), where, why))
+        self.is_unfinished = self.is_unfinished or not is_final
 
     def counts(self) -> Mapping[str, int]:
         """Sum it up."""

@@ -1,6 +1,7 @@
 """The survey: every object is looked at. Blobs come back at once, manifests are noted.
 
-What an object is, its metadata says (`storage.origins`). What was made since the rebuild began is
+What an object is, its metadata says (`storage.origins`). One under a name that the registry would
+not draw is another's, and is listed, whatever it says. What was made since the rebuild began is
 left to the call that made it, which writes its rows itself.
 
 A note of a manifest takes some 640 bytes until that is back, and what is reported of it some 410
@@ -18,6 +19,7 @@ from shared.storage import keys
 from shared.storage.origins import BLOB, CANCELLED, MANIFEST, Origin
 from shared.storage.ports import Facts
 from shared.storage.stores import Stores
+from shared.storage.verifying import ToVerify
 
 _PAGE = 1_000
 _KINDS = (BLOB, MANIFEST, CANCELLED)
@@ -71,6 +73,7 @@ class Survey:
         if facts is None or self._began.is_before(facts.age):
             return
         try:
+            ToVerify.named(name)  # keys could not tell any other name
             about = _read(facts)
         except (LookupError, ValueError, RegistryError) as error:
             self._report.fault(name, "", f"it does not say what it is: {error!r}")
@@ -82,7 +85,8 @@ class Survey:
             try:
                 await self._blobs.bring(about.repository, about.digest, name, facts)
             except RegistryError as error:
-                self._report.fault(name, f"{about.repository}@{about.digest}", str(error))
+                where = f"{about.repository}@{about.digest}"
+                self._report.fault(name, where, str(error), is_final=False)
 
 
 def _read(facts: Facts) -> Origin:

@@ -4,7 +4,7 @@ A holds an image, an index of it, and a blob that nothing uses; B holds nothing.
 lost. Before each call of the rebuild, one after the other, somebody else does something whole.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -19,6 +19,8 @@ from shared.services.content.joining import Joining
 from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Pushes
 from shared.services.rebuild.rebuild import Rebuild
+from shared.services.rebuild.report import Tell
+from shared.services.rebuild.survey import Lives
 from shared.services.sweep.findings import Told
 from shared.services.sweep.sweep import Sweep
 from shared.services.turns.turns import Turns
@@ -27,6 +29,7 @@ from shared.services.upkeep.garbage import Garbage
 from shared.services.upkeep.healing import Healing
 from shared.storage import keys
 from shared.storage.bodies import Bodies
+from shared.storage.ports import Row
 from shared.storage.rows.holdings import GOOD, content_of
 from shared.storage.stores import Stores
 from tests.support.app import Memory
@@ -34,7 +37,16 @@ from tests.support.causes import ME
 from tests.support.clock import Clock, Ids
 from tests.support.pauses import no_pause
 from tests.unit.conftest import GENERATION
-from tests.unit.services.conftest import GRACE, KEPT, LIFETIME, hold, image_of, index_of, parts
+from tests.unit.services.conftest import (
+    GRACE,
+    KEPT,
+    LIFETIME,
+    described_as,
+    hold,
+    image_of,
+    index_of,
+    parts,
+)
 from tests.unit.services.rebuild.conftest import A, B, lose
 from tests.unit.services.sweep.conftest import whole_round
 
@@ -60,6 +72,14 @@ class World:
 
     @classmethod
     async def lost(cls) -> "World":
+        world = await cls.whole()
+        world.memory.clock.move(days=1)
+        lose(world.memory, keys.REPOSITORIES, keys.CONTENTS, keys.BLOBS)
+        return world
+
+    @classmethod
+    async def whole(cls) -> "World":
+        """Give one of which nothing is lost yet."""
         memory = await Memory(Clock()).prepare()
         clock = memory.clock
         stores = Stores.over(
@@ -80,8 +100,6 @@ class World:
             record = await stores.contents.manifest(A, manifest.digest, with_body=True)
             assert record
             await Copies(stores).make(A, record)
-        clock.move(days=1)
-        lose(memory, keys.REPOSITORIES, keys.CONTENTS, keys.BLOBS)
         return cls(memory, stores)
 
     async def rebuild(self) -> None:
@@ -181,8 +199,57 @@ async def test_what_is_promised_holds(other: Other) -> None:
         await world.rebuild()
         await world.collect()
         await _check(world, other, is_done=is_done)
-    assert at > 60
+    assert at > 50
     assert done
+
+
+async def test_what_is_used_meanwhile_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table `blobs` is lost; B has mounted what A uploaded, and pushes it while A is surveyed.
+
+    The push changes the links, which are there: so they look new, and nothing else says that B
+    holds the blobs.
+    """
+    world = await World.whole()
+    await mount(world)
+    world.memory.clock.move(days=1)
+    lose(world.memory, keys.BLOBS)
+    begun = Rebuild(world.stores, "r", is_sparse_allowed=False)
+    run = begun._survey.run
+
+    async def used(tell: Tell) -> Lives:
+        lives = await run(tell)
+        world.memory.clock.move(hours=1)
+        image = image_of(PARTS, annotations={"another": "one"})
+        await Pushes(world.stores, is_sparse_allowed=False).put(B, image, [V1], by=ME)
+        return lives
+
+    monkeypatch.setattr(begun._survey, "run", used)
+    await begun.run(lambda *_: None)
+    for manifest in (INDEX, IMAGE):
+        await Manifests(world.stores, KEPT).delete(A, manifest.digest, by=ME)
+    await world.collect()
+    assert await world.is_whole(B)
+
+
+async def test_a_referrer_that_is_deleted_meanwhile_is_not_listed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = await World.whole()
+    pushes = Pushes(world.stores, is_sparse_allowed=False)
+    signature = image_of(PARTS, subject=described_as(IMAGE))
+    await pushes.put(A, signature, [], by=ME)
+    listed = keys.referrer(IMAGE.digest, signature.digest)
+    rows = world.stores.contents.rows
+
+    async def late(repository: RepositoryName, wanted: Sequence[str]) -> list[Row]:
+        if listed in wanted:
+            await Manifests(world.stores, KEPT).delete(A, signature.digest, by=ME)
+        return await rows(repository, wanted)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.stores.contents, "rows", late)
+        await world.rebuild()
+    assert await world.stores.contents.rows(A, [listed]) == []
 
 
 async def _interrupted(world: World, at: int, other: Other) -> bool | None:

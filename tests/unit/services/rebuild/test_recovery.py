@@ -11,7 +11,8 @@ import pytest
 from shared import bootstrap
 from shared.assembly import recovery as assembly
 from shared.model.manifest import Manifest
-from shared.services.rebuild.report import Report, Step
+from shared.services.rebuild.rebuild import Rebuild
+from shared.services.rebuild.report import Report, Step, Tell
 from shared.settings import Settings
 from shared.storage import ages, keys
 from shared.storage.halt import Halt
@@ -21,7 +22,7 @@ from tests.support.app import LONG_AGO, MASTER_KEY, NAME, Memory
 from tests.support.clock import Clock
 from tests.unit.conftest import GENERATION
 from tests.unit.services.conftest import Crash
-from tests.unit.services.rebuild.conftest import A, Filled, lose, rows_of
+from tests.unit.services.rebuild.conftest import A, Filled, lose, lose_row, rows_of
 
 type Slept = list[float]
 
@@ -124,6 +125,58 @@ async def test_nothing_is_removed_until_all_is_back(
     assert len(slept) == 1
     assert rows_of(prepared) == before
     assert await halt.age() is None
+
+
+async def test_what_may_yet_come_back_is_not_removed(
+    filled: Filled, records: RegistryRecords, prepared: Memory, settings: Settings
+) -> None:
+    """A repository is locked: no manifest of it comes back until it is not."""
+    lose(prepared, keys.CONTENTS)
+    partition = keys.contents_partition(GENERATION, A)
+    locked = Insert(keys.REPOSITORY, {"write_enabled": False})
+    await prepared.rows.commit(keys.CONTENTS, partition, [locked])
+
+    report = (await recover(settings))[NAME]
+
+    assert (report.is_unfinished, len(report.faults)) == (True, 6)
+    assert await Halt(prepared.beside).age() is not None
+
+    lose_row(prepared, (keys.CONTENTS, partition, keys.REPOSITORY))
+    report = (await recover(settings))[NAME]
+
+    assert (report.is_unfinished, len(report.revived)) == (False, 6)
+    assert await Halt(prepared.beside).age() is None
+
+
+async def test_a_halt_that_another_lifts_meanwhile_is_put_anew(
+    filled: Filled,
+    records: RegistryRecords,
+    prepared: Memory,
+    settings: Settings,
+    slept: Slept,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Another rebuild ends while this one waits."""
+    halt = Halt(prepared.beside)
+    halted: list[bool] = []
+
+    async def lifting(seconds: float) -> None:
+        slept.append(seconds)
+        clock.move(seconds=seconds)
+        if len(slept) == 1:
+            await halt.lift()
+
+    async def noting(self: Rebuild, tell: Tell) -> Report:
+        halted.append(await halt.age() is not None)
+        return await run(self, tell)
+
+    run = Rebuild.run
+    monkeypatch.setattr(assembly, "asyncio", SimpleNamespace(sleep=lifting))
+    monkeypatch.setattr(Rebuild, "run", noting)
+    await recover(settings)
+    assert halted == [True, True]
+    assert slept == [2 * ages.L.total_seconds()] * 2
 
 
 async def test_a_halt_of_before_is_waited_for(
