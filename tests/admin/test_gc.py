@@ -12,6 +12,7 @@ from shared.model.digest import Digest
 from shared.services.content.pushes import Pushes
 from shared.settings import Settings
 from shared.storage import keys
+from shared.storage.rows.registries import Grace
 from tests.admin.conftest import Run
 from tests.support.app import NAME, Memory
 from tests.support.causes import ME
@@ -147,3 +148,14 @@ def test_what_is_none_or_not_there_is_one_line(
     assert done.stderr.startswith("admin: ")
     assert why in done.stderr
     assert memory.kept() == kept
+
+
+def test_a_command_leaves_the_grace_period_of_the_registry_as_it_is(
+    registry: None, run: Run, memory: Memory, environment: dict[str, str]
+) -> None:
+    short = Grace(timedelta(seconds=400)).text()
+    asyncio.run(memory.keep_registry(grace=short))
+    for command in (["queue", "list"], ["gc", "run", "--dry-run"], ["gc", "run"]):
+        assert run(*command).exit_code == 0
+    row = memory.rows._tables[keys.REGISTRIES][keys.REGISTRY_PARTITION][NAME]
+    assert row.values["grace"] == short
