@@ -110,6 +110,13 @@ def test_while_removal_is_halted_it_says_what_is_left(full: None, run: Run, memo
     assert memory.kept() == kept
 
 
+def test_a_dry_run_tells_that_removal_is_halted(registry: None, run: Run, memory: Memory) -> None:
+    assert document(run("gc", "run", "--dry-run", "-o", "json").stdout)["halted"] is False
+    asyncio.run(memory.beside.put(keys.HALTED, b"", {"lost": "blobs"}))
+    assert "nothing is removed for now" in run("gc", "run", "--dry-run").stdout
+    assert document(run("gc", "run", "--dry-run", "-o", "json").stdout)["halted"] is True
+
+
 def test_a_blob_and_a_manifest_are_explained(full: None, run: Run) -> None:
     used = run("gc", "explain", REPOSITORY, TWO[0].digest)
     assert used.exit_code == 0, used.output
