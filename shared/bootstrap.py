@@ -321,7 +321,10 @@ def registries() -> Registries:
 
 @asynccontextmanager
 async def administration(settings: Settings, name: str) -> AsyncIterator[Administration | None]:
-    """Open a registry for one command; None where there is none; raises StateRefused."""
+    """Open a registry for one command; None where there is none; raises StateRefused.
+
+    Its grace period is the one that the app has given it, whatever the command's settings say.
+    """
     async with opened_ports(settings.storage) as (rows, objects, messages, beside):
         records = RegistryRecords(rows, beside, settings.master_key)
         try:
@@ -332,7 +335,8 @@ async def administration(settings: Settings, name: str) -> AsyncIterator[Adminis
             yield None
         else:
             accounts = Accounts(rows, record.generation, Passwords(), new_id)
-            here = Registries(settings, Ports(rows, objects, messages, beside))
+            same = replace(settings, grace=record.grace.span or settings.grace)
+            here = Registries(same, Ports(rows, objects, messages, beside))
             jobs = await here.jobs(record.generation)
             yield Administration(records, record, accounts, Halt(beside), jobs, here.failing)
 

@@ -21,6 +21,7 @@ from shared.services.upkeep.healing import Healing
 gc = Group("gc", "Garbage: what nothing uses any more.")
 
 _TOLD = 1_000
+_HALTED = "nothing is removed for now, as rows may be missing: see rebuild, and registry resume"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +85,13 @@ async def run(
     async with desk.opened() as here:
         with progress("going through the registry") as steps:
             await _go_round(here.jobs, so_far, steps, is_dry=dry_run)
+        is_halted = await here.halt.age() is not None
     found, left = so_far.found.total(), so_far.left.total()
     told = _told(so_far, found, left, is_dry=dry_run)
     document = {
         "dry_run": dry_run,
         "message": told,
+        "halted": is_halted,
         "pages": so_far.pages,
         "counts": so_far.counts(),
         "findings": so_far.first,
@@ -97,7 +100,8 @@ async def run(
         "objects_collected": so_far.objects,
     }
     tables = [table(Count, so_far.counts())] if found else []
-    return Answer(document, [*tables, told], is_done=not left)
+    halted = [_HALTED] if is_halted else []
+    return Answer(document, [*tables, told, *halted], is_done=not left)
 
 
 @gc.command("explain")

@@ -1,8 +1,12 @@
 """Names as operators have them: as clients print them, with the login server and a digest."""
 
+import re
+
 from infra.admin.opening import AdminError, Desk
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName, parse_repository, parse_tag
+
+_LIFE = re.compile(r"[0-9a-f]{32}")
 
 
 def repository_of(desk: Desk, text: str) -> RepositoryName:
@@ -26,6 +30,13 @@ def manifest_of(desk: Desk, text: str, digest: str = "") -> tuple[RepositoryName
         name, _, tag = name.rpartition(":")
         parse_tag(tag)
     return repository_of(desk, name), Digest.parse(own or digest)
+
+
+def life_of(text: str) -> str:
+    """Read the ID of a life, as `deleted list` prints it; raises AdminError."""
+    if not _LIFE.fullmatch(text):
+        raise AdminError(f"{text!r} is not the ID of a life: deleted list -o json shows them")
+    return text
 
 
 def _servers(desk: Desk) -> set[str]:

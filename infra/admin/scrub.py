@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Annotated
 
+import typer
 from rich.table import Table
 
 from infra.admin.app import Group
@@ -31,11 +33,17 @@ class Found:
 
 
 @scrub.command("run")
-async def run(desk: Desk) -> Answer:
+async def run(
+    desk: Desk,
+    *,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also what was read within a week.")
+    ] = False,
+) -> Answer:
     """Read all there is now, but for what was read within a week, whatever the day's budget."""
     async with desk.opened() as here:
         with progress("verifying") as steps:
-            done = await here.jobs.scrub.run(lambda _: steps.advance())
+            done = await here.jobs.scrub.run(lambda _: steps.advance(), is_all=everything)
     if done is None:
         raise AdminError("another scrub goes on at the same time: repeat this when that is done")
     told = _told(done)

@@ -18,6 +18,7 @@ type Handler = Callable[..., Awaitable[Response]]
 
 _log = logging.getLogger(__name__)
 
+_TOLD = 500
 _CORRELATION = "X-Ms-Correlation-Request-Id"
 _EXPOSED = ("Docker-Content-Digest", "WWW-Authenticate", "Link", _CORRELATION)
 
@@ -31,12 +32,12 @@ def operation(handler: Handler) -> Handler:
     @functools.wraps(handler)
     async def wrapped(*args: object, **kwargs: object) -> Response:
         started = time.perf_counter()
-        correlation = str(uuid.uuid4())
+        correlation, refusal = str(uuid.uuid4()), ""
         _request(args, kwargs).state.correlation = correlation
         try:
             answer = await handler(*args, **kwargs)
         except RegistryError as error:
-            answer = response.failure(error)
+            answer, refusal = response.failure(error), _told(error)
         except ports.Unavailable as error:
             _log.warning("%s: storage: %s", correlation, error)
             answer = response.failure(Unavailable(seconds=error.seconds))
@@ -52,21 +53,28 @@ def operation(handler: Handler) -> Handler:
             answer.body = b""
         _finish(answer, correlation)
         _log.info(
-            "%s %s %s %.1f ms %s",
+            "%s %s %s %.1f ms %s%s",
             handler.__name__,
             _printable(_request(args, kwargs).scope["path"]),
             answer.status_code,
             (time.perf_counter() - started) * 1_000,
             correlation,
+            refusal,
         )
         return answer
 
     return wrapped
 
 
-def _printable(path: str) -> str:
+def _told(error: RegistryError) -> str:
+    """Say why a request was refused, as its line of the log is to say it."""
+    detail = "" if error.detail is None else f" {error.detail}"
+    return _printable(f" {error.code}: {error}{detail}")[:_TOLD]
+
+
+def _printable(text: str) -> str:
     """Leave out what would begin another line of the log, or command the terminal that shows it."""
-    return "".join(filter(str.isprintable, path))
+    return "".join(filter(str.isprintable, text))
 
 
 def _request(args: tuple[object, ...], kwargs: Mapping[str, object]) -> Request:

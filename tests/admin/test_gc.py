@@ -12,6 +12,7 @@ from shared.model.digest import Digest
 from shared.services.content.pushes import Pushes
 from shared.settings import Settings
 from shared.storage import keys
+from shared.storage.rows.registries import Grace
 from tests.admin.conftest import Run
 from tests.support.app import NAME, Memory
 from tests.support.causes import ME
@@ -109,6 +110,13 @@ def test_while_removal_is_halted_it_says_what_is_left(full: None, run: Run, memo
     assert memory.kept() == kept
 
 
+def test_a_dry_run_tells_that_removal_is_halted(registry: None, run: Run, memory: Memory) -> None:
+    assert document(run("gc", "run", "--dry-run", "-o", "json").stdout)["halted"] is False
+    asyncio.run(memory.beside.put(keys.HALTED, b"", {"lost": "blobs"}))
+    assert "nothing is removed for now" in run("gc", "run", "--dry-run").stdout
+    assert document(run("gc", "run", "--dry-run", "-o", "json").stdout)["halted"] is True
+
+
 def test_a_blob_and_a_manifest_are_explained(full: None, run: Run) -> None:
     used = run("gc", "explain", REPOSITORY, TWO[0].digest)
     assert used.exit_code == 0, used.output
@@ -147,3 +155,14 @@ def test_what_is_none_or_not_there_is_one_line(
     assert done.stderr.startswith("admin: ")
     assert why in done.stderr
     assert memory.kept() == kept
+
+
+def test_a_command_leaves_the_grace_period_of_the_registry_as_it_is(
+    registry: None, run: Run, memory: Memory, environment: dict[str, str]
+) -> None:
+    short = Grace(timedelta(seconds=400)).text()
+    asyncio.run(memory.keep_registry(grace=short))
+    for command in (["queue", "list"], ["gc", "run", "--dry-run"], ["gc", "run"]):
+        assert run(*command).exit_code == 0
+    row = memory.rows._tables[keys.REGISTRIES][keys.REGISTRY_PARTITION][NAME]
+    assert row.values["grace"] == short

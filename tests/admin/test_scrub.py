@@ -50,6 +50,7 @@ def test_a_whole_round_tells_what_it_came_upon(run: Run, names: list[str]) -> No
     assert "3 objects verified (27 bytes)" in ended.stdout
     assert "1 bad, 0 missing" in ended.stdout
     assert "0 objects verified (0 bytes), 3 verified lately" in run("scrub", "run").stdout
+    assert "2 objects verified (18 bytes), 1 verified" in run("scrub", "run", "--all").stdout
 
 
 def test_the_report_lists_what_is_bad(run: Run, names: list[str]) -> None:

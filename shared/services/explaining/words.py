@@ -119,7 +119,7 @@ def _user(user: User) -> str:
             return f"used by the manifest {user.digest}, which is being pushed"
         case State.DELETED if user.ends:
             return (
-                f"used by the manifest {user.digest}, which is deleted and can come back: it is"
+                f"used by the manifest {user.digest}, which is deleted, and kept: it is"
                 f" purged after {_at(user.ends)}"
             )
         case _:

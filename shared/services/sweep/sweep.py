@@ -112,7 +112,8 @@ class Sweep:
 
     async def _go_on(self, saved: Saved) -> Swept:
         swept = await self.sweep(saved.position)
-        await self._walks.save(saved, swept.position)
+        if await self._walks.save(saved, swept.position) and not swept.position:
+            _log.info("a round of the sweep is over")
         return swept
 
     async def sweep(self, position: str = "", *, is_dry: bool = False) -> Swept:

@@ -34,6 +34,7 @@ holder without a link, or the note of an object: another step goes on from there
 what was noted before it first. An object's name can come back, and is then noted anew.
 """
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -46,6 +47,8 @@ from shared.storage.ports import Conflict, Delete, NotFound
 from shared.storage.rows.holdings import Gone, Held
 from shared.storage.rows.records import Link
 from shared.storage.stores import Stores
+
+_log = logging.getLogger(__name__)
 
 _TRIES = 8
 
@@ -114,8 +117,10 @@ class Garbage:
             plan = await self._plan(repository, digest)
             if not self._is_dry and plan.takes and await self._stores.removal_is_halted():
                 return Collected(again=halt.AGAIN)
-            if self._is_dry or await self._carry_out(repository, digest, plan):
+            if self._is_dry:
                 return plan.outcome()
+            if await self._carry_out(repository, digest, plan):
+                return _done(repository, digest, plan.outcome())
         raise Unavailable(f"{digest} is being changed too often: collect it later")
 
     async def _plan(self, repository: RepositoryName, digest: Digest) -> _Plan:
@@ -156,3 +161,10 @@ class Garbage:
         """Remove an object out of use, and the note of it."""
         await self._objects.delete(gone.object, gone.etag)
         await self._holdings.forget(digest, gone)
+
+
+def _done(repository: RepositoryName, digest: Digest, collected: Collected) -> Collected:
+    """Say in the log what was taken."""
+    if collected.taken:
+        _log.info("collected %s of %s: %s", digest, repository, ", ".join(collected.taken))
+    return collected

@@ -20,6 +20,7 @@ there a crash between G2 and G3 leaves links to the sweep.
 `look` tells what would go, and changes nothing.
 """
 
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -38,6 +39,8 @@ from shared.storage.errands import Kind
 from shared.storage.ports import Conflict, Delete, NotFound, Rotten, Row
 from shared.storage.rows.records import DeletedRecord, ManifestRecord, TagRecord
 from shared.storage.stores import Stores
+
+_log = logging.getLogger(__name__)
 
 _SOME = 98
 _MARKS = 1_000
@@ -83,6 +86,10 @@ class Purge:
         if is_last:
             await self._take_referrers(repository, deleted, span)
         await self._take_rest(repository, deleted, span, is_restored=is_restored)
+        if not is_restored:
+            _log.info(
+                "purged %s of %s, deleted %s by %s", digest, repository, deleted.at, deleted.by
+            )
         return True
 
     async def look(self, repository: RepositoryName, deleted: DeletedRecord) -> Leavings:

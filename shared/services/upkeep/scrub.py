@@ -6,8 +6,9 @@ A round walks in the order of keys, from a position that is kept in a row:
     contents   each row `manifest|`: the body in it, and the object with the body or a copy of it
 
 So a row whose object is missing is found, too; an object without a row is the sweep's. What was
-verified within a week is skipped, and so is what has only just been made: that has a message of its
-own. What is large goes to the queue `verification`, and is counted when it is handed over.
+verified within a week is skipped, unless an operator wants all of it read, and so is what has only
+just been made: that has a message of its own. What is large goes to the queue `verification`, and
+is counted when it is handed over.
 
 How much is read is bounded: so many bytes a day, a twenty-fourth of them at each hour's tick. What
 a tick reads beyond that is a debt, and later ticks wait until it is paid; a round begins at most
@@ -86,11 +87,17 @@ class Scrub:
         span, saved = Span(self._stores.ticks, TICK), replace(saved, debt=owed)
         return await _Run(self._stores, self._verification, saved, span, budget).go_on()
 
-    async def run(self, progress: Callable[[Round], object]) -> Round | None:
-        """Do a whole round now; None where another goes on at the same time."""
+    async def run(
+        self, progress: Callable[[Round], object], *, is_all: bool = False
+    ) -> Round | None:
+        """Do a whole round now, or (`is_all`) one that skips nothing that was verified lately.
+
+        None where another goes on at the same time.
+        """
         saved = await self._scrubs.saved()
         fresh = replace(saved, walk="", position="", done="", round=None)
-        return await _Run(self._stores, self._verification, fresh).go_on(progress)
+        run = _Run(self._stores, self._verification, fresh, is_all=is_all)
+        return await run.go_on(progress)
 
     async def report(self) -> Report:
         """Tell what was checked, found and healed."""
@@ -135,8 +142,11 @@ class _Run:
         saved: Saved,
         span: Span | None = None,
         budget: int | None = None,
+        *,
+        is_all: bool = False,
     ) -> None:
         self._span = span
+        self._lately = timedelta() if is_all else LATELY
         self._budget = budget
         self._stores = stores
         self._scrubs = stores.scrubs
@@ -220,7 +230,7 @@ class _Run:
         verified = row.values.get("verified")
         if not verified:
             return row.age < SETTLED
-        return timedelta() <= self._clock() - cast("datetime", verified) < LATELY
+        return timedelta() <= self._clock() - cast("datetime", verified) < self._lately
 
     async def _look_at_manifest(self, repository: RepositoryName, row: Row) -> None:
         if row.age < SETTLED:
@@ -244,6 +254,7 @@ class _Run:
         """Keep what the round came upon; the next one begins a day after it did."""
         now = self._clock()
         self._round.ended = now
+        _log.info("a round of the scrub is over: %s", self._round)
         rest = min(max(_DAY - (now - self._round.began), timedelta()), _DAY)
         return await self._save("", "", "", rest)
 

@@ -277,7 +277,6 @@ class Verification:
     async def _mend_body(self, found: _Found, record: ManifestRecord, fault: str) -> Verified:
         """Make a copy again; of a life whose only body is gone that is the end."""
         repository, digest, life = found.repository, found.digest, record.life
-        _log.error("object %s, a body of %s in %s, is %s", found.name, digest, repository, fault)
         if record.body is not None and _is_body_sound(record):
             await self._note(found, COPY, fault)
             await self._errands.send(
@@ -292,6 +291,7 @@ class Verification:
     async def _note(self, found: _Found, kind: str, fault: str) -> None:
         """Write a report of what was found, before anything is done about it."""
         where, digest, now = found.repository, found.digest, self._clock()
+        _log.error("object %s, a %s of %s in %s, is %s", found.name, kind, digest, where, fault)
         await self._stores.scrubs.note(Damage(found.name, kind, where, digest, fault, now))
 
 

@@ -5,7 +5,7 @@ import pytest
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from shared.errors import TagInvalid
+from shared.errors import Denied, TagInvalid
 from shared.storage import ports
 from shared.wire.operation import operation
 from shared.wire.request import credentials
@@ -71,6 +71,19 @@ async def test_a_line_of_the_log_names_the_operation_and_no_secret(
     assert line.startswith("tag_list /v2/a/tags/list 200 ")
     assert "secret" not in line
     assert "token" not in line
+
+
+async def test_a_line_of_the_log_says_why_a_request_was_refused(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    refused = Denied("push it\r\nfirst", detail={"Name": "a"})
+    with caplog.at_level(logging.INFO):
+        await answer_to(refused, request(path="/v2/a/manifests/1"))
+        await answer_to(TagInvalid("x" * 10_000))
+    line, long = caplog.messages
+    assert line.startswith("tag_list /v2/a/manifests/1 403 ")
+    assert line.endswith(" DENIED: push itfirst {'Name': 'a'}")
+    assert len(long) < 1_000
 
 
 async def test_a_query_that_is_not_utf_8_gets_an_answer() -> None:

@@ -117,7 +117,7 @@ class TestBlobs:
         explanation, text = await explain()
         (user,) = explanation.users.first
         assert (user.state, user.ends) == (State.DELETED, deleted + KEPT + 4 * ages.L)
-        assert "which is deleted and can come back: it is purged after" in text
+        assert "which is deleted, and kept: it is purged after" in text
 
     @pytest.mark.parametrize("is_being_pushed", [True, False])
     async def test_an_edge_of_a_push_or_of_nothing_keeps_it_too(

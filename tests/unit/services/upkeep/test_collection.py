@@ -1,5 +1,6 @@
 """What a message of the queue `garbage` asks for; `test_garbage` has what becomes of a blob."""
 
+import logging
 from datetime import timedelta
 
 import pytest
@@ -42,16 +43,19 @@ async def left(stores: Stores, *digests: Digest) -> list[Digest]:
     return [it for it in digests if await stores.contents.link(REPOSITORY, it)]
 
 
-async def test_each_blob_of_a_message_is_collected(
-    stores: Stores, prepared: Memory, collection: Collection
+async def test_each_blob_of_a_message_is_collected_and_the_log_tells(
+    stores: Stores, prepared: Memory, collection: Collection, caplog: pytest.LogCaptureFixture
 ) -> None:
     three = parts(3)
     one, two, other = (Digest.parse(it.digest) for it in three)
     await hold(stores, *three)
     prepared.clock.now += LATELY + timedelta(seconds=1)
-    await collection.run(suspects(stores, one, two))
+    with caplog.at_level(logging.INFO):
+        await collection.run(suspects(stores, one, two))
     assert await left(stores, one, two, other) == [other]
     assert waiting(prepared) == []
+    for digest, told in zip((one, two), caplog.messages, strict=True):
+        assert told.startswith(f"collected {digest} of {REPOSITORY}: ")
 
 
 async def test_what_it_is_too_early_for_comes_again_when_the_last_is_due(

@@ -1,3 +1,4 @@
+import logging
 from datetime import timedelta
 from typing import Any
 
@@ -60,7 +61,9 @@ async def test_nothing_is_left_of_a_life_once_it_is_time(
     memory: Memory,
     clock: Clock,
     manifest: object,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level(logging.INFO)
     image = IMAGE if manifest is IMAGE else LARGE
     objects = len(memory.objects._container.objects)  # type: ignore[union-attr]
     await pushes.put(REPOSITORY, image, [LATEST, Tag("v1")], by=ME)
@@ -70,6 +73,7 @@ async def test_nothing_is_left_of_a_life_once_it_is_time(
     for prefix in ("edge|", "tagged|", "deleted|"):
         assert memory.keys(prefix) == []
     assert len(memory.objects._container.objects) == objects  # type: ignore[union-attr]
+    assert f"purged {image.digest} of {REPOSITORY}, deleted " in caplog.text
 
 
 async def test_a_purge_that_comes_too_early_comes_again(

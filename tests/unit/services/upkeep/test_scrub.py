@@ -190,6 +190,25 @@ async def test_a_round_begins_once_a_day_and_skips_what_was_verified_within_a_we
     assert reads == 2 * names
 
 
+async def test_a_whole_round_of_all_reads_again_what_was_verified_lately(
+    stores: Stores,
+    verification: Verification,
+    names: list[str],
+    memory: Memory,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    scrub = scrub_of(stores, verification)
+    await scrub.run(lambda _: None)
+    spoil(memory, names[2])
+    skipping = await scrub.run(lambda _: None)
+    assert skipping
+    assert (skipping.objects, skipping.skipped, skipping.bad) == (0, len(names), 0)
+    found = await scrub.run(lambda _: None, is_all=True)
+    assert found
+    assert (found.objects, found.skipped, found.bad) == (len(names), 0, 1)
+    assert f"object {names[2]}, a blob of {BLOBS[2].digest} in {REPOSITORY}, is bad" in caplog.text
+
+
 async def test_a_clock_that_was_wrong_holds_up_nothing_for_long(
     stores: Stores, memory: Memory, verification: Verification, names: list[str], clock: Clock
 ) -> None:
