@@ -23,6 +23,7 @@ _UNFINISHED = (
     "some of this may yet come back: until then nothing is removed from this storage; see to what"
     " is said, then repeat the command, or give it up with registry resume"
 )
+_READ_LOCKS = "something in it was locked against reading, and can be read now: lock it again"
 _DELETED = "these manifests are there again; some of them may have been deleted before:"
 
 
@@ -91,6 +92,7 @@ def _document(report: Report) -> dict[str, object]:
         "generation": report.generation,
         **counts,
         "is_unfinished": report.is_unfinished,
+        "had_read_locks": report.had_read_locks,
         "manifests": [{**asdict(it), "why": it.why} for it in _sorted(report)],
         "not_brought_back": report.faults,
     }
@@ -102,6 +104,7 @@ def _shown(report: Report) -> list[str | Table]:
     if report.revived:
         rows = [_Back(it.repository, it.digest, it.made, it.why) for it in _sorted(report)]
         shown += [_DELETED, table(_Back, rows)]
+        shown += [_READ_LOCKS] if report.had_read_locks else []
     if report.faults:
         shown += ["this did not come back:", table(Fault, report.faults)]
     return shown

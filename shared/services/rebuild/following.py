@@ -10,7 +10,7 @@ a push changes links that were there before, and none of what they imply. What t
 brought back itself is complete.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 
 from shared.errors import ManifestInvalid, RegistryError
@@ -83,20 +83,26 @@ class Following:
             return
         body = await self._stores.body(record)
         manifest = read_manifest(body, record.media_type, digest.algorithm)
-        lacks = await self._manifests.provide(repository, manifest)
-        made = await self._edges(repository, manifest, record, lacks)
+        targets = [it.digest for it in (*manifest.blobs, *manifest.children)]
+        edges = await self._contents.edges_from(repository, digest, life, dict.fromkeys(targets))
+        lacks = await self._manifests.provide(repository, manifest, _not_held(edges))
+        made = await self._edges(repository, manifest, record, edges, lacks)
         if is_live:
             made = await self._referrer(repository, manifest) or made
             made = await self._opened(repository) or made
         self._report.completed += made
 
     async def _edges(
-        self, repository: RepositoryName, manifest: Manifest, record: ManifestRecord, lacks: Lacks
+        self,
+        repository: RepositoryName,
+        manifest: Manifest,
+        record: ManifestRecord,
+        there: Sequence[Row],
+        lacks: Lacks,
     ) -> bool:
         children = {child.digest for child in manifest.children}
         targets = dict.fromkeys([*(blob.digest for blob in manifest.blobs), *children])
         user, life = manifest.digest, record.life
-        there = await self._contents.edges_from(repository, user, life, targets)
         known = {row.key for row in there}
         left = [it for it in targets if keys.edge(it, user, life) not in known]
         found = await self._contents.found(repository, {it: it in children for it in left})
@@ -158,3 +164,8 @@ class Following:
                 repository, [Insert(keys.WRITABLE, {"updated": now}), about]
             )
         return True
+
+
+def _not_held(edges: Sequence[Row]) -> Collection[Digest]:
+    """Give what a manifest uses and its repository did not hold when it was pushed."""
+    return {Digest.parse(edge.key.split("|")[1]) for edge in edges if not edge.values["names"]}

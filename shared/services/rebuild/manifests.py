@@ -204,16 +204,19 @@ class ManifestsBack:
         if record := await self._contents.life(repository, manifest.digest, life):
             await self._copies.make(repository, record)
 
-    async def provide(self, repository: RepositoryName, manifest: Manifest) -> Lacks:
-        """Show the blobs that a manifest uses; give what is not there."""
+    async def provide(
+        self, repository: RepositoryName, manifest: Manifest, unheld: Collection[Digest] = ()
+    ) -> Lacks:
+        """Show the blobs that a manifest uses, but for those `unheld`; give what is not there."""
         children = {child.digest for child in manifest.children}
         needed = {blob.digest for blob in manifest.blobs if not blob.is_foreign}
         wanted = {digest: digest in children for digest in (*needed, *children)}
         found = await self._contents.found(repository, wanted)
-        lacks, is_exempt = Lacks(), manifest.media_type in media_types.INDEXES
+        is_exempt = self._is_sparse_allowed or manifest.media_type in media_types.INDEXES
+        lacks = Lacks()
 
         async def show(digest: Digest) -> None:
-            may_be_shown = digest in needed and not is_exempt and not self._is_sparse_allowed
+            may_be_shown = digest in needed and digest not in unheld and not is_exempt
             if may_be_shown and await self._blobs.show(repository, digest):
                 return
             lacks.missing.append(digest)

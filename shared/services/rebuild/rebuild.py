@@ -16,6 +16,7 @@ from shared.services.rebuild.following import Following
 from shared.services.rebuild.manifests import ManifestsBack
 from shared.services.rebuild.report import Report, Tell
 from shared.services.rebuild.survey import Began, Survey
+from shared.storage.rows.registries import READ_LOCKS
 from shared.storage.stores import Stores
 
 
@@ -23,7 +24,7 @@ class Rebuild:
     """Rebuilds the rows of one registry's generation."""
 
     def __init__(self, stores: Stores, name: str, *, is_sparse_allowed: bool) -> None:
-        report = Report(name, stores.generation)
+        report = Report(name, stores.generation, had_read_locks=READ_LOCKS in stores.flags)
         began = Began(stores)
         pushes = Pushes(stores, is_sparse_allowed=is_sparse_allowed)
         blobs = BlobsBack(stores, report)

@@ -69,7 +69,8 @@ class Report:
     """What came back of one registry. Tags, and who deleted what, are nowhere but in rows.
 
     `known` are manifests of which rows speak, `completed` those of them that lacked rows. It
-    `is_unfinished` where something may yet come back, if it is tried again.
+    `is_unfinished` where something may yet come back, if it is tried again; it `had_read_locks`
+    where something could not be read, of which nothing but lost rows said what.
     """
 
     registry: str
@@ -81,6 +82,7 @@ class Report:
     revived: dict[Place, Revived] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
     is_unfinished: bool = False
+    had_read_locks: bool = False
 
     def fault(self, what: object, where: str, why: str, *, is_final: bool = True) -> None:
         """List something that did not come back."""

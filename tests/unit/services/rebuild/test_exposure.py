@@ -63,3 +63,17 @@ async def test_a_list_of_referrers_shows_no_blobs(
     await rebuild()
     assert await stores.contents.manifest(B, index.digest, with_body=False)
     assert await stores.contents.link(B, DIGEST) is None
+
+
+async def test_what_was_pushed_when_manifests_were_sparse_shows_nothing(
+    stores: Stores, prepared: Memory, clock: Clock, rebuild: Again
+) -> None:
+    """They are not any more; the manifest's edges still say that the blob was not there."""
+    await hold(stores, SECRET, repository=A)
+    await hold(stores, *parts(1), repository=B)
+    sparse = Pushes(stores, is_sparse_allowed=True)
+    await sparse.put(B, image_of([*parts(1), SECRET]), [Tag("v1")], by=ME)
+    clock.move(minutes=5)
+    lose(prepared, keys.BLOBS)
+    await rebuild()
+    assert await stores.contents.link(B, DIGEST) is None

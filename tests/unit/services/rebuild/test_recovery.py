@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,7 +18,12 @@ from shared.settings import Settings
 from shared.storage import ages, keys
 from shared.storage.halt import Halt
 from shared.storage.ports import Insert
-from shared.storage.rows.registries import RegistryRecord, RegistryRecords, StateRefused
+from shared.storage.rows.registries import (
+    READ_LOCKS,
+    RegistryRecord,
+    RegistryRecords,
+    StateRefused,
+)
 from tests.support.app import LONG_AGO, MASTER_KEY, NAME, Memory
 from tests.support.clock import Clock
 from tests.unit.conftest import GENERATION
@@ -146,6 +152,20 @@ async def test_what_may_yet_come_back_is_not_removed(
 
     assert (report.is_unfinished, len(report.revived)) == (False, 6)
     assert await Halt(prepared.beside).age() is None
+
+
+async def test_it_tells_that_locks_against_reading_are_lost(
+    filled: Filled, records: RegistryRecords, prepared: Memory, settings: Settings
+) -> None:
+    """The registry's record says that there were some, not of what."""
+
+    def lock(record: RegistryRecord) -> RegistryRecord:
+        return replace(record, flags=frozenset({READ_LOCKS}))
+
+    await records.change(NAME, GENERATION, lock, LONG_AGO + timedelta(days=1))
+    prepared.rows._tables.clear()
+    reports = await recover(settings)
+    assert (reports[NAME].had_read_locks, reports["other"].had_read_locks) == (True, False)
 
 
 async def test_a_halt_that_another_lifts_meanwhile_is_put_anew(
