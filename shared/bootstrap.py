@@ -11,7 +11,7 @@ import secrets
 import time
 import uuid
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -332,6 +332,7 @@ async def administration(settings: Settings, name: str) -> AsyncIterator[Adminis
         except NotPrepared:
             record = None
         if record is None:
+            await _check_lost(Written(beside, objects), name)
             yield None
         else:
             accounts = Accounts(rows, record.generation, Passwords(), new_id)
@@ -339,6 +340,13 @@ async def administration(settings: Settings, name: str) -> AsyncIterator[Adminis
             here = Registries(same, Ports(rows, objects, messages, beside))
             jobs = await here.jobs(record.generation)
             yield Administration(records, record, accounts, Halt(beside), jobs, here.failing)
+
+
+async def _check_lost(written: Written, name: str) -> None:
+    """Raise StateRefused of a registry whose row is lost; new storage has none."""
+    with suppress(NotPrepared):
+        if await written.is_lost(name):
+            raise lost(name)
 
 
 @asynccontextmanager

@@ -88,6 +88,14 @@ def test_what_came_back_is_said(run: Run, image: str, memory: Memory) -> None:
     assert {*memory.kept()} == before
 
 
+def test_commands_name_it_where_rows_are_lost(run: Run, image: str, memory: Memory) -> None:
+    memory.rows._tables.clear()
+    done = run("queue", "list")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "the row of registry registry is lost" in done.stderr
+    assert "python -m infra.admin rebuild" in done.stderr
+
+
 def test_people_read_tables(run: Run, image: str, memory: Memory) -> None:
     memory.rows._tables.clear()
     asyncio.run(memory.objects.put(f"{GENERATION}/{'0' * 32}", b"?", {}))
