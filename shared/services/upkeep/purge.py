@@ -44,6 +44,7 @@ _log = logging.getLogger(__name__)
 
 _SOME = 98
 _MARKS = 1_000
+_TRIES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,14 +168,36 @@ class Purge:
     async def _take_referrer(
         self, repository: RepositoryName, deleted: DeletedRecord, referrer: ManifestRecord
     ) -> None:
-        """Delete a referrer, unless it or its subject is pushed meanwhile."""
+        """Delete a referrer, unless it or its subject is pushed meanwhile.
+
+        A tag that leaves it meanwhile ends the deletion as a push does: then it is looked at again.
+        """
+        for _ in range(_TRIES):
+            with suppress(ManifestUnknown, Unsupported):
+                if not await self._is_superseded(repository, deleted, referrer):
+                    return
+            found = await self._contents.rows(
+                repository, [keys.referrer(deleted.manifest.digest, referrer.digest)]
+            )
+            again = await self._older(repository, found[0], deleted) if found else None
+            if again is None or again.etag == referrer.etag:
+                return
+            referrer = again
+        raise Unavailable(f"{referrer.digest} is being changed too often: purge it later")
+
+    async def _is_superseded(
+        self, repository: RepositoryName, deleted: DeletedRecord, referrer: ManifestRecord
+    ) -> bool:
         deletion = self._manifests.deletion(repository, referrer.digest, by=Cause("purge"))
         deletion.etag, deletion.is_yielding = referrer.etag, True
         deletion.subject = str(deleted.manifest.digest)
         deletion.subject_life = deleted.manifest.life
         deletion.is_meant = self.goes_with(deletion)
-        with suppress(ManifestUnknown, Unsupported, Superseded):
+        try:
             await self._manifests.carry_out(deletion)
+        except Superseded:
+            return True
+        return False
 
     async def _take_rest(
         self,

@@ -8,6 +8,7 @@ from shared.model.digest import Digest
 from shared.model.names import Tag
 from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Pushes
+from shared.services.deletions.endings import Deletion
 from shared.services.upkeep.errands import Upkeep
 from shared.services.upkeep.purge import Leavings, Purge
 from shared.storage import ages, keys
@@ -160,6 +161,39 @@ async def test_a_tag_that_leaves_a_referrer_does_not_keep_it(
     clock.now += OVER
     await purge.purge(REPOSITORY, IMAGE.digest, deleted.manifest.life)
     assert keys.manifest(REFERRER.digest) not in memory.keys("manifest|")
+
+
+@pytest.mark.parametrize("how", ["untagged", "retagged"])
+async def test_a_tag_that_leaves_a_referrer_in_the_midst_of_the_purge_does_not_keep_it(
+    stores: Stores,
+    pushes: Pushes,
+    manifests: Manifests,
+    purge: Purge,
+    memory: Memory,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    how: str,
+) -> None:
+    await pushes.put(REPOSITORY, IMAGE, [], by=ME)
+    await pushes.put(REPOSITORY, REFERRER, [LATEST], by=ME)
+    clock.move(seconds=1)
+    await manifests.delete(REPOSITORY, IMAGE.digest, by=ME)
+    deleted = await only(stores)
+    clock.now += OVER
+    carry_out, met = manifests.carry_out, list[Deletion]()
+
+    async def carried_out(deletion: Deletion) -> None:
+        met.append(deletion)
+        if len(met) == 1:
+            await manifests.untag(REPOSITORY, LATEST, by=ME)
+            if how == "retagged":
+                await pushes.put(REPOSITORY, REFERRER, [LATEST], by=ME)
+        await carry_out(deletion)
+
+    monkeypatch.setattr(manifests, "carry_out", carried_out)
+    await purge.purge(REPOSITORY, IMAGE.digest, deleted.manifest.life)
+    is_there = keys.manifest(REFERRER.digest) in memory.keys("manifest|")
+    assert is_there is (how == "retagged")
 
 
 @pytest.mark.parametrize("how", ["retagged", "listed"])
