@@ -167,7 +167,9 @@ class Verification:
         row = await self._holdings.content(sought) if sought else None
         is_named = row is not None and content_of(row).object == name
         if found and not progress and not (is_named and row and row.values.get("verified")):
-            await self._stores.collecting.ask(found.repository, [found.digest], after=self._unused)
+            await self._stores.collecting.ask(
+                found.repository, [found.digest], after=self._unused, since=self._clock()
+            )
         if row is None or sought is None or not is_named:
             return Verified(again=looked.again)
         if found is None or (found.digest, found.etag) != (sought, content_of(row).etag):
