@@ -15,8 +15,10 @@ from datetime import datetime, timedelta
 from math import ceil
 
 from shared.storage import ages, keys
-from shared.storage.letters import Letter, Sleeper, goes_on_with_rounds
+from shared.storage.letters import BODY_BYTES, Letter, Sleeper, goes_on_with_rounds
 from shared.storage.ports import LONGEST_DELAY, Messages, Received
+
+_SHOWN = 100
 
 
 class LateMessages:
@@ -40,7 +42,16 @@ class LateMessages:
         await self._messages.prepare(queues)
 
     async def send(self, queue: str, body: str, delay_seconds: int = 0) -> None:
-        """Put a text on a queue; it is seen after the delay, if that is long some minutes later."""
+        """Put a text on a queue; it is seen after the delay, if that is long some minutes later.
+
+        Raises ValueError for one that is too long.
+        """
+        size = len(body.encode())
+        if size > BODY_BYTES:
+            raise ValueError(
+                f"a text of {size} bytes for queue {queue}: a letter takes {BODY_BYTES}"
+                f" (BODY_BYTES), so name less in it: {body[:_SHOWN]!r}…"
+            )
         await self.send_letter(queue, self._letter(queue, body), delay_seconds)
 
     def _letter(self, queue: str, body: str) -> Letter:
