@@ -2,7 +2,8 @@
 
 import logging
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -74,10 +75,25 @@ async def test_what_fails_comes_again_with_its_past(
     assert await rows(failures) == []
 
 
+def waits(letter_id: str, tries: int) -> float:
+    letter = Letter(letter_id, datetime.now(UTC), "text", tries)
+    return delay(letter).total_seconds()
+
+
 def test_delays_grow_up_to_six_hours() -> None:
-    seconds = [delay(tries).total_seconds() for tries in range(1, 9)]
+    seconds = [waits("0" * 32, tries) for tries in range(1, 9)]
     assert seconds == [10, 40, 160, 640, 2_560, 10_240, 21_600, 21_600]
-    assert delay(100_000) == 216 * L
+    assert waits("0" * 32, 100_000) == 216 * L.total_seconds()
+
+
+@pytest.mark.parametrize("tries", [1, 5, 9, 100_000])
+def test_what_failed_together_is_spread_over_a_quarter_of_the_delay(tries: int) -> None:
+    longest = waits("0" * 32, tries)
+    found = sorted(waits(f"{place:x}" * 32, tries) / longest for place in range(16))
+    assert found[0] == pytest.approx(0.75, abs=0.001)
+    assert found[-1] == 1
+    gaps = [after - before for before, after in pairwise(found)]
+    assert max(gaps) < 0.02
 
 
 async def test_nothing_is_given_up_in_a_month(
