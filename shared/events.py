@@ -11,13 +11,15 @@ from datetime import datetime
 from typing import Any
 
 _USER_AGENT = 200
+_HOST = 255
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
     """Who changed something, and by which request. What the registry does itself has no request.
 
-    `host` is the registry's canonical login server. A user agent is as long as clients like.
+    `host` is the registry's canonical login server. Both that and
+    a user agent are as long as clients like.
     """
 
     by: str
@@ -29,6 +31,7 @@ class Cause:
     def __post_init__(self) -> None:
         """Cut what has no bound of its own."""
         object.__setattr__(self, "user_agent", self.user_agent[:_USER_AGENT])
+        object.__setattr__(self, "host", self.host[:_HOST])
 
 
 @dataclass(frozen=True, slots=True)

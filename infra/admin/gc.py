@@ -127,7 +127,7 @@ async def _go_round(jobs: Jobs, so_far: _Round, steps: Steps, *, is_dry: bool) -
         collected = await jobs.garbage.collect(repository, digest)
         so_far.note(collected.taken)
 
-    sweep = jobs.sweep_with(Told(collect, Healing(jobs.stores).ask))
+    sweep = jobs.sweep_with(Told(collect, Healing(jobs.rounds).ask))
     position, is_first = "", True
     while position or is_first:
         swept = await sweep.sweep(position, is_dry=is_dry)

@@ -34,10 +34,12 @@ from shared.storage.stores import Stores
 class Jobs:
     """The services of one registry's generation that nobody's request waits for.
 
-    `sweep_with` gives a sweep that tells others than queues.
+    `sweep_with` gives a sweep that tells others than queues; `rounds` are the stores of those who
+    come again.
     """
 
     stores: Stores
+    rounds: Stores
     fan_out: FanOut
     upkeep: Upkeep
     garbage: Garbage
@@ -62,25 +64,28 @@ def jobs_of(settings: Settings, record: RegistryRecord, stores: Stores) -> Jobs:
     upkeep = Upkeep(stores, manifests, restores, deletions, purge, FallbackLists(stores))
     grace = record.grace.at(stores.clock())
     garbage = Garbage(stores, grace)
+    rounds = stores.of_rounds()
     sweep_with = partial(
-        Sweep, stores, grace=grace, kept=lasting, lifetime=settings.upload_lifetime
+        Sweep, rounds, grace=grace, kept=lasting, lifetime=settings.upload_lifetime
     )
     leftovers = Leftovers(stores, settings.upload_lifetime)
     seal = ProgressSeal(derived(settings.master_key, "verification", record.generation))
     verification = Verification(stores, leftovers, manifests, seal, grace)
+    scrubbing = Verification(rounds, leftovers, manifests, seal, grace)
     return Jobs(
         stores=stores,
+        rounds=rounds,
         fan_out=FanOut(stores),
         upkeep=upkeep,
         garbage=garbage,
         collection=Collection(stores, garbage),
-        sweep=sweep_with(_by_queue(stores)),
+        sweep=sweep_with(_by_queue(rounds)),
         sweep_with=sweep_with,
         explaining=Explaining(stores, purge, grace),
         restores=restores,
         deletions=deletions,
         verification=verification,
-        scrub=Scrub(stores, verification, settings.scrub_bytes_per_day),
+        scrub=Scrub(rounds, scrubbing, settings.scrub_bytes_per_day),
     )
 
 

@@ -8,11 +8,18 @@ follows is the text, untouched, up to BODY_BYTES of it. So a letter that is sent
 one that was sent first, whoever sends it: a function that failed, or a timer that finds it where
 the host puts what it has given up.
 
+A letter of the rounds, of the sweep or the scrub, says so there. It need not be tried for ever, as
+the next round sends another; its id is made of its text, so that one is the same letter again. Who
+does what it says may send others to its queue, to go on with it: they are of the rounds as well.
+
 A sleeper is a letter in the queue `later`: its first line names its queue and its time as well.
 """
 
 import hashlib
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Self
@@ -25,6 +32,7 @@ BODY_BYTES = 46 * 1024
 _WHY_CHARACTERS = 300
 _ID = re.compile(r"[0-9a-f]{32}")
 _QUERY = re.compile(r"\?\S+")
+_ROUNDS: ContextVar[str] = ContextVar("queue whose letter of the rounds is done here", default="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +48,7 @@ class Letter:
     tries: int = 0
     why: str = ""
     is_copy: bool = field(default=False, compare=False)
+    is_of_rounds: bool = field(default=False, compare=False)
 
     @classmethod
     def read(cls, text: str, now: datetime) -> Self:
@@ -58,15 +67,19 @@ class Letter:
     @classmethod
     def _of(cls, said: Any, body: str) -> Self:
         sent, is_copy = datetime.fromisoformat(said["sent"]), bool(said.get("copy"))
+        is_of_rounds = bool(said.get("rounds"))
         if not is_id(said["id"]) or sent.tzinfo is None:
             raise ValueError(f"no letter: {said}")
-        return cls(said["id"], sent, body, int(said["tries"]), str(said["why"]), is_copy)
+        tries, why = int(said["tries"]), str(said["why"])
+        return cls(said["id"], sent, body, tries, why, is_copy, is_of_rounds)
 
     def text(self, **more: str) -> str:
         """Give the form that travels; `more` stands in its first line too."""
         said = {"id": self.id, "sent": self.sent.isoformat(), "tries": self.tries, "why": self.why}
         if self.is_copy:
             said["copy"] = True
+        if self.is_of_rounds:
+            said["rounds"] = True
         return f"{orjson.dumps({**said, **more}).decode()}\n{self.body}"
 
     def failed(self, why: str) -> Self:
@@ -100,6 +113,21 @@ class Sleeper:
     def text(self) -> str:
         """Give the form that sleeps in the queue."""
         return self.letter.text(queue=self.queue, due=self.due.isoformat())
+
+
+@contextmanager
+def followed(queue: str, letter: Letter) -> Iterator[None]:
+    """Let what is sent meanwhile to go on with a letter be of the rounds where that is."""
+    token = _ROUNDS.set(queue if letter.is_of_rounds else "")
+    try:
+        yield
+    finally:
+        _ROUNDS.reset(token)
+
+
+def goes_on_with_rounds(queue: str) -> bool:
+    """Tell whether what is sent to a queue goes on with a letter of the rounds."""
+    return _ROUNDS.get() == queue
 
 
 def is_id(text: str) -> bool:

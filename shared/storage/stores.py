@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Self
 
@@ -50,6 +50,7 @@ class Stores:
     new_id: Callable[[], str]
     pause: Callable[[float], Awaitable[None]]
     ticks: Callable[[], float]
+    messages: Messages
     flags: frozenset[str]
     policies: Policies
 
@@ -91,8 +92,20 @@ class Stores:
             new_id=new_id,
             pause=pause,
             ticks=ticks,
+            messages=messages,
             flags=flags,
             policies=policies,
+        )
+
+    def of_rounds(self) -> Self:
+        """Give the same for the sweep and the scrub, which come again: so do their letters."""
+        late = LateMessages(self.messages, self.clock, self.new_id, is_of_rounds=True)
+        return replace(
+            self,
+            outbox=Outbox(late, self.generation, self.new_id),
+            errands=Errands(late, self.generation),
+            collecting=Collecting(late, self.generation),
+            verifying=Verifying(late, self.generation, self.ticks),
         )
 
     async def removal_is_halted(self) -> bool:

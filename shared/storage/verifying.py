@@ -37,6 +37,7 @@ class ToVerify:
     `part` is, sealed, how far another message has come with it. `digest` is what a row says that
     the object has, where that is known: of an object that is not there nothing else tells.
     `repository` is where a manifest is whose body it has, or should have, where that is known.
+    `is_again`: it was looked at, and that was too early.
     """
 
     generation: str
@@ -44,6 +45,7 @@ class ToVerify:
     part: str = ""
     digest: Digest | None = None
     repository: RepositoryName | None = None
+    is_again: bool = False
 
     @classmethod
     def read(cls, body: bytes) -> Self:
@@ -57,6 +59,7 @@ class ToVerify:
                 _text(said.get("state", "")),
                 Digest.parse(digest) if digest else None,
                 parse_repository(where) if where else None,
+                bool(said.get("again")),
             )
         except (TypeError, LookupError, AttributeError, RegistryError) as error:
             raise ValueError(f"it names no object to verify: {error!r}") from error
@@ -74,11 +77,17 @@ class ToVerify:
 
     def text(self) -> str:
         """Give the form that the queue holds."""
-        said = {"generation": self.generation, "object": self.object, "state": self.part}
+        said: dict[str, str | bool] = {
+            "generation": self.generation,
+            "object": self.object,
+            "state": self.part,
+        }
         if self.digest:
             said["digest"] = str(self.digest)
         if self.repository:
             said["repository"] = self.repository
+        if self.is_again:
+            said["again"] = True
         return orjson.dumps(said).decode()
 
 
@@ -115,10 +124,17 @@ class Verifying:
             _log.warning("object %s is missing bytes, and nobody was told: %s", name, error)
 
     async def ask(
-        self, name: str, after: timedelta = _NOW, part: str = "", digest: Digest | None = None
+        self,
+        name: str,
+        after: timedelta = _NOW,
+        part: str = "",
+        digest: Digest | None = None,
+        *,
+        is_again: bool = False,
     ) -> None:
         """Let an object, named in whole, be verified `after` that time."""
-        asked = ToVerify(self._generation, keys.drawn(name), part, digest)
+        drawn = keys.drawn(name)
+        asked = ToVerify(self._generation, drawn, part, digest, is_again=is_again)
         await self._messages.send(keys.VERIFICATION, asked.text(), ceil(after.total_seconds()))
 
 

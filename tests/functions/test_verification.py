@@ -8,7 +8,7 @@ import pytest
 
 from infra.devhost.worker import InvocationFailed, TypedData
 from shared.model.digest import Digest
-from shared.services.upkeep import hashing, verification
+from shared.services.upkeep import hashing, scrub, verification
 from shared.storage import keys
 from shared.storage.verifying import ToVerify
 from tests.support.app import GENERATION, Memory, Site, indexed
@@ -17,6 +17,7 @@ from tests.support.messages import addressed, letter_of
 
 CONNECTION = "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=a2V5;BlobEndpoint=http://x/a"
 CONTENT = blob(b"some content")
+QUEUE = keys.VERIFICATION
 
 
 @pytest.fixture
@@ -139,6 +140,23 @@ async def test_the_scrub_verifies_what_is_there_within_the_budget(site: Site) ->
     site.clock.move(hours=1)
     await site.wake()
     assert content(site.memory)[1] == site.clock()
+
+
+@pytest.mark.parametrize("is_large", [True, False])
+async def test_what_the_scrub_leaves_to_the_queue_is_tried_until_it_comes_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch, is_large: bool
+) -> None:
+    """A large object, and one that it does not get to the end of."""
+    if is_large:
+        monkeypatch.setattr(scrub, "LARGE_BYTES", 0)
+    monkeypatch.setattr(verification, "LONGEST", -verification.LONGEST)
+    monkeypatch.setattr(hashing, "_BLOCK_BYTES", CONTENT.size - 1)
+    await site.push_blob("team/app", CONTENT)
+    site.memory.messages.sent.clear()
+    site.clock.move(hours=1)
+    await site.wake()
+    (sent,) = [it for queue, it in map(letter_of, site.memory.messages.sent) if queue == QUEUE]
+    assert (sent.is_of_rounds, sent.tries) == (True, 0)
 
 
 @pytest.mark.parametrize("settings", [{"SCRUB_BYTES_PER_DAY": "0"}], indirect=True)

@@ -36,7 +36,7 @@ what was noted before it first. An object's name can come back, and is then note
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from shared.errors import Unavailable
@@ -60,11 +60,13 @@ LONGEST_WAIT = timedelta(days=7)
 class Collected:
     """What a step took, or would have: the keys of rows, and the names of objects.
 
-    `again` is when it is worth coming again; None where nothing is to be waited for.
+    `again` is when it is worth coming again; None where nothing is to be waited for. `used` is how
+    long ago the use was that is waited for, where it is for one.
     """
 
     taken: tuple[str, ...] = ()
     again: timedelta | None = None
+    used: timedelta | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,7 @@ class _Plan:
     held: Held
     is_leaving: bool
     again: timedelta | None
+    used: timedelta | None = None
 
     @property
     def takes(self) -> bool:
@@ -90,7 +93,7 @@ class _Plan:
                 taken += [keys.CONTENT, str(self.held.content.values["object"])]
         taken += [gone.object for gone in self.held.gone if not gone.is_bad]
         again = min(self.again, LONGEST_WAIT) if self.again else None
-        return Collected(tuple(taken), again)
+        return Collected(tuple(taken), again, self.used)
 
 
 class Garbage:
@@ -129,9 +132,11 @@ class Garbage:
         if await self._contents.edges(repository, digest, 1):
             return _Plan(None, held, is_leaving=False, again=None)
         if link and link.age <= self._lately:
-            return _Plan(None, held, is_leaving=False, again=self._lately - link.age)
+            left = self._lately - link.age
+            return _Plan(None, held, is_leaving=False, again=left, used=link.age)
         if held.holder and held.holder.age <= 2 * ages.L:
-            return _Plan(link, held, is_leaving=False, again=2 * ages.L - held.holder.age)
+            used = held.holder.age
+            return _Plan(link, held, is_leaving=False, again=2 * ages.L - used, used=used)
         return _Plan(link, held, is_leaving=held.holder is not None, again=None)
 
     async def _carry_out(self, repository: RepositoryName, digest: Digest, plan: _Plan) -> bool:

@@ -16,17 +16,22 @@ from shared.storage.ages import Span
 from shared.storage.ports import Objects, Unavailable
 
 _BLOCK_BYTES = 1024 * 1024
+_WORTH_BYTES = 16 * _BLOCK_BYTES
+"""How much is to be hashed before storage fails, for that to be worth a message."""
+
 _HASHED_IN_PLACE = 64 * 1024
 
 
 async def hash_on(objects: Objects, done: Progress, span: Span) -> Progress | Digest:
     """Hash an object on; give the digest, or how far it is when the span is over.
 
-    At least a block is hashed, so it comes to an end some time. Where storage fails after that,
-    what is done is not lost.
+    At least a block is hashed, so it comes to an end some time. Where storage fails after a good
+    part, that is not lost. After less it has failed: it is tried again later each time, as messages
+    that follow each other at once and do next to nothing would be as many as there are blocks.
 
     Raises:
         NotFound: the object is gone.
+        Unavailable: storage failed.
     """
     ahead = _Ahead(Hasher(done.algorithm, done.state))
     try:
@@ -38,7 +43,7 @@ async def hash_on(objects: Objects, done: Progress, span: Span) -> Progress | Di
                 ahead.begin(block)
     except Unavailable:
         await ahead.settle()
-        if not ahead.size:
+        if ahead.size < _WORTH_BYTES:
             raise
         return ahead.after(done)
     await ahead.settle()

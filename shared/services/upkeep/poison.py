@@ -139,7 +139,7 @@ class Poison:
             return
         before = "" if letter.why.startswith(GAVE_UP) or not letter.why else f"; {letter.why}"
         letter = letter.failed(f"{GAVE_UP}{before}")
-        after = timedelta() if is_at_once else delay(letter.tries)
+        after = timedelta() if is_at_once else delay(letter)
         await self._retries.send_again(queue, letter, after)
 
 

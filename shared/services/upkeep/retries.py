@@ -14,6 +14,11 @@ The row is a report, the letter is the truth. A letter that succeeds takes its r
 comes so late that the letter has succeeded before, as after storage was away, the row goes an hour
 later.
 
+The sweep and the scrub come again, and send the letter anew for as long as there is a cause: what
+they have sent ends after some tries, in less than half a day. Else there would be one more of it
+each day. R2 is left out, and the row stays until the next round is due. All others are tried for
+ever: nobody else would do what a client's change needs.
+
 What cannot be read is tried for an hour, as a newer version of the app may have sent it, and may be
 there next time. Then R3 is all that is left of it: the row goes first, then the message.
 """
@@ -26,7 +31,7 @@ from math import ceil
 from shared.errors import RegistryError
 from shared.storage import ages
 from shared.storage.layers.later import LateMessages
-from shared.storage.letters import Letter, reason
+from shared.storage.letters import Letter, followed, reason
 from shared.storage.ports import StorageError
 from shared.storage.rows.failing import Failure, Failures
 
@@ -35,6 +40,12 @@ _log = logging.getLogger(__name__)
 _READINGS = 5
 """After how many tries nobody hopes to read a letter."""
 
+_OF_ROUNDS = 8
+"""After how many tries a letter of the rounds ends."""
+
+_ROUND = timedelta(days=1)
+"""When the next round is due, at least of the sweep."""
+
 _LONGEST = 216
 """The longest delay in L: six hours."""
 
@@ -42,10 +53,17 @@ _GROWTHS = 8
 """After how many tries the longest delay is reached, for sure."""
 
 
-def delay(tries: int) -> timedelta:
-    """Give how long a letter waits after so many failures: L / 10, then four times as long."""
-    growth: int = 4 ** min(tries - 1, _GROWTHS)
-    return min(ages.L / 10 * growth, ages.L * _LONGEST)
+_SPREAD = 16**4
+
+
+def delay(letter: Letter) -> timedelta:
+    """Give how long a letter waits after its failures: L / 10, then four times as long each time.
+
+    Up to a quarter less, by its id: what failed together does not come together again.
+    """
+    growth: int = 4 ** min(letter.tries - 1, _GROWTHS)
+    longest = min(ages.L / 10 * growth, ages.L * _LONGEST)
+    return longest * (1 - int(letter.id[:4], 16) / _SPREAD / 4)
 
 
 class Retries:
@@ -76,7 +94,8 @@ class Retries:
             await self._not_read(queue, letter, error)
             return
         try:
-            await do(message)
+            with followed(queue, letter):
+                await do(message)
         except Exception as error:  # noqa: BLE001 - whatever failed may be well later
             await self._failed(queue, letter, error)
         else:
@@ -105,11 +124,14 @@ class Retries:
         if letter.is_copy:  # the one that it is a copy of sleeps
             await self._report(self._failures.tell_why(letter))
         else:
-            await self.send_again(queue, letter, delay(letter.tries))
+            await self.send_again(queue, letter, delay(letter))
 
     async def send_again(self, queue: str, letter: Letter, after: timedelta) -> None:
-        """Send a letter that failed, and tell of it."""
-        due = await self._messages.send_letter(queue, letter, ceil(after.total_seconds()))
+        """Send a letter that failed, unless that is left to the next round; tell of it."""
+        if after and letter.is_of_rounds and letter.tries >= _OF_ROUNDS:
+            due = letter.sent + _ROUND
+        else:
+            due = await self._messages.send_letter(queue, letter, ceil(after.total_seconds()))
         await self._report(self._failures.put(Failure(queue, letter, due)))
 
     async def _succeeded(self, letter: Letter) -> None:

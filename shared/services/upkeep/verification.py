@@ -145,19 +145,25 @@ class Verification:
         if asked.repository and asked.digest:
             return await self._look_for(asked.name, asked.repository, asked.digest)
         progress, ask = self._seal.open(asked.part), self._stores.verifying.ask
-        found = await self.verify(asked.name, progress, asked.digest)
+        found = await self.verify(asked.name, progress, asked.digest, is_again=asked.is_again)
         if found.progress:
             await ask(asked.name, part=self._seal.close(found.progress), digest=asked.digest)
         elif found.again is not None:
-            await ask(asked.name, found.again, digest=asked.digest)
+            await ask(asked.name, found.again, digest=asked.digest, is_again=True)
         return found
 
     async def verify(
-        self, name: str, progress: Progress | None = None, digest: Digest | None = None
+        self,
+        name: str,
+        progress: Progress | None = None,
+        digest: Digest | None = None,
+        *,
+        is_again: bool = False,
     ) -> Verified:
         """Hash an object, and mark or condemn it; or remove it where nothing uses it.
 
-        `digest` is the one whose content it is to be, where a row says so.
+        `digest` is the one whose content it is to be, where a row says so. With `is_again` it was
+        looked at before, and the collector was asked.
         """
         looked = await self._leftovers.look_at(name)
         found = _Found.read(name, looked.facts)
@@ -166,31 +172,48 @@ class Verification:
         sought = digest or (found.digest if found else None)
         row = await self._holdings.content(sought) if sought else None
         is_named = row is not None and content_of(row).object == name
-        if found and not progress and not (is_named and row and row.values.get("verified")):
-            await self._stores.collecting.ask(found.repository, [found.digest], after=self._unused)
+        is_known = is_again or bool(progress)
+        if found and not is_known and not (is_named and row and row.values.get("verified")):
+            await self._stores.collecting.ask(
+                found.repository, [found.digest], after=self._unused, since=self._clock()
+            )
         if row is None or sought is None or not is_named:
             return Verified(again=looked.again)
         if found is None or (found.digest, found.etag) != (sought, content_of(row).etag):
-            return await self._miss(name, sought, row)
-        hashed = await self._hash(found, progress)
-        if isinstance(hashed, Progress):
-            return Verified(progress=hashed)
-        return await self._settle(found, row, hashed)
+            return await self._miss(name, sought, row, progress)
+        return await self._verify_blob(found, row, progress)
 
-    async def _miss(self, name: str, digest: Digest, row: Row) -> Verified:
+    async def _miss(
+        self, name: str, digest: Digest, row: Row, progress: Progress | None
+    ) -> Verified:
         """See to an object that was not there, or was another, before a row was read that names it.
 
         It may have been made meanwhile, with that row. One that is not there now, and named all the
         same, is gone, or somebody else has overwritten it.
+
+        One that is as the row names it, and does not say what it is, or says something else, stays
+        so. Its bytes are hashed all the same: only a rebuild goes by what it says.
         """
         etag = content_of(row).etag
         facts = await self._objects.facts(name)
-        if facts and facts.etag == etag:
+        is_there = facts is not None and facts.etag == etag
+        said = _Found.read(name, facts) if is_there else None
+        if said and said.digest == digest:
             return Verified(again=ages.L)
         holders = await self._holdings.holders(digest, "", 1)
         if not holders:  # nobody is there to heal it for
             return Verified(is_sound=False, fault=MISSING)
-        return await self._settle(_Found(name, etag, BLOB, holders[0], digest), row, MISSING)
+        found = _Found(name, etag, BLOB, holders[0], digest)
+        if not is_there:
+            return await self._settle(found, row, MISSING)
+        _log.error("object %s does not say that it is of %s, as its row does", name, digest)
+        return await self._verify_blob(found, row, progress)
+
+    async def _verify_blob(self, found: _Found, row: Row, progress: Progress | None) -> Verified:
+        hashed = await self._hash(found, progress)
+        if isinstance(hashed, Progress):
+            return Verified(progress=hashed)
+        return await self._settle(found, row, hashed)
 
     async def _content(self, found: _Found) -> Row | None:
         """Read the row that says that the object is the content of its digest."""

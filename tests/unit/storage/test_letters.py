@@ -14,10 +14,11 @@ BODIES = ["", "text", '{"kind": "k"}', "two\nlines", "\n", '{"a": "\\n"}', "Grü
 
 @pytest.mark.parametrize("body", BODIES)
 @pytest.mark.parametrize("is_copy", [True, False])
-def test_a_letter_is_read_as_it_was_written(body: str, is_copy: bool) -> None:
-    letter = Letter(ID, NOW, body, 3, 'the "table"\nis busy', is_copy)
+@pytest.mark.parametrize("rounds", [True, False])
+def test_a_letter_is_read_as_it_was_written(body: str, is_copy: bool, rounds: bool) -> None:
+    letter = Letter(ID, NOW, body, 3, 'the "table"\nis busy', is_copy, rounds)
     read = Letter.read(letter.text(), LATER)
-    assert (read, read.is_copy) == (letter, is_copy)
+    assert (read, read.is_copy, read.is_of_rounds) == (letter, is_copy, rounds)
     sleeper = Sleeper("events", LATER, letter)
     read_sleeper = Sleeper.read(sleeper.text())
     assert (read_sleeper, read_sleeper.letter.is_copy) == (sleeper, is_copy)

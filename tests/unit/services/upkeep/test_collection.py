@@ -1,15 +1,17 @@
 """What a message of the queue `garbage` asks for; `test_garbage` has what becomes of a blob."""
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
+from shared.services.content.blobs import Blobs
 from shared.services.upkeep.collection import Collection
 from shared.services.upkeep.garbage import Garbage
 from shared.storage import keys
+from shared.storage.ages import L
 from shared.storage.collecting import Suspects
 from shared.storage.ports import Unavailable
 from shared.storage.stores import Stores
@@ -74,6 +76,56 @@ async def test_what_it_is_too_early_for_comes_again_when_the_last_is_due(
     await collection.run(again)
     assert await left(stores, one, two) == []
     assert waiting(prepared) == []
+
+
+@pytest.mark.parametrize(("every", "is_seen"), [(4, False), (16, False), (16, True)])
+async def test_uploads_of_the_same_leave_no_more_messages_than_wait_at_a_time(
+    stores: Stores,
+    prepared: Memory,
+    collection: Collection,
+    blobs: Blobs,
+    every: int,
+    is_seen: bool,
+) -> None:
+    """Each message came again for as long as anybody went on: one more with each upload.
+
+    `is_seen`: between uploads somebody asks for it, who sends nothing.
+    """
+    (one,) = parts(1)
+    digest, pending, most = Digest.parse(one.digest), list[tuple[datetime, Suspects]](), 0
+    for hour in range(32 * 24):
+        now, is_used = prepared.clock.now, hour < 28 * 24
+        if is_used and hour % every == 0:
+            await hold(stores, one)
+            await stores.collecting.ask(REPOSITORY, [digest], after=LATELY, since=now)
+        elif is_used and is_seen:
+            await blobs.find(REPOSITORY, digest)
+        for _, message in [it for it in pending if it[0] < now]:
+            await collection.run(message)
+        pending = [it for it in pending if it[0] >= now]
+        pending += [(now + wait, message) for message, wait in waiting(prepared)]
+        most = max(most, len(pending))
+        prepared.clock.now += timedelta(hours=1)
+    assert most <= LATELY / timedelta(hours=every) + 2
+    assert pending == []
+    assert bool(await left(stores, digest)) == is_seen  # then it is left to the sweep
+
+
+async def test_a_message_that_was_sent_just_before_the_use_it_is_of_goes_on(
+    stores: Stores, prepared: Memory, collection: Collection
+) -> None:
+    """An object is verified as soon as it is made; then its upload writes the link."""
+    (one,) = parts(1)
+    digest, sent = Digest.parse(one.digest), prepared.clock.now
+    prepared.clock.now += L / 2
+    await hold(stores, one)
+    prepared.clock.now = sent + LATELY
+    await collection.run(Suspects(stores.generation, REPOSITORY, (digest,), sent))
+    ((again, wait),) = waiting(prepared)
+    assert (again.since, wait) == (sent, L / 2)
+    prepared.clock.now += wait + timedelta(seconds=1)
+    await collection.run(again)
+    assert await left(stores, digest) == []
 
 
 @pytest.mark.parametrize("error", [Unavailable("no storage"), KeyError("a row that lacks it")])

@@ -7,6 +7,7 @@ import pytest
 
 from shared.errors import BlobUnknown, ManifestUnknown
 from shared.events import BlobWithdrawn, read
+from shared.model.digest import Digest
 from shared.model.manifest import Manifest
 from shared.model.names import RepositoryName
 from shared.services.content.blobs import Blobs
@@ -380,3 +381,31 @@ async def test_an_object_that_is_made_while_its_row_is_read_is_looked_at_again(
     assert (found.is_sound, found.again) == (None, ages.L)
     assert await damages(stores) == []
     assert (await verification.verify(name, digest=DIGEST)).is_sound
+
+
+@pytest.mark.parametrize("metadata", [{}, {"kind": "blob", "made": "never"}, "of another"])
+@pytest.mark.parametrize("is_bad", [False, True])
+async def test_an_object_that_does_not_say_what_it_is_is_hashed_as_its_row_says(
+    stores: Stores,
+    memory: Memory,
+    verification: Verification,
+    clock: Clock,
+    metadata: dict[str, str] | str,
+    is_bad: bool,
+) -> None:
+    """It was looked at again every L, without end."""
+    await hold(stores, BLOB)
+    name = await linked(stores)
+    if isinstance(metadata, str):
+        other = Digest.of(b"another")
+        metadata = dict(Origin(A_BLOB, clock(), "call", REPOSITORY, other).metadata())
+    assert memory.objects._container
+    object.__setattr__(memory.objects._container.objects[name], "metadata", metadata)
+    if is_bad:
+        spoil(memory, name)
+    verified = await verification.verify(name, digest=DIGEST)
+    assert (verified.is_sound, verified.again) == (not is_bad, None)
+    assert [one.what for one in await damages(stores)] == ([BAD] if is_bad else [])
+    row = await stores.holdings.content(DIGEST)
+    assert row
+    assert row.values["verified"] == clock()

@@ -26,6 +26,7 @@ from shared.storage.layers.preparing import prepared as preparing
 from shared.storage.ports import Delete, Insert, StorageError
 from shared.storage.rows.records import INLINE_BYTES
 from shared.storage.stores import Stores
+from shared.storage.verifying import ToVerify
 from tests.support.app import Memory
 from tests.support.causes import ME
 from tests.support.clock import Clock, Ids
@@ -138,6 +139,24 @@ async def test_a_leftover_stays_and_is_looked_at_again(
 
     assert await Leftovers(stores, LIFETIME).look_at(name) == Looked(again=AGAIN)
     assert await Leftovers(stores, LIFETIME, is_dry=True).look_at(name) == Looked(True)
+
+
+async def test_the_collector_is_asked_once_to_look_at_a_leftover_that_stays(
+    stores: Stores, memory: Memory, clock: Clock
+) -> None:
+    """It was asked again each hour."""
+    await hold(stores, BLOB)
+    (name,) = objects(memory)
+    await lose(memory, stores, keys.BLOBS)
+    message = ToVerify.named(name)
+    for _ in range(5):
+        memory.messages.sent, before = [], memory.messages.sent
+        await verification_of(stores).go_on(message)
+        sent = addressed(memory.messages.sent)
+        (again,) = [it.body for it in sent if it.queue == keys.VERIFICATION]
+        asked = [it for it in sent if it.queue == keys.GARBAGE]
+        assert len(asked) == (0 if before else 1)
+        message, clock.now = ToVerify.read(again.encode()), clock.now + GRACE
 
 
 async def test_a_purge_is_put_off(

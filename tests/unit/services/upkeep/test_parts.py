@@ -219,6 +219,7 @@ async def test_what_storage_gave_before_it_failed_is_not_read_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     slow(100)
+    monkeypatch.setattr(hashing, "_WORTH_BYTES", 2 * BLOCK)
     name = await held(stores)
     read, starts = memory.objects.read, list[int]()
 
@@ -233,6 +234,29 @@ async def test_what_storage_gave_before_it_failed_is_not_read_again(
     await go_on(verification, memory, ToVerify.named(name))
     assert starts == [*range(0, LONG.size - 250, 200), starts[-1]]
     assert (await state(stores))[0] == GOOD
+
+
+async def test_storage_that_breaks_again_and_again_fails(
+    stores: Stores,
+    memory: Memory,
+    verification: Verification,
+    slow: Callable[[int], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each message did a block and sent the next, at once: as many as an object has blocks."""
+    slow(100)
+    name = await held(stores)
+    read = memory.objects.read
+
+    async def failing(name: str, start: int = 0) -> AsyncGenerator[bytes]:
+        async for piece in read(name, start, 2 * BLOCK):
+            yield piece
+        raise Unavailable("the line broke")
+
+    monkeypatch.setattr(memory.objects, "read", failing)
+    with pytest.raises(Unavailable, match="the line broke"):
+        await verification.go_on(ToVerify.named(name))
+    assert asked(memory) == []
 
 
 async def test_storage_that_gives_nothing_fails(

@@ -2,7 +2,8 @@
 
 import logging
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -15,8 +16,15 @@ from shared.storage.letters import Letter
 from shared.storage.ports import Unavailable
 from shared.storage.rows.failing import Failure, Failures
 from tests.support.app import Memory
-from tests.support.clock import Clock
-from tests.unit.services.upkeep.conftest import DOWN, RUN, Host, Work, busy, only, read
+from tests.support.clock import Clock, Ids
+from tests.support.messages import letter_of
+from tests.unit.services.upkeep.conftest import DOWN, RUN, Died, Host, Work, busy, only, read
+
+
+@pytest.fixture
+def rounds(prepared: Memory, clock: Clock) -> LateMessages:
+    """The messages of those who come again every day."""
+    return LateMessages(prepared.messages, clock, Ids(), is_of_rounds=True)
 
 
 async def rows(failures: Failures) -> Sequence[Failure]:
@@ -67,10 +75,25 @@ async def test_what_fails_comes_again_with_its_past(
     assert await rows(failures) == []
 
 
+def waits(letter_id: str, tries: int) -> float:
+    letter = Letter(letter_id, datetime.now(UTC), "text", tries)
+    return delay(letter).total_seconds()
+
+
 def test_delays_grow_up_to_six_hours() -> None:
-    seconds = [delay(tries).total_seconds() for tries in range(1, 9)]
+    seconds = [waits("0" * 32, tries) for tries in range(1, 9)]
     assert seconds == [10, 40, 160, 640, 2_560, 10_240, 21_600, 21_600]
-    assert delay(100_000) == 216 * L
+    assert waits("0" * 32, 100_000) == 216 * L.total_seconds()
+
+
+@pytest.mark.parametrize("tries", [1, 5, 9, 100_000])
+def test_what_failed_together_is_spread_over_a_quarter_of_the_delay(tries: int) -> None:
+    longest = waits("0" * 32, tries)
+    found = sorted(waits(f"{place:x}" * 32, tries) / longest for place in range(16))
+    assert found[0] == pytest.approx(0.75, abs=0.001)
+    assert found[-1] == 1
+    gaps = [after - before for before, after in pairwise(found)]
+    assert max(gaps) < 0.02
 
 
 async def test_nothing_is_given_up_in_a_month(
@@ -89,6 +112,62 @@ async def test_nothing_is_given_up_in_a_month(
     await host.live(timedelta(hours=7), work.do)
     assert work.done == ["text"]
     assert await rows(failures) == []
+
+
+async def test_what_a_round_sends_ends_and_is_reported_until_the_next_one_is_due(
+    rounds: LateMessages, host: Host, failures: Failures, memory: Memory, clock: Clock
+) -> None:
+    """It was tried for ever, and each round added another: letters, rows and runs grew."""
+    runs: list[int] = []
+
+    async def fail(_: str) -> None:
+        runs[-1] += 1
+        raise DOWN
+
+    for _ in range(30):
+        runs.append(0)
+        await rounds.send(keys.UPKEEP, "text")
+        await host.live(timedelta(days=1), fail)
+        assert memory.messages.sent == []
+        (row,) = await rows(failures)
+        assert (row.letter.tries, row.due) == (8, row.letter.sent + timedelta(days=1))
+    assert set(runs) == {8}
+
+    await host.live(timedelta(hours=2), Work().do)
+    assert await rows(failures) == []
+
+
+async def test_what_goes_on_with_a_letter_of_a_round_ends_too(
+    rounds: LateMessages, late: LateMessages, host: Host, failures: Failures, memory: Memory
+) -> None:
+    """And what it sends elsewhere, or what another sends after it, is tried for ever."""
+
+    async def lead(text: str) -> None:
+        if text != "first":
+            raise DOWN
+        for queue, body in ((keys.UPKEEP, "page"), (keys.EVENTS, "event")):
+            await late.send(queue, body)
+
+    await rounds.send(keys.UPKEEP, "first")
+    await host.live(timedelta(days=1), lead)
+    ((queue, letter),) = map(letter_of, memory.messages.sent)
+    assert (queue, letter.body, letter.is_of_rounds) == (keys.EVENTS, "event", False)
+    assert [row.letter.body for row in await rows(failures)] == ["page"]
+    memory.messages.sent.clear()
+    await late.send(keys.UPKEEP, "of a client")
+    await host.live(timedelta(days=30), lead)
+    assert only(memory).tries > 100
+
+
+async def test_what_kills_whoever_reads_it_ends_too_where_a_round_sent_it(
+    rounds: LateMessages, host: Host, memory: Memory
+) -> None:
+    async def die(_: str) -> None:
+        raise Died
+
+    await rounds.send(keys.UPKEEP, "text")
+    await host.live(timedelta(days=2), die)
+    assert memory.messages.sent == []
 
 
 async def test_what_no_queue_takes_is_left_to_the_host(
