@@ -17,6 +17,8 @@ wrong holds up nothing for longer than a day. A tick that is not due reads that 
 
     a tick dies            what it did since the last page is done again
     two go on at a time    each page is kept under the ETag that was read: the second one stops
+    an operator's round    holds the row, and says so anew each minute: a tick that is under way
+                           stops, later ones wait. Where it dies they go on with it after HELD
     a row fails            it is told in the log, and counted; the next round comes to it again
 """
 
@@ -49,6 +51,10 @@ SETTLED = timedelta(minutes=15)
 LATELY = timedelta(days=7)
 KEPT = timedelta(days=90)
 LARGE_BYTES = 1024**3
+HELD = timedelta(minutes=15)
+"""For how long an operator's round holds the row: for longer than any one object takes."""
+_BEAT = timedelta(minutes=1)
+_TRIES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +85,9 @@ class Scrub:
         if not self._a_day:
             return None
         saved = await self._scrubs.saved()
-        owed = max(saved.debt - round(self._a_day * (saved.age / _DAY)), 0)
+        owed = self._owed(saved)
         is_resting = saved.round is None and saved.age + _SLACK < saved.rest
-        if owed > self._a_day * (_SLACK / _DAY) or is_resting:
+        if owed > self._a_day * (_SLACK / _DAY) or is_resting or saved.is_held:
             return None
         budget = self._a_day // 24
         span, saved = Span(self._stores.ticks, TICK), replace(saved, debt=owed)
@@ -92,12 +98,21 @@ class Scrub:
     ) -> Round | None:
         """Do a whole round now, or (`is_all`) one that skips nothing that was verified lately.
 
-        None where another goes on at the same time.
+        None where another such round goes on at the same time. A tick gives way.
         """
-        saved = await self._scrubs.saved()
-        fresh = replace(saved, walk="", position="", done="", round=None)
-        run = _Run(self._stores, self._verification, fresh, is_all=is_all)
-        return await run.go_on(progress)
+        for _ in range(_TRIES):
+            saved = await self._scrubs.saved()
+            if saved.is_held:
+                break
+            owed = self._owed(saved)
+            fresh = replace(saved, walk="", position="", done="", debt=owed, round=None)
+            run = _Run(self._stores, self._verification, fresh, is_all=is_all)
+            if await run.hold():
+                return await run.go_on(progress)
+        return None
+
+    def _owed(self, saved: Saved) -> int:
+        return max(saved.debt - round(self._a_day * (saved.age / _DAY)), 0)
 
     async def report(self) -> Report:
         """Tell what was checked, found and healed."""
@@ -146,6 +161,8 @@ class _Run:
         is_all: bool = False,
     ) -> None:
         self._span = span
+        self._held = timedelta()
+        self._beat = Span(stores.ticks, _BEAT)
         self._lately = timedelta() if is_all else LATELY
         self._budget = budget
         self._stores = stores
@@ -155,6 +172,11 @@ class _Run:
         self._saved = saved
         self._round = saved.round or Round(stores.clock())
         self._spent = 0
+
+    async def hold(self) -> bool:
+        """Hold the row from the start on; False where another has gone on meanwhile."""
+        self._held = HELD
+        return await self._save("blobs", "", "") is not None
 
     async def go_on(self, progress: Callable[[Round], object] = lambda _: None) -> Round | None:
         """Look at pages until time or budget is used up, or the round is over."""
@@ -166,8 +188,11 @@ class _Run:
             for key, where, row in rows:
                 if key <= done:
                     continue
-                if self._is_over():
-                    return await self._save(walk, position, done)
+                is_over = self._is_over()
+                if is_over or self._is_to_tell():
+                    kept = await self._save(walk, position, done)
+                    if is_over or kept is None:
+                        return kept
                 await self._look(where, row)
                 done = key
                 progress(self._round)
@@ -181,6 +206,10 @@ class _Run:
         """Tell whether time or budget is used up; a whole round has no end of these."""
         is_late = self._span is not None and self._span.is_over
         return is_late or (self._budget is not None and self._spent >= self._budget)
+
+    def _is_to_tell(self) -> bool:
+        """Tell whether it is time to say again that the row is held."""
+        return bool(self._held) and self._beat.is_over
 
     async def _page(
         self, walk: str, position: str
@@ -269,11 +298,13 @@ class _Run:
             done=done,
             debt=self._saved.debt + (0 if self._budget is None else self._spent),
             rest=rest,
+            held=timedelta() if is_ended else self._held,
             round=None if is_ended else self._round,
             last=self._round if is_ended else self._saved.last,
             etag=self._saved.etag,
         )
         etag = await self._scrubs.save(saved)
+        self._beat = Span(self._stores.ticks, _BEAT)
         self._saved = replace(self._saved, etag=etag or "")
         return self._round if etag else None
 

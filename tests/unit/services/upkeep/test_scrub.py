@@ -26,7 +26,7 @@ from tests.support.causes import ME
 from tests.support.clock import Clock
 from tests.support.images import blob
 from tests.support.messages import addressed
-from tests.unit.services.conftest import LATEST, REPOSITORY, hold, image_of
+from tests.unit.services.conftest import LATEST, REPOSITORY, Before, Crash, hold, image_of
 from tests.unit.services.content.test_uploads import part
 from tests.unit.services.upkeep.test_healing import run_all, spoil
 
@@ -394,6 +394,97 @@ async def test_a_whole_round_now_tells_how_far_it_is_and_owes_nothing(
     assert (await scrub.report()).last == found
     clock.move(days=8)
     assert await scrub.tick()
+
+
+async def slow(
+    memory: Memory, monkeypatch: pytest.MonkeyPatch, clock: Clock, meanwhile: Callable[[], Any]
+) -> None:
+    """Let an object take four minutes to be looked at, and something happen in that time."""
+    facts = memory.objects.facts
+
+    async def four_minutes(name: str) -> Any:
+        with monkeypatch.context() as patch:
+            patch.setattr(memory.objects, "facts", facts)
+            clock.move(minutes=4)
+            await meanwhile()
+        return await facts(name)
+
+    monkeypatch.setattr(memory.objects, "facts", four_minutes)
+
+
+@pytest.mark.parametrize("a_day", [MUCH, 24 * SIZE], ids=["much", "a blob an hour"])
+async def test_an_operators_round_goes_on_beside_the_ticks_which_wait(
+    stores: Stores,
+    memory: Memory,
+    verification: Verification,
+    names: list[str],
+    reads: Reads,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    a_day: int,
+) -> None:
+    scrub, beside = scrub_of(stores, verification, a_day), list[Any]()
+
+    async def tick() -> None:
+        beside.append(await scrub_of(stores, verification, a_day).tick())
+        beside.append(await scrub_of(stores, verification, a_day).run(lambda _: None))
+
+    await slow(memory, monkeypatch, clock, tick)
+    found = await scrub.run(lambda _: None)
+    assert found
+    assert (found.objects, beside) == (len(names), 2 * len(names) * [None])
+    assert reads == names
+    clock.move(days=1)
+    assert await scrub.tick()
+
+
+async def test_a_tick_that_is_under_way_gives_way_to_an_operators_round(
+    stores: Stores,
+    memory: Memory,
+    verification: Verification,
+    names: list[str],
+    clock: Clock,
+    before: Before,
+) -> None:
+    rounds = list[Round | None]()
+
+    async def run() -> None:
+        rounds.append(await scrub_of(stores, verification).run(lambda _: None))
+
+    before(memory.objects, "facts", run, 3)
+    assert await scrub_of(stores, verification).tick() is None
+    (found,) = rounds
+    assert found
+    assert found.ended
+
+
+async def test_an_operators_round_that_died_is_gone_on_with_by_later_ticks(
+    stores: Stores,
+    memory: Memory,
+    verification: Verification,
+    names: list[str],
+    reads: Reads,
+    clock: Clock,
+    before: Before,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def nothing() -> None:
+        pass
+
+    async def die() -> None:
+        raise Crash
+
+    before(memory.objects, "facts", die, 5)
+    await slow(memory, monkeypatch, clock, nothing)
+    scrub = scrub_of(stores, verification)
+    with pytest.raises(Crash):
+        await scrub.run(lambda _: None)
+    assert await scrub.tick() is None
+    clock.move(minutes=16)
+    found = await scrub.tick()
+    assert found
+    assert (found.objects, found.bytes) == (len(names), SIZE * len(names))
+    assert reads == names
 
 
 async def test_repositories_are_walked_in_the_order_of_their_rows(
