@@ -65,10 +65,13 @@ async def report(desk: Desk) -> Answer:
     shown.append(
         table(Found, damages, only=_SHOWN) if damages else "nothing was found bad or missing"
     )
+    if found.more:
+        shown.append(f"and {found.more:,} more, which are not shown")
     document: Mapping[str, object] = {
         "round": found.round,
         "last": found.last,
         "damages": damages,
+        "more": found.more,
     }
     return Answer(document, shown)
 

@@ -23,7 +23,7 @@ wrong holds up nothing for longer than a day. A tick that is not due reads that 
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import cast
@@ -35,7 +35,7 @@ from shared.storage import keys
 from shared.storage.ages import Span
 from shared.storage.ports import Row
 from shared.storage.rows.holdings import GOOD, content_of
-from shared.storage.rows.scrubs import MISSING, Damage, Round, Saved
+from shared.storage.rows.scrubs import MISSING, Damage, Round, Saved, Scrubs
 from shared.storage.stores import Stores
 from shared.storage.verifying import ToVerify
 
@@ -53,14 +53,16 @@ KEPT = timedelta(days=90)
 LARGE_BYTES = 1024**3
 HELD = timedelta(minutes=15)
 """For how long an operator's round holds the row: for longer than any one object takes."""
+MOST_TOLD = 1_000
 _BEAT = timedelta(minutes=1)
 _TRIES = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How far the scrub is, what the last whole round came upon, and what was ever found bad.
+    """How far the scrub is, what the last whole round came upon, and what was found bad.
 
+    `damages` are MOST_TOLD at the most, first those that are not healed; there are so many `more`.
     `lost` are those of the damages that nobody needs any more.
     """
 
@@ -68,6 +70,7 @@ class Report:
     last: Round | None
     damages: Sequence[Damage]
     lost: frozenset[str]
+    more: int = 0
 
 
 class Scrub:
@@ -117,19 +120,16 @@ class Scrub:
     async def report(self) -> Report:
         """Tell what was checked, found and healed."""
         saved = await self._scrubs.saved()
-        damages: list[Damage] = []
-        while page := await self._scrubs.damages(damages[-1].object if damages else "", _PAGE):
-            damages += page
-        lost = [one.object for one in damages if not one.healed and not await self._is_used(one)]
-        return Report(saved.round, saved.last, damages, frozenset(lost))
-
-    async def _is_used(self, damage: Damage) -> bool:
-        """Tell whether anybody waits for it to be healed."""
-        if damage.kind == "blob":
-            return await self._stores.holdings.content(damage.digest) is not None
-        where = RepositoryName(damage.repository)
-        life = keys.drawn(damage.object)
-        return await self._stores.contents.has_life(where, damage.digest, life)
+        damages, count = list[Damage](), 0
+        async for page in _pages(self._scrubs):
+            count += len(page)
+            damages = sorted([*damages, *page], key=lambda one: one.healed is not None)[:MOST_TOLD]
+        lost = [
+            one.object
+            for one in damages
+            if not one.healed and not await _is_used(self._stores, one)
+        ]
+        return Report(saved.round, saved.last, damages, frozenset(lost), count - len(damages))
 
 
 async def tick_all(scrubs: Sequence[Scrub], ticks: Callable[[], float], hour: int) -> None:
@@ -309,10 +309,32 @@ class _Run:
         return self._round if etag else None
 
     async def _forget(self) -> None:
-        """Drop a page of what was healed long ago."""
-        now = self._clock()
-        page = await self._scrubs.damages("", _PAGE)
-        await self._scrubs.forget([one for one in page if one.healed and now - one.healed > KEPT])
+        """Drop what was healed long ago, and what was found long ago that nobody needs."""
+        async for page in _pages(self._scrubs):
+            await self._scrubs.forget([one for one in page if await self._is_told(one)])
+            if self._is_over():
+                break
+
+    async def _is_told(self, damage: Damage) -> bool:
+        """Tell whether it was in the reports for long enough."""
+        is_old = self._clock() - (damage.healed or damage.found) > KEPT
+        return is_old and (damage.healed is not None or not await _is_used(self._stores, damage))
+
+
+async def _pages(scrubs: Scrubs) -> AsyncIterator[Sequence[Damage]]:
+    """Read what was found, page by page."""
+    after = ""
+    while page := await scrubs.damages(after, _PAGE):
+        yield page
+        after = page[-1].object
+
+
+async def _is_used(stores: Stores, damage: Damage) -> bool:
+    """Tell whether anybody waits for it to be healed."""
+    if damage.kind == "blob":
+        return await stores.holdings.content(damage.digest) is not None
+    where, life = RepositoryName(damage.repository), keys.drawn(damage.object)
+    return await stores.contents.has_life(where, damage.digest, life)
 
 
 def _next(walk: str, position: str, done: str) -> tuple[str, str, str]:

@@ -49,6 +49,7 @@ class Damage:
     what: str
     found: datetime
     healed: datetime | None = None
+    etag: str = field(default="", compare=False)
 
     @classmethod
     def read(cls, generation: str, row: Row) -> Self:
@@ -62,6 +63,7 @@ class Damage:
             what=str(values["what"]),
             found=cast("datetime", values["found"]),
             healed=cast("datetime | None", values.get("healed")),
+            etag=row.etag,
         )
 
 
@@ -204,10 +206,10 @@ class Scrubs:
         return [Damage.read(self._generation, row) for row in rows]
 
     async def forget(self, damages: Sequence[Damage]) -> None:
-        """Remove what was healed long ago."""
+        """Remove what is told no longer, unless it was noted anew since it was read."""
         for damage in damages:
-            with suppress(NotFound):
-                await self._commit(Delete(keys.bad(damage.object)))
+            with suppress(NotFound, Conflict):
+                await self._commit(Delete(keys.bad(damage.object), damage.etag))
 
     async def _commit(self, change: Change) -> list[str]:
         return await self._rows.commit(keys.REGISTRIES, self._partition, [change])

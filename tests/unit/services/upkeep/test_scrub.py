@@ -506,17 +506,64 @@ async def test_repositories_are_walked_in_the_order_of_their_rows(
     assert found.missing == len(where)  # nobody has made copies
 
 
-async def test_what_was_healed_long_ago_is_forgotten_with_the_next_round(
-    stores: Stores, memory: Memory, verification: Verification, names: list[str], clock: Clock
-) -> None:
-    spoil(memory, names[0])
-    spoil(memory, names[1])
+@pytest.fixture
+async def damaged(
+    stores: Stores, memory: Memory, verification: Verification, names: list[str]
+) -> list[str]:
+    """Objects that were found bad, in the order of the report, of which one is healed: the last."""
+    for name in names[:4]:
+        spoil(memory, name)
     await scrub_of(stores, verification).tick()
-    await stores.scrubs.healed(names[0], clock())
+    in_order = [one.object for one in await stores.scrubs.damages("", 10)]
+    await stores.scrubs.healed(in_order[-1], stores.clock())
+    return in_order
+
+
+async def told(stores: Stores, verification: Verification) -> list[str]:
+    return [one.object for one in (await scrub_of(stores, verification).report()).damages]
+
+
+async def test_what_was_healed_long_ago_is_forgotten_with_the_next_round(
+    stores: Stores,
+    verification: Verification,
+    damaged: list[str],
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However much that is not healed stands before it."""
+    monkeypatch.setattr(module, "_PAGE", 2)
+    clock.now += KEPT - DAY
+    await scrub_of(stores, verification).tick()
+    assert await told(stores, verification) == damaged
+    clock.now += 2 * DAY
+    await scrub_of(stores, verification).tick()
+    assert await told(stores, verification) == damaged[:-1]
+
+
+async def test_what_nobody_needs_is_forgotten_when_it_was_told_for_long(
+    stores: Stores, verification: Verification, damaged: list[str], clock: Clock
+) -> None:
+    (unneeded,) = [it for it in await stores.scrubs.damages("", 10) if it.object == damaged[1]]
+    held = await stores.holdings.held(unneeded.digest, REPOSITORY)
+    await stores.holdings.leave(unneeded.digest, held)
     clock.now += KEPT + DAY
     await scrub_of(stores, verification).tick()
+    assert await told(stores, verification) == [damaged[0], damaged[2]]
+
+
+async def test_a_report_holds_so_much_and_tells_first_what_is_not_healed(
+    stores: Stores,
+    verification: Verification,
+    damaged: list[str],
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_PAGE", 1)
+    monkeypatch.setattr(module, "MOST_TOLD", 2)
+    await stores.scrubs.healed(damaged[0], clock())
     report = await scrub_of(stores, verification).report()
-    assert [it.object for it in report.damages] == [names[1]]
+    assert [one.object for one in report.damages] == damaged[1:3]
+    assert report.more == 2
 
 
 @pytest.mark.parametrize("error", [Unavailable("down"), KeyError("debt")])
