@@ -92,7 +92,7 @@ class Scrub:
         is_resting = saved.round is None and saved.age + _SLACK < saved.rest
         if owed > self._a_day * (_SLACK / _DAY) or is_resting or saved.is_held:
             return None
-        budget = self._a_day // 24
+        budget = max(self._a_day // 24, 1)
         span, saved = Span(self._stores.ticks, TICK), replace(saved, debt=owed)
         return await _Run(self._stores, self._verification, saved, span, budget).go_on()
 
@@ -330,9 +330,13 @@ async def _pages(scrubs: Scrubs) -> AsyncIterator[Sequence[Damage]]:
 
 
 async def _is_used(stores: Stores, damage: Damage) -> bool:
-    """Tell whether anybody waits for it to be healed."""
+    """Tell whether anybody waits for it to be healed.
+
+    Of a blob that was given up by all, and uploaded again since, nothing tells of the bad bytes.
+    """
     if damage.kind == "blob":
-        return await stores.holdings.content(damage.digest) is not None
+        is_held = await stores.holdings.content(damage.digest) is not None
+        return is_held and await stores.holdings.names(damage.digest, damage.object)
     where, life = RepositoryName(damage.repository), keys.drawn(damage.object)
     return await stores.contents.has_life(where, damage.digest, life)
 

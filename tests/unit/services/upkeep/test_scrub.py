@@ -151,6 +151,17 @@ async def test_what_was_read_beyond_the_budget_is_paid_by_later_ticks(
     assert read_by_hour == [1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4]
 
 
+async def test_a_budget_of_a_few_bytes_a_day_is_heeded_too(
+    stores: Stores, verification: Verification, names: list[str], reads: Reads, clock: Clock
+) -> None:
+    scrub, read_by_day = scrub_of(stores, verification, 20), list[int]()
+    for _ in range(12):
+        await scrub.tick()
+        read_by_day.append(len(reads))
+        clock.move(days=1)
+    assert read_by_day == [1] * 5 + [2] * 5 + [3] * 2
+
+
 @pytest.mark.parametrize("a_day", [SIZE, MUCH])
 async def test_a_tick_that_is_not_due_is_one_read(
     stores: Stores,
@@ -280,6 +291,26 @@ async def test_what_nobody_needs_any_more_is_told_as_lost(
     digest = Digest.parse(BLOBS[0].digest)
     assert (await scrub_of(stores, verification).report()).lost == frozenset()
     await stores.holdings.leave(digest, await stores.holdings.held(digest, REPOSITORY))
+    assert (await scrub_of(stores, verification).report()).lost == {names[0]}
+
+
+async def test_what_is_uploaded_again_after_all_gave_it_up_needs_no_healing(
+    stores: Stores,
+    memory: Memory,
+    verification: Verification,
+    uploads: Uploads,
+    upkeep: Upkeep,
+    names: list[str],
+    clock: Clock,
+) -> None:
+    digest = Digest.parse(BLOBS[0].digest)
+    spoil(memory, names[0])
+    await scrub_of(stores, verification).tick()
+    await run_all(memory, upkeep, clock)
+    assert (await scrub_of(stores, verification).report()).lost == frozenset()
+    await stores.holdings.leave(digest, await stores.holdings.held(digest, REPOSITORY))
+    await uploads.commit(REPOSITORY, uploads.start(), digest, part(BLOBS[0].content))
+    await run_all(memory, upkeep, clock)
     assert (await scrub_of(stores, verification).report()).lost == {names[0]}
 
 
