@@ -19,6 +19,7 @@ wrong holds up nothing for longer than a day. A tick that is not due reads that 
     two go on at a time    each page is kept under the ETag that was read: the second one stops
     an operator's round    holds the row, and says so anew each minute: a tick that is under way
                            stops, later ones wait. Where it dies they go on with it after HELD
+    a position is refused  by storage: the round begins anew with the next tick
     a row fails            it is told in the log, and counted; the next round comes to it again
 """
 
@@ -36,6 +37,7 @@ from shared.storage.ages import Span
 from shared.storage.ports import Row
 from shared.storage.rows.holdings import GOOD, content_of
 from shared.storage.rows.scrubs import MISSING, Damage, Round, Saved, Scrubs
+from shared.storage.rows.walks import PositionRefused
 from shared.storage.stores import Stores
 from shared.storage.verifying import ToVerify
 
@@ -94,7 +96,13 @@ class Scrub:
             return None
         budget = max(self._a_day // 24, 1)
         span, saved = Span(self._stores.ticks, TICK), replace(saved, debt=owed)
-        return await _Run(self._stores, self._verification, saved, span, budget).go_on()
+        run = _Run(self._stores, self._verification, saved, span, budget)
+        try:
+            return await run.go_on()
+        except PositionRefused as error:
+            _log.warning("a round of the scrub begins anew at the next tick: %s", error)
+            await run.begin_anew()
+            return None
 
     async def run(
         self, progress: Callable[[Round], object], *, is_all: bool = False
@@ -177,6 +185,12 @@ class _Run:
         """Hold the row from the start on; False where another has gone on meanwhile."""
         self._held = HELD
         return await self._save("blobs", "", "") is not None
+
+    async def begin_anew(self) -> None:
+        """Keep that a round is to begin: what this one has counted is given up."""
+        held = timedelta()
+        fresh = replace(self._saved, walk="", position="", done="", held=held, round=None)
+        await self._scrubs.save(fresh)
 
     async def go_on(self, progress: Callable[[Round], object] = lambda _: None) -> Round | None:
         """Look at pages until time or budget is used up, or the round is over."""

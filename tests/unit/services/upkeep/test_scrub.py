@@ -1,6 +1,7 @@
 """The scrub: round and round, in the order of keys, within its budget, and what it finds."""
 
 from collections.abc import AsyncGenerator, Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -398,6 +399,26 @@ async def test_a_tick_that_died_is_gone_on_from_its_last_page(
     assert found.ended
     rows = [await stores.holdings.content(Digest.parse(each.digest)) for each in BLOBS]
     assert all(row and row.values["verified"] for row in rows)
+
+
+async def test_a_round_whose_position_storage_refuses_begins_anew(
+    stores: Stores,
+    verification: Verification,
+    names: list[str],
+    reads: Reads,
+    clock: Clock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    scrub = scrub_of(stores, verification, 24 * SIZE * 3)
+    await scrub.tick()
+    saved = await stores.scrubs.saved()
+    await stores.scrubs.save(replace(saved, position="of another version"))
+    clock.move(hours=1)
+    assert await scrub.tick() is None
+    (line,) = [line for line in caplog.messages if "anew" in line]
+    assert line.startswith("a round of the scrub begins anew at the next tick: there is no way on")
+    assert (await whole(scrub, clock)).skipped == 3
+    assert reads == names
 
 
 async def test_of_two_at_a_time_one_stops(
