@@ -183,7 +183,26 @@ async def test_a_run_is_bounded_in_time(
         return await receive(queue, *more)
 
     monkeypatch.setattr(memory.messages, "receive", slow)
-    assert await poison.revive() == 64
+    assert await poison.revive() == 32
+
+
+async def test_a_run_is_bounded_in_time_where_each_message_takes_half_a_minute(
+    poison: Poison, memory: Memory, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it leaves is hidden no longer than it is by the time it comes to it."""
+    await put_aside(memory, POISON, *(f"text {number}" for number in range(32)))
+    send = memory.messages.send
+
+    async def slow(queue: str, *more: Any) -> None:
+        clock.now += timedelta(seconds=30)
+        await send(queue, *more)
+
+    monkeypatch.setattr(memory.messages, "send", slow)
+    assert await poison.revive() == 8
+    clock.now += 2 * RUN
+    assert await poison.revive() == 8
+    sent = [queue for queue, *_ in memory.messages.sent]
+    assert (sent.count(POISON), sent.count(keys.UPKEEP)) == (16, 16)
 
 
 async def test_a_copy_that_was_given_up_goes(poison: Poison, memory: Memory, clock: Clock) -> None:
