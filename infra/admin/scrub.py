@@ -45,7 +45,10 @@ async def run(
         with progress("verifying") as steps:
             done = await here.jobs.scrub.run(lambda _: steps.advance(), is_all=everything)
     if done is None:
-        raise AdminError("another scrub goes on at the same time: repeat this when that is done")
+        raise AdminError(
+            "another scrub goes on at the same time, or died in the last quarter of an hour:"
+            " repeat this later"
+        )
     told = _told(done)
     return Answer({"message": told, "round": done}, [told], is_done=not done.failed)
 
@@ -62,10 +65,13 @@ async def report(desk: Desk) -> Answer:
     shown.append(
         table(Found, damages, only=_SHOWN) if damages else "nothing was found bad or missing"
     )
+    if found.more:
+        shown.append(f"and {found.more:,} more, which are not shown")
     document: Mapping[str, object] = {
         "round": found.round,
         "last": found.last,
         "damages": damages,
+        "more": found.more,
     }
     return Answer(document, shown)
 

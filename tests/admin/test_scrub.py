@@ -6,6 +6,7 @@ import json
 import pytest
 
 from shared.model.digest import Digest
+from shared.services.upkeep import scrub as module
 from shared.storage import keys
 from shared.storage.bodies import Bodies
 from shared.storage.ports import Unavailable
@@ -67,6 +68,16 @@ def test_the_report_lists_what_is_bad(run: Run, names: list[str]) -> None:
     assert (damage["repository"], damage["what"], damage["healed"]) == (HERE, "bad", None)
     assert damage["is_needed"]
     assert (said["last"]["objects"], said["last"]["bad"], said["round"]) == (3, 1, None)
+
+
+def test_the_report_tells_how_much_it_does_not_list(
+    run: Run, names: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("scrub", "run")
+    monkeypatch.setattr(module, "MOST_TOLD", 0)
+    assert "and 1 more, which are not shown" in run("scrub", "report").stdout
+    said = json.loads(run("-o", "json", "scrub", "report").stdout)
+    assert (said["damages"], said["more"]) == ([], 1)
 
 
 def test_what_is_healed_or_gone_is_said_to_be(

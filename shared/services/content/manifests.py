@@ -21,7 +21,8 @@ between is not missed.
 
 Where the bytes have rotted the registry deletes the manifest itself, that life of it alone. No lock
 keeps it, and no push of the same, which would change nothing: so `writable` is left as it is, and
-an id that is cleared does not end it. The tags come back with the next life (`upkeep.errands`).
+an id that is cleared does not end it. The tags come back with the next life (`upkeep.errands`),
+unless somebody deletes the same: then it goes on under that id, and they stay deleted.
 
 A transaction's event is its first row, under an id that never repeats. Where it is there already,
 the transaction went through, its answer was lost, and the storage client has sent it again.
@@ -167,7 +168,7 @@ class Manifests:
 
     async def carry_out(self, deletion: Deletion) -> None:
         """Bring a deletion to its end; raises as `delete` does, and Superseded."""
-        span = ages.Span(self._ticks)
+        span, own = ages.Span(self._ticks), deletion.id
         while not span.is_over:
             row = await self._contents.manifest_row(deletion.repository, deletion.digest)
             if row is None:
@@ -175,7 +176,7 @@ class Manifests:
             record = ManifestRecord.read(row)
             if deletion.is_over(record):
                 raise Superseded
-            deletion.id, deletion.etag = record.deletion or deletion.id, record.etag
+            deletion.id, deletion.etag = deletion.under(own, record.deletion), record.etag
             with suppress(_Overtaken):
                 return await self._remove(deletion, row, record, span)
         where = deletion.repository
@@ -294,7 +295,7 @@ class Manifests:
         left: Iterable[TagRecord],
         writable: Iterable[Change],
     ) -> Iterable[Change]:
-        kind = ManifestRotted if deletion.rotten else ManifestDeleted
+        kind = ManifestRotted if deletion.reason else ManifestDeleted
         event = kind(
             digest=str(deletion.digest),
             media_type=record.media_type,

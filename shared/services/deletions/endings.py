@@ -31,7 +31,7 @@ class Deletion:
     `subject_life` say with what it goes, and `is_meant` whether that is still so. One that
     `is_yielding` ends where somebody has come to rely on the manifest since it was read with
     `etag`, or since the deletion began. `rotten` is the life that is to end because its bytes have
-    rotted, whoever relies on it.
+    rotted, whoever relies on it. Where somebody has begun to delete it, it ends as that deletion.
     """
 
     repository: RepositoryName
@@ -56,6 +56,18 @@ class Deletion:
             return record.life != self.rotten
         is_as_read = record.etag == self.etag or record.deletion == self.id
         return self.is_yielding and not is_as_read
+
+    def under(self, own: str, begun: str) -> str:
+        """Give the id under which it goes on: its own, or one that has begun and is still meant.
+
+        A deletion that somebody wishes does not go on as one of what has rotted.
+        """
+        return own if is_of_rotten(begun) and not self.rotten else begun or own
+
+    @property
+    def reason(self) -> str:
+        """Tell why the registry ends this life; empty where somebody wished it."""
+        return ROTTEN if self.rotten and is_of_rotten(self.id) else ""
 
 
 class Superseded(Exception):
@@ -96,7 +108,7 @@ def ended(deletion: Deletion, row: Row, record: ManifestRecord) -> Iterable[Chan
                     deletion.by.by,
                     deletion.until,
                     deletion.with_repository,
-                    ROTTEN if deletion.rotten else "",
+                    deletion.reason,
                 ),
                 strict=True,
             )

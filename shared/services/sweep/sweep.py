@@ -24,7 +24,8 @@ While removers are halted, as rows may be missing, nothing is seen to: it is fou
 round. An edge may be back before the manifest that it comes from.
 
 Nothing stops it for good: what cannot be understood, or seen to, is told in the log and passed over
-until the next round. Where storage fails, the page is swept again.
+until the next round. Where storage fails, the page is swept again; where it no longer goes on from
+the position that is kept, the round begins anew.
 
 What is told is at most a message for each row of a page: a call is bounded. Where it ends is kept
 in a row, after the page: who dies sweeps that page again.
@@ -34,7 +35,7 @@ A dry run is the same, but for telling and taking.
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 
@@ -46,7 +47,7 @@ from shared.services.sweep.index import IndexSweep
 from shared.services.upkeep.garbage import Garbage
 from shared.services.upkeep.leftovers import Leftovers
 from shared.storage.ports import Row, StorageError
-from shared.storage.rows.walks import Saved, Stretch
+from shared.storage.rows.walks import PositionRefused, Saved, Stretch
 from shared.storage.stores import Stores
 
 _log = logging.getLogger(__name__)
@@ -111,7 +112,12 @@ class Sweep:
         return bool((await self._go_on(saved)).position)
 
     async def _go_on(self, saved: Saved) -> Swept:
-        swept = await self.sweep(saved.position)
+        try:
+            swept = await self.sweep(saved.position)
+        except PositionRefused as error:
+            _log.warning("a round of the sweep begins anew: %s", error)
+            saved = replace(saved, position="")
+            swept = await self.sweep()
         if await self._walks.save(saved, swept.position) and not swept.position:
             _log.info("a round of the sweep is over")
         return swept

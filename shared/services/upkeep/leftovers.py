@@ -17,6 +17,7 @@ from shared.errors import RegistryError
 from shared.storage import halt, keys
 from shared.storage.origins import BLOB, CANCELLED, Origin
 from shared.storage.ports import Facts
+from shared.storage.rows.walks import going_on
 from shared.storage.stores import Stores
 
 _log = logging.getLogger(__name__)
@@ -82,9 +83,13 @@ class Leftovers:
         return Looked(is_removed=True)
 
     async def sweep(self, position: str = "") -> Swept:
-        """Look at a page of all objects; nothing else finds what no message was sent of."""
+        """Look at a page of all objects; nothing else finds what no message was sent of.
+
+        Raises PositionRefused.
+        """
         prefix = keys.object_name(self._generation, "")
-        names, after = await self._objects.page(prefix, position, _PAGE)
+        with going_on(position):
+            names, after = await self._objects.page(prefix, position, _PAGE)
         removed = [name for name in names if await self._goes(name)]
         return Swept(tuple(removed), after)
 

@@ -91,7 +91,11 @@ class Poison:
         with suppress(NotPrepared):
             while self._ticks() < end:
                 received = await self._messages.receive(queue, MOST_RECEIVED, _HIDDEN_SECONDS)
-                taken = [await self._try(queue, it, is_at_once=is_at_once) for it in received]
+                taken = list[bool]()
+                for one in received:
+                    if self._ticks() >= end:  # the others come back when they are hidden no more
+                        break
+                    taken.append(await self._try(queue, one, is_at_once=is_at_once))
                 count += sum(taken)
                 if len(received) < MOST_RECEIVED or not any(taken):
                     break

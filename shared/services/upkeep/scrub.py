@@ -17,11 +17,14 @@ wrong holds up nothing for longer than a day. A tick that is not due reads that 
 
     a tick dies            what it did since the last page is done again
     two go on at a time    each page is kept under the ETag that was read: the second one stops
+    an operator's round    holds the row, and says so anew each minute: a tick that is under way
+                           stops, later ones wait. Where it dies they go on with it after HELD
+    a position is refused  by storage: the round begins anew with the next tick
     a row fails            it is told in the log, and counted; the next round comes to it again
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import cast
@@ -33,7 +36,8 @@ from shared.storage import keys
 from shared.storage.ages import Span
 from shared.storage.ports import Row
 from shared.storage.rows.holdings import GOOD, content_of
-from shared.storage.rows.scrubs import MISSING, Damage, Round, Saved
+from shared.storage.rows.scrubs import MISSING, Damage, Round, Saved, Scrubs
+from shared.storage.rows.walks import PositionRefused
 from shared.storage.stores import Stores
 from shared.storage.verifying import ToVerify
 
@@ -49,12 +53,18 @@ SETTLED = timedelta(minutes=15)
 LATELY = timedelta(days=7)
 KEPT = timedelta(days=90)
 LARGE_BYTES = 1024**3
+HELD = timedelta(minutes=15)
+"""For how long an operator's round holds the row: for longer than any one object takes."""
+MOST_TOLD = 1_000
+_BEAT = timedelta(minutes=1)
+_TRIES = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How far the scrub is, what the last whole round came upon, and what was ever found bad.
+    """How far the scrub is, what the last whole round came upon, and what was found bad.
 
+    `damages` are MOST_TOLD at the most, first those that are not healed; there are so many `more`.
     `lost` are those of the damages that nobody needs any more.
     """
 
@@ -62,6 +72,7 @@ class Report:
     last: Round | None
     damages: Sequence[Damage]
     lost: frozenset[str]
+    more: int = 0
 
 
 class Scrub:
@@ -79,42 +90,54 @@ class Scrub:
         if not self._a_day:
             return None
         saved = await self._scrubs.saved()
-        owed = max(saved.debt - round(self._a_day * (saved.age / _DAY)), 0)
+        owed = self._owed(saved)
         is_resting = saved.round is None and saved.age + _SLACK < saved.rest
-        if owed > self._a_day * (_SLACK / _DAY) or is_resting:
+        if owed > self._a_day * (_SLACK / _DAY) or is_resting or saved.is_held:
             return None
-        budget = self._a_day // 24
+        budget = max(self._a_day // 24, 1)
         span, saved = Span(self._stores.ticks, TICK), replace(saved, debt=owed)
-        return await _Run(self._stores, self._verification, saved, span, budget).go_on()
+        run = _Run(self._stores, self._verification, saved, span, budget)
+        try:
+            return await run.go_on()
+        except PositionRefused as error:
+            _log.warning("a round of the scrub begins anew at the next tick: %s", error)
+            await run.begin_anew()
+            return None
 
     async def run(
         self, progress: Callable[[Round], object], *, is_all: bool = False
     ) -> Round | None:
         """Do a whole round now, or (`is_all`) one that skips nothing that was verified lately.
 
-        None where another goes on at the same time.
+        None where another such round goes on at the same time. A tick gives way.
         """
-        saved = await self._scrubs.saved()
-        fresh = replace(saved, walk="", position="", done="", round=None)
-        run = _Run(self._stores, self._verification, fresh, is_all=is_all)
-        return await run.go_on(progress)
+        for _ in range(_TRIES):
+            saved = await self._scrubs.saved()
+            if saved.is_held:
+                break
+            owed = self._owed(saved)
+            fresh = replace(saved, walk="", position="", done="", debt=owed, round=None)
+            run = _Run(self._stores, self._verification, fresh, is_all=is_all)
+            if await run.hold():
+                return await run.go_on(progress)
+        return None
+
+    def _owed(self, saved: Saved) -> int:
+        return max(saved.debt - round(self._a_day * (saved.age / _DAY)), 0)
 
     async def report(self) -> Report:
         """Tell what was checked, found and healed."""
         saved = await self._scrubs.saved()
-        damages: list[Damage] = []
-        while page := await self._scrubs.damages(damages[-1].object if damages else "", _PAGE):
-            damages += page
-        lost = [one.object for one in damages if not one.healed and not await self._is_used(one)]
-        return Report(saved.round, saved.last, damages, frozenset(lost))
-
-    async def _is_used(self, damage: Damage) -> bool:
-        """Tell whether anybody waits for it to be healed."""
-        if damage.kind == "blob":
-            return await self._stores.holdings.content(damage.digest) is not None
-        where = RepositoryName(damage.repository)
-        life = keys.drawn(damage.object)
-        return await self._stores.contents.has_life(where, damage.digest, life)
+        damages, count = list[Damage](), 0
+        async for page in _pages(self._scrubs):
+            count += len(page)
+            damages = sorted([*damages, *page], key=lambda one: one.healed is not None)[:MOST_TOLD]
+        lost = [
+            one.object
+            for one in damages
+            if not one.healed and not await _is_used(self._stores, one)
+        ]
+        return Report(saved.round, saved.last, damages, frozenset(lost), count - len(damages))
 
 
 async def tick_all(scrubs: Sequence[Scrub], ticks: Callable[[], float], hour: int) -> None:
@@ -146,6 +169,8 @@ class _Run:
         is_all: bool = False,
     ) -> None:
         self._span = span
+        self._held = timedelta()
+        self._beat = Span(stores.ticks, _BEAT)
         self._lately = timedelta() if is_all else LATELY
         self._budget = budget
         self._stores = stores
@@ -155,6 +180,17 @@ class _Run:
         self._saved = saved
         self._round = saved.round or Round(stores.clock())
         self._spent = 0
+
+    async def hold(self) -> bool:
+        """Hold the row from the start on; False where another has gone on meanwhile."""
+        self._held = HELD
+        return await self._save("blobs", "", "") is not None
+
+    async def begin_anew(self) -> None:
+        """Keep that a round is to begin: what this one has counted is given up."""
+        held = timedelta()
+        fresh = replace(self._saved, walk="", position="", done="", held=held, round=None)
+        await self._scrubs.save(fresh)
 
     async def go_on(self, progress: Callable[[Round], object] = lambda _: None) -> Round | None:
         """Look at pages until time or budget is used up, or the round is over."""
@@ -166,8 +202,11 @@ class _Run:
             for key, where, row in rows:
                 if key <= done:
                     continue
-                if self._is_over():
-                    return await self._save(walk, position, done)
+                is_over = self._is_over()
+                if is_over or self._is_to_tell():
+                    kept = await self._save(walk, position, done)
+                    if is_over or kept is None:
+                        return kept
                 await self._look(where, row)
                 done = key
                 progress(self._round)
@@ -181,6 +220,10 @@ class _Run:
         """Tell whether time or budget is used up; a whole round has no end of these."""
         is_late = self._span is not None and self._span.is_over
         return is_late or (self._budget is not None and self._spent >= self._budget)
+
+    def _is_to_tell(self) -> bool:
+        """Tell whether it is time to say again that the row is held."""
+        return bool(self._held) and self._beat.is_over
 
     async def _page(
         self, walk: str, position: str
@@ -269,19 +312,47 @@ class _Run:
             done=done,
             debt=self._saved.debt + (0 if self._budget is None else self._spent),
             rest=rest,
+            held=timedelta() if is_ended else self._held,
             round=None if is_ended else self._round,
             last=self._round if is_ended else self._saved.last,
             etag=self._saved.etag,
         )
         etag = await self._scrubs.save(saved)
+        self._beat = Span(self._stores.ticks, _BEAT)
         self._saved = replace(self._saved, etag=etag or "")
         return self._round if etag else None
 
     async def _forget(self) -> None:
-        """Drop a page of what was healed long ago."""
-        now = self._clock()
-        page = await self._scrubs.damages("", _PAGE)
-        await self._scrubs.forget([one for one in page if one.healed and now - one.healed > KEPT])
+        """Drop what was healed long ago, and what was found long ago that nobody needs."""
+        async for page in _pages(self._scrubs):
+            await self._scrubs.forget([one for one in page if await self._is_told(one)])
+            if self._is_over():
+                break
+
+    async def _is_told(self, damage: Damage) -> bool:
+        """Tell whether it was in the reports for long enough."""
+        is_old = self._clock() - (damage.healed or damage.found) > KEPT
+        return is_old and (damage.healed is not None or not await _is_used(self._stores, damage))
+
+
+async def _pages(scrubs: Scrubs) -> AsyncIterator[Sequence[Damage]]:
+    """Read what was found, page by page."""
+    after = ""
+    while page := await scrubs.damages(after, _PAGE):
+        yield page
+        after = page[-1].object
+
+
+async def _is_used(stores: Stores, damage: Damage) -> bool:
+    """Tell whether anybody waits for it to be healed.
+
+    Of a blob that was given up by all, and uploaded again since, nothing tells of the bad bytes.
+    """
+    if damage.kind == "blob":
+        is_held = await stores.holdings.content(damage.digest) is not None
+        return is_held and await stores.holdings.names(damage.digest, damage.object)
+    where, life = RepositoryName(damage.repository), keys.drawn(damage.object)
+    return await stores.contents.has_life(where, damage.digest, life)
 
 
 def _next(walk: str, position: str, done: str) -> tuple[str, str, str]:

@@ -77,13 +77,14 @@ class Failures:
     async def forget(self, due: datetime) -> None:
         """Remove the rows of letters that were due before: they succeeded, and left theirs."""
         after = ""
-        while page := await self.page(after, _PAGE):
-            for failure in page:
-                if failure.due and failure.due < due:
-                    await self.take(failure.key, failure.etag)
-            if len(page) < _PAGE:
+        while rows := await self._scan(after, _PAGE, only=("due",)):
+            for row in rows:
+                was_due = cast("datetime | None", row.values.get("due"))
+                if was_due and was_due < due:
+                    await self.take(row.key, row.etag)
+            if len(rows) < _PAGE:
                 break
-            after = page[-1].key
+            after = rows[-1].key
 
     async def find(self, key: str) -> Failure | None:
         """Give one by its name."""
@@ -92,10 +93,15 @@ class Failures:
 
     async def page(self, after: str, limit: int) -> Sequence[Failure]:
         """Give up to so many whose names follow `after`, in order."""
-        rows = await self._rows.scan(
-            keys.REGISTRIES, keys.FAILING, after=after, before=keys.end_of(""), limit=limit
+        return [Failure.read(row) for row in await self._scan(after, limit)]
+
+    async def _scan(
+        self, after: str, limit: int, only: Sequence[str] | None = None
+    ) -> Sequence[Row]:
+        before = keys.end_of("")
+        return await self._rows.scan(
+            keys.REGISTRIES, keys.FAILING, after=after, before=before, limit=limit, only=only
         )
-        return [Failure.read(row) for row in rows]
 
     async def _commit(self, change: Put | Update | Delete) -> None:
         await self._rows.commit(keys.REGISTRIES, keys.FAILING, [change])

@@ -49,6 +49,7 @@ class Damage:
     what: str
     found: datetime
     healed: datetime | None = None
+    etag: str = field(default="", compare=False)
 
     @classmethod
     def read(cls, generation: str, row: Row) -> Self:
@@ -62,6 +63,7 @@ class Damage:
             what=str(values["what"]),
             found=cast("datetime", values["found"]),
             healed=cast("datetime | None", values.get("healed")),
+            etag=row.etag,
         )
 
 
@@ -104,7 +106,8 @@ class Saved:
     """Where the scrub is: `walk` and `position` say which page is next, `done` the last row of it.
 
     `debt` are bytes that were read and are not paid for yet, `rest` is how long no round may begin.
-    `age` is the time since this was written, by the store's clock.
+    `held` is how long after this was written nobody else goes on. `age` is the time since then, by
+    the store's clock.
     """
 
     walk: str = ""
@@ -112,6 +115,7 @@ class Saved:
     done: str = ""
     debt: int = 0
     rest: timedelta = timedelta()
+    held: timedelta = timedelta()
     round: Round | None = None
     last: Round | None = None
     age: timedelta = field(default=timedelta(), compare=False)
@@ -127,11 +131,17 @@ class Saved:
             done=str(values["done"]),
             debt=cast("int", values["debt"]),
             rest=timedelta(seconds=cast("int", values["rest"])),
+            held=timedelta(seconds=cast("int", values.get("held", 0))),
             round=Round.read(str(values["round"])),
             last=Round.read(str(values["last"])),
             age=row.age,
             etag=row.etag,
         )
+
+    @property
+    def is_held(self) -> bool:
+        """Tell whether a round is under way that nobody else goes on with."""
+        return self.age < self.held
 
     def change(self) -> Change:
         """Give the change that writes this in the place of what was read."""
@@ -141,6 +151,7 @@ class Saved:
             "done": self.done,
             "debt": self.debt,
             "rest": int(self.rest.total_seconds()),
+            "held": int(self.held.total_seconds()),
             "round": self.round.text() if self.round else "",
             "last": self.last.text() if self.last else "",
         }
@@ -195,10 +206,10 @@ class Scrubs:
         return [Damage.read(self._generation, row) for row in rows]
 
     async def forget(self, damages: Sequence[Damage]) -> None:
-        """Remove what was healed long ago."""
+        """Remove what is told no longer, unless it was noted anew since it was read."""
         for damage in damages:
-            with suppress(NotFound):
-                await self._commit(Delete(keys.bad(damage.object)))
+            with suppress(NotFound, Conflict):
+                await self._commit(Delete(keys.bad(damage.object), damage.etag))
 
     async def _commit(self, change: Change) -> list[str]:
         return await self._rows.commit(keys.REGISTRIES, self._partition, [change])

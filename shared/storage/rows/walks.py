@@ -6,6 +6,7 @@ what was there when it was read: who acts on it looks again, or by the ETag that
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -40,8 +41,26 @@ class Saved:
     begun: timedelta | None = None
 
 
+class PositionRefused(Exception):
+    """Storage does not go on from this position: a walk can only begin anew."""
+
+
+@contextmanager
+def going_on(position: str) -> Iterator[None]:
+    """Read a page from a position; raises PositionRefused where storage takes that at no time."""
+    try:
+        yield
+    except ValueError as error:
+        if not position:
+            raise
+        raise PositionRefused(f"there is no way on from {position!r}: {error}") from error
+
+
 class Walks:
-    """The tables of one registry generation, to be walked through."""
+    """The tables of one registry generation, to be walked through.
+
+    Pages raise PositionRefused.
+    """
 
     def __init__(self, rows: Rows, generation: str) -> None:
         self._rows = rows
@@ -96,24 +115,26 @@ class Walks:
         self, table: str, position: str, limit: int, where: Callable[[str], Where]
     ) -> Stretch[Where]:
         first = keys.of_generation(self._generation)
-        page = await self._rows.page(
-            table,
-            first=first,
-            before=keys.end_of(first),
-            position=position,
-            limit=limit,
-            only=_OF_CONTENTS if table == keys.CONTENTS else None,
-        )
+        with going_on(position):
+            page = await self._rows.page(
+                table,
+                first=first,
+                before=keys.end_of(first),
+                position=position,
+                limit=limit,
+                only=_OF_CONTENTS if table == keys.CONTENTS else None,
+            )
         return Stretch([*_placed(page.rows, where)], page.position)
 
     async def _names(self, partition: str, position: str, limit: int) -> Stretch[RepositoryName]:
-        page = await self._rows.page(
-            keys.REPOSITORIES,
-            first=partition,
-            before=keys.after_partition(partition),
-            position=position,
-            limit=limit,
-        )
+        with going_on(position):
+            page = await self._rows.page(
+                keys.REPOSITORIES,
+                first=partition,
+                before=keys.after_partition(partition),
+                position=position,
+                limit=limit,
+            )
         rows = [(keys.decode_repository(row.key), row) for _, row in page.rows]
         return Stretch(rows, page.position)
 

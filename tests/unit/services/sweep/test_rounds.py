@@ -257,3 +257,31 @@ async def test_what_a_round_tells_the_collector_is_a_message(
 
 async def _nobody(_: object) -> None:
     raise AssertionError("nothing is to be healed")
+
+
+@pytest.mark.parametrize("walk", ["listed", "kept", "contents", "blobs", "objects"])
+async def test_a_round_whose_position_storage_refuses_begins_anew(
+    stores: Stores,
+    memory: Memory,
+    sweep: Sweep,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    walk: str,
+) -> None:
+    page = memory.objects.page
+
+    async def refusing(prefix: str, position: str, limit: int) -> object:
+        if position:
+            raise ValueError("400 OutOfRangeQueryParameterValue")
+        return await page(prefix, position, limit)
+
+    monkeypatch.setattr(memory.objects, "page", refusing)
+    await go_on([sweep], clock.ticks)
+    clock.now += DAY / 2
+    await stores.walks.save(await stores.walks.saved(), f"{walk}|of another version")
+    clock.now += DAY / 3
+    await go_on([sweep], clock.ticks)
+    saved = await stores.walks.saved()
+    assert (saved.position, saved.begun) == ("", timedelta())
+    assert "a round of the sweep begins anew: there is no way on from" in caplog.text

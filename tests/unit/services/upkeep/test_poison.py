@@ -3,6 +3,7 @@
 import json
 import logging
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from shared.storage import keys
 from shared.storage.ages import L
 from shared.storage.layers.later import LateMessages
 from shared.storage.letters import Letter
-from shared.storage.ports import Unavailable
+from shared.storage.ports import Row, Unavailable
 from shared.storage.rows.failing import Failure, Failures
 from shared.storage.verifying import ToVerify
 from tests.support.app import GENERATION, Memory
@@ -182,7 +183,26 @@ async def test_a_run_is_bounded_in_time(
         return await receive(queue, *more)
 
     monkeypatch.setattr(memory.messages, "receive", slow)
-    assert await poison.revive() == 64
+    assert await poison.revive() == 32
+
+
+async def test_a_run_is_bounded_in_time_where_each_message_takes_half_a_minute(
+    poison: Poison, memory: Memory, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it leaves is hidden no longer than it is by the time it comes to it."""
+    await put_aside(memory, POISON, *(f"text {number}" for number in range(32)))
+    send = memory.messages.send
+
+    async def slow(queue: str, *more: Any) -> None:
+        clock.now += timedelta(seconds=30)
+        await send(queue, *more)
+
+    monkeypatch.setattr(memory.messages, "send", slow)
+    assert await poison.revive() == 8
+    clock.now += 2 * RUN
+    assert await poison.revive() == 8
+    sent = [queue for queue, *_ in memory.messages.sent]
+    assert (sent.count(POISON), sent.count(keys.UPKEEP)) == (16, 16)
 
 
 async def test_a_copy_that_was_given_up_goes(poison: Poison, memory: Memory, clock: Clock) -> None:
@@ -257,6 +277,32 @@ async def test_events_of_others_are_left_alone(poison: Poison, memory: Memory) -
     assert await poison.revive() == 0
     assert await poison.revive() == 1
     assert [queue for queue, *_ in memory.messages.sent].count(keys.BLOB_POISON) == 40
+
+
+async def test_no_body_is_read_to_see_which_rows_are_to_be_forgotten(
+    poison: Poison,
+    failures: Failures,
+    memory: Memory,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A thousand rows may have 46 KiB each."""
+    for number, due in enumerate([clock.now - DAY, clock.now, None, clock.now - DAY]):
+        letter = Letter(f"{number:032x}", clock.now, "text")
+        await failures.put(Failure(keys.UPKEEP, letter, due))
+    monkeypatch.setattr("shared.storage.rows.failing._PAGE", 1)
+    scan, read = memory.rows.scan, list[str]()
+
+    async def noted(*of: Any, **how: Any) -> list[Row]:
+        rows = await scan(*of, **how)
+        read.extend(name for row in rows for name in row.values)
+        return rows
+
+    with monkeypatch.context() as patch:
+        patch.setattr(memory.rows, "scan", noted)
+        await poison.see_to()
+    assert read == ["due"] * 3
+    assert [one.due for one in await failures.page("", 10)] == [clock.now, None]
 
 
 async def test_rows_of_what_has_long_succeeded_are_forgotten(

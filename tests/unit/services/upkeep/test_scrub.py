@@ -1,6 +1,7 @@
 """The scrub: round and round, in the order of keys, within its budget, and what it finds."""
 
 from collections.abc import AsyncGenerator, Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -26,7 +27,7 @@ from tests.support.causes import ME
 from tests.support.clock import Clock
 from tests.support.images import blob
 from tests.support.messages import addressed
-from tests.unit.services.conftest import LATEST, REPOSITORY, hold, image_of
+from tests.unit.services.conftest import LATEST, REPOSITORY, Before, Crash, hold, image_of
 from tests.unit.services.content.test_uploads import part
 from tests.unit.services.upkeep.test_healing import run_all, spoil
 
@@ -149,6 +150,17 @@ async def test_what_was_read_beyond_the_budget_is_paid_by_later_ticks(
         read_by_hour.append(len(reads))
         clock.move(hours=1)
     assert read_by_hour == [1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4]
+
+
+async def test_a_budget_of_a_few_bytes_a_day_is_heeded_too(
+    stores: Stores, verification: Verification, names: list[str], reads: Reads, clock: Clock
+) -> None:
+    scrub, read_by_day = scrub_of(stores, verification, 20), list[int]()
+    for _ in range(12):
+        await scrub.tick()
+        read_by_day.append(len(reads))
+        clock.move(days=1)
+    assert read_by_day == [1] * 5 + [2] * 5 + [3] * 2
 
 
 @pytest.mark.parametrize("a_day", [SIZE, MUCH])
@@ -283,6 +295,26 @@ async def test_what_nobody_needs_any_more_is_told_as_lost(
     assert (await scrub_of(stores, verification).report()).lost == {names[0]}
 
 
+async def test_what_is_uploaded_again_after_all_gave_it_up_needs_no_healing(
+    stores: Stores,
+    memory: Memory,
+    verification: Verification,
+    uploads: Uploads,
+    upkeep: Upkeep,
+    names: list[str],
+    clock: Clock,
+) -> None:
+    digest = Digest.parse(BLOBS[0].digest)
+    spoil(memory, names[0])
+    await scrub_of(stores, verification).tick()
+    await run_all(memory, upkeep, clock)
+    assert (await scrub_of(stores, verification).report()).lost == frozenset()
+    await stores.holdings.leave(digest, await stores.holdings.held(digest, REPOSITORY))
+    await uploads.commit(REPOSITORY, uploads.start(), digest, part(BLOBS[0].content))
+    await run_all(memory, upkeep, clock)
+    assert (await scrub_of(stores, verification).report()).lost == {names[0]}
+
+
 async def test_what_is_large_goes_to_the_queue_and_counts(
     stores: Stores,
     memory: Memory,
@@ -369,6 +401,26 @@ async def test_a_tick_that_died_is_gone_on_from_its_last_page(
     assert all(row and row.values["verified"] for row in rows)
 
 
+async def test_a_round_whose_position_storage_refuses_begins_anew(
+    stores: Stores,
+    verification: Verification,
+    names: list[str],
+    reads: Reads,
+    clock: Clock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    scrub = scrub_of(stores, verification, 24 * SIZE * 3)
+    await scrub.tick()
+    saved = await stores.scrubs.saved()
+    await stores.scrubs.save(replace(saved, position="of another version"))
+    clock.move(hours=1)
+    assert await scrub.tick() is None
+    (line,) = [line for line in caplog.messages if "anew" in line]
+    assert line.startswith("a round of the scrub begins anew at the next tick: there is no way on")
+    assert (await whole(scrub, clock)).skipped == 3
+    assert reads == names
+
+
 async def test_of_two_at_a_time_one_stops(
     stores: Stores, verification: Verification, names: list[str], clock: Clock
 ) -> None:
@@ -396,6 +448,97 @@ async def test_a_whole_round_now_tells_how_far_it_is_and_owes_nothing(
     assert await scrub.tick()
 
 
+async def slow(
+    memory: Memory, monkeypatch: pytest.MonkeyPatch, clock: Clock, meanwhile: Callable[[], Any]
+) -> None:
+    """Let an object take four minutes to be looked at, and something happen in that time."""
+    facts = memory.objects.facts
+
+    async def four_minutes(name: str) -> Any:
+        with monkeypatch.context() as patch:
+            patch.setattr(memory.objects, "facts", facts)
+            clock.move(minutes=4)
+            await meanwhile()
+        return await facts(name)
+
+    monkeypatch.setattr(memory.objects, "facts", four_minutes)
+
+
+@pytest.mark.parametrize("a_day", [MUCH, 24 * SIZE], ids=["much", "a blob an hour"])
+async def test_an_operators_round_goes_on_beside_the_ticks_which_wait(
+    stores: Stores,
+    memory: Memory,
+    verification: Verification,
+    names: list[str],
+    reads: Reads,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    a_day: int,
+) -> None:
+    scrub, beside = scrub_of(stores, verification, a_day), list[Any]()
+
+    async def tick() -> None:
+        beside.append(await scrub_of(stores, verification, a_day).tick())
+        beside.append(await scrub_of(stores, verification, a_day).run(lambda _: None))
+
+    await slow(memory, monkeypatch, clock, tick)
+    found = await scrub.run(lambda _: None)
+    assert found
+    assert (found.objects, beside) == (len(names), 2 * len(names) * [None])
+    assert reads == names
+    clock.move(days=1)
+    assert await scrub.tick()
+
+
+async def test_a_tick_that_is_under_way_gives_way_to_an_operators_round(
+    stores: Stores,
+    memory: Memory,
+    verification: Verification,
+    names: list[str],
+    clock: Clock,
+    before: Before,
+) -> None:
+    rounds = list[Round | None]()
+
+    async def run() -> None:
+        rounds.append(await scrub_of(stores, verification).run(lambda _: None))
+
+    before(memory.objects, "facts", run, 3)
+    assert await scrub_of(stores, verification).tick() is None
+    (found,) = rounds
+    assert found
+    assert found.ended
+
+
+async def test_an_operators_round_that_died_is_gone_on_with_by_later_ticks(
+    stores: Stores,
+    memory: Memory,
+    verification: Verification,
+    names: list[str],
+    reads: Reads,
+    clock: Clock,
+    before: Before,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def nothing() -> None:
+        pass
+
+    async def die() -> None:
+        raise Crash
+
+    before(memory.objects, "facts", die, 5)
+    await slow(memory, monkeypatch, clock, nothing)
+    scrub = scrub_of(stores, verification)
+    with pytest.raises(Crash):
+        await scrub.run(lambda _: None)
+    assert await scrub.tick() is None
+    clock.move(minutes=16)
+    found = await scrub.tick()
+    assert found
+    assert (found.objects, found.bytes) == (len(names), SIZE * len(names))
+    assert reads == names
+
+
 async def test_repositories_are_walked_in_the_order_of_their_rows(
     stores: Stores,
     verification: Verification,
@@ -415,17 +558,64 @@ async def test_repositories_are_walked_in_the_order_of_their_rows(
     assert found.missing == len(where)  # nobody has made copies
 
 
-async def test_what_was_healed_long_ago_is_forgotten_with_the_next_round(
-    stores: Stores, memory: Memory, verification: Verification, names: list[str], clock: Clock
-) -> None:
-    spoil(memory, names[0])
-    spoil(memory, names[1])
+@pytest.fixture
+async def damaged(
+    stores: Stores, memory: Memory, verification: Verification, names: list[str]
+) -> list[str]:
+    """Objects that were found bad, in the order of the report, of which one is healed: the last."""
+    for name in names[:4]:
+        spoil(memory, name)
     await scrub_of(stores, verification).tick()
-    await stores.scrubs.healed(names[0], clock())
+    in_order = [one.object for one in await stores.scrubs.damages("", 10)]
+    await stores.scrubs.healed(in_order[-1], stores.clock())
+    return in_order
+
+
+async def told(stores: Stores, verification: Verification) -> list[str]:
+    return [one.object for one in (await scrub_of(stores, verification).report()).damages]
+
+
+async def test_what_was_healed_long_ago_is_forgotten_with_the_next_round(
+    stores: Stores,
+    verification: Verification,
+    damaged: list[str],
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However much that is not healed stands before it."""
+    monkeypatch.setattr(module, "_PAGE", 2)
+    clock.now += KEPT - DAY
+    await scrub_of(stores, verification).tick()
+    assert await told(stores, verification) == damaged
+    clock.now += 2 * DAY
+    await scrub_of(stores, verification).tick()
+    assert await told(stores, verification) == damaged[:-1]
+
+
+async def test_what_nobody_needs_is_forgotten_when_it_was_told_for_long(
+    stores: Stores, verification: Verification, damaged: list[str], clock: Clock
+) -> None:
+    (unneeded,) = [it for it in await stores.scrubs.damages("", 10) if it.object == damaged[1]]
+    held = await stores.holdings.held(unneeded.digest, REPOSITORY)
+    await stores.holdings.leave(unneeded.digest, held)
     clock.now += KEPT + DAY
     await scrub_of(stores, verification).tick()
+    assert await told(stores, verification) == [damaged[0], damaged[2]]
+
+
+async def test_a_report_holds_so_much_and_tells_first_what_is_not_healed(
+    stores: Stores,
+    verification: Verification,
+    damaged: list[str],
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_PAGE", 1)
+    monkeypatch.setattr(module, "MOST_TOLD", 2)
+    await stores.scrubs.healed(damaged[0], clock())
     report = await scrub_of(stores, verification).report()
-    assert [it.object for it in report.damages] == [names[1]]
+    assert [one.object for one in report.damages] == damaged[1:3]
+    assert report.more == 2
 
 
 @pytest.mark.parametrize("error", [Unavailable("down"), KeyError("debt")])
