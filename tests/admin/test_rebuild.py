@@ -11,6 +11,7 @@ from shared.assembly import recovery as assembly
 from shared.services.content.pushes import Pushes
 from shared.settings import Settings
 from shared.storage import keys
+from shared.storage.halt import Halt
 from shared.storage.ports import Ports
 from shared.storage.rows.registries import RegistryRecord
 from tests.admin.conftest import Run
@@ -126,3 +127,17 @@ def test_another_master_key_is_refused(
     assert done.exit_code == 1
     assert "REGISTRY_MASTER_KEY is not the one" in done.stderr
     assert memory.kept() == before
+
+
+def test_another_rebuild_that_keeps_the_halt_is_said(run: Run, image: str, memory: Memory) -> None:
+    memory.rows._tables.clear()
+    halt = Halt(memory.beside)
+    asyncio.run(halt.begin("0" * 32))
+    done = run("rebuild")
+    assert done.exit_code == 0, done.stderr
+    assert "until another rebuild ends, begun 200 seconds ago; if none" in done.stdout
+    assert "registry resume" in done.stdout
+    assert asyncio.run(halt.age()) is not None
+
+    assert run("registry", "resume").exit_code == 0
+    assert asyncio.run(halt.others()) == []
