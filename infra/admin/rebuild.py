@@ -23,6 +23,10 @@ _UNFINISHED = (
     "some of this may yet come back: until then nothing is removed from this storage; see to what"
     " is said, then repeat the command, or give it up with registry resume"
 )
+_SHOWN = (
+    "blobs are shown again where they were uploaded, as rows that would say which were deleted are"
+    " lost: what nothing uses goes after the grace period"
+)
 _READ_LOCKS = "something in it was locked against reading, and can be read now: lock it again"
 _OTHERS = (
     "nothing is removed from this storage until another rebuild ends, begun {}; if none is under"
@@ -115,6 +119,7 @@ def _shown(report: Report) -> list[str | Table]:
         rows = [_Back(it.repository, it.digest, it.made, it.why) for it in _sorted(report)]
         shown += [_DELETED, table(_Back, rows)]
         shown += [_READ_LOCKS] if report.had_read_locks else []
+    shown += [_SHOWN] if report.shown else []
     if report.faults:
         shown += ["this did not come back:", table(Fault, report.faults)]
     return shown

@@ -58,6 +58,11 @@ class Halt:
         facts = await self._beside.facts(keys.HALTED)
         return facts.age if facts else None
 
+    async def lost(self) -> list[str]:
+        """Give the words that say what was lost when removers were halted, tables among them."""
+        facts = await self._beside.facts(keys.HALTED)
+        return facts.metadata.get("lost", "").split() if facts else []
+
     async def is_on(self) -> bool:
         """Tell whether removers are to wait."""
         facts = await self._beside.facts(keys.HALTED)

@@ -96,9 +96,10 @@ def test_people_read_tables(run: Run, image: str, memory: Memory) -> None:
     assert done.exit_code == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0] == f"lost: {', '.join(f'table {table}' for table in keys.TABLES)}"
-    assert lines[1].startswith(f"registry {NAME}: 4 objects, 2 blobs, 1 manifests brought back")
+    assert lines[1].startswith(f"registry {NAME}: 4 objects, 2 blobs, 2 blobs shown again, 1 ma")
     assert "may have been deleted before" in lines[2]
     assert image in lines[4]
+    assert any(line.startswith("blobs are shown again where they were") for line in lines)
     assert "this did not come back:" in lines
     assert any(line.startswith("tags do not come back") for line in lines)
 

@@ -27,7 +27,7 @@ from shared.storage.ports import NotPrepared, Ports
 from shared.storage.rows.registries import RegistryRecord, RegistryRecords, StateRefused
 from shared.storage.rows.written import Written
 
-_ANY = "any"
+_ANY, _LAST = "any", "~"
 
 
 class Recovery:
@@ -49,6 +49,7 @@ class Recovery:
         is_dry: bool = False,
     ) -> None:
         self._rows = ports.rows
+        self._objects = ports.objects
         self._messages = ports.messages
         self._records = RegistryRecords(ports.rows, ports.beside, master_key)
         self._down = Written(ports.beside, ports.objects)
@@ -62,6 +63,8 @@ class Recovery:
         """Say what is lost; raises StateRefused."""
         written = await self._written()
         found = [f"table {table}" for table in keys.TABLES if await self._is_missing(table)]
+        if f"table {keys.CONTENTS}" not in found and await self._is_empty():
+            found.append(f"rows of table {keys.CONTENTS}")
         if await self._halt.age() is not None:
             found.append("rows of a table that was missing before")
         if f"table {keys.REGISTRIES}" not in found:
@@ -125,6 +128,22 @@ class Recovery:
         if record is None and not await records.bring_back(written):
             record = await records.find(written.name)  # another has brought it back
         return record or written
+
+    async def _is_empty(self) -> bool:
+        """Tell whether no row says what repositories hold, and there are objects."""
+        position = ""
+        while True:
+            page = await self._rows.page(
+                keys.CONTENTS, first="", before=_LAST, position=position, limit=1
+            )
+            if page.rows:
+                return False
+            if not (position := page.position):
+                break
+        while True:
+            names, position = await self._objects.page("", position, 1)
+            if names or not position:
+                return bool(names)
 
     async def _is_missing(self, table: str) -> bool:
         try:

@@ -300,6 +300,17 @@ async def test_a_dry_run_of_what_is_half_lost(
     assert await recover(settings) == would
 
 
+async def test_a_table_that_others_made_anew_is_named(
+    filled: Filled, records: RegistryRecords, prepared: Memory, settings: Settings
+) -> None:
+    assert await lost(settings) == []
+    lose(prepared, keys.CONTENTS)
+    assert await lost(settings) == ["rows of table contents"]
+    assert prepared.objects._container
+    prepared.objects._container.objects.clear()
+    assert await lost(settings) == []
+
+
 async def test_a_registry_that_lost_its_row_is_named(
     records: RegistryRecords, prepared: Memory, settings: Settings
 ) -> None:
@@ -352,6 +363,7 @@ async def test_it_tells_how_far_it_is(
     assert report.counts() == {
         "objects": 137,
         "blobs": 130,
+        "blobs shown again": 130,
         "manifests brought back": 7,
         "manifests known": 0,
         "manifests completed": 0,
