@@ -357,7 +357,7 @@ async def recovery(settings: Settings, *, is_dry: bool = False) -> AsyncIterator
     async with opened_ports(settings.storage) as opened:
         ports = _imagined(*opened) if is_dry else Ports(*opened)
         stores = Registries(settings, ports).stores
-        yield recovery_of(settings, ports, stores, is_dry=is_dry)
+        yield recovery_of(settings, ports, stores, rebuild_id=new_id(), is_dry=is_dry)
 
 
 def _imagined(rows: Rows, objects: Objects, _: Messages, beside: Objects) -> Ports:

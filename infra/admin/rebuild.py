@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated
 
 import typer
@@ -23,7 +23,15 @@ _UNFINISHED = (
     "some of this may yet come back: until then nothing is removed from this storage; see to what"
     " is said, then repeat the command, or give it up with registry resume"
 )
+_SHOWN = (
+    "blobs are shown again where they were uploaded, as rows that would say which were deleted are"
+    " lost: what nothing uses goes after the grace period"
+)
 _READ_LOCKS = "something in it was locked against reading, and can be read now: lock it again"
+_OTHERS = (
+    "nothing is removed from this storage until another rebuild ends, begun {}; if none is under"
+    " way, it was killed: then go on with registry resume"
+)
 _DELETED = "these manifests are there again; some of them may have been deleted before:"
 
 
@@ -57,7 +65,8 @@ async def rebuild_rows(
         )
     async with recovery(desk.settings, is_dry=dry_run) as here:
         reports = await _run(here)
-    return _answer(lost, reports, is_dry=dry_run)
+        others = [] if dry_run else await here.others()
+    return _answer(lost, reports, others, is_dry=dry_run)
 
 
 async def _run(here: Recovery) -> Sequence[Report]:
@@ -69,10 +78,13 @@ async def _run(here: Recovery) -> Sequence[Report]:
         return await here.run(tell)
 
 
-def _answer(lost: Sequence[str], reports: Sequence[Report], *, is_dry: bool) -> Answer:
+def _answer(
+    lost: Sequence[str], reports: Sequence[Report], others: Sequence[timedelta], *, is_dry: bool
+) -> Answer:
     document = {
         "dry_run": is_dry,
         "lost": lost,
+        "other_rebuilds": [int(age.total_seconds()) for age in others],
         "registries": [_document(report) for report in reports],
     }
     shown: list[str | Table] = [f"lost: {', '.join(lost) or 'nothing that shows'}"]
@@ -82,6 +94,8 @@ def _answer(lost: Sequence[str], reports: Sequence[Report], *, is_dry: bool) -> 
     shown += ["this was a dry run: nothing is written"] if is_dry else []
     is_unfinished = any(report.is_unfinished for report in reports)
     shown += [_UNFINISHED] if is_unfinished and not is_dry else []
+    begun = ", ".join(f"{age.total_seconds():,.0f} seconds ago" for age in others)
+    shown += [_OTHERS.format(begun)] if others else []
     return Answer(document, shown, is_done=not is_unfinished)
 
 
@@ -105,6 +119,7 @@ def _shown(report: Report) -> list[str | Table]:
         rows = [_Back(it.repository, it.digest, it.made, it.why) for it in _sorted(report)]
         shown += [_DELETED, table(_Back, rows)]
         shown += [_READ_LOCKS] if report.had_read_locks else []
+    shown += [_SHOWN] if report.shown else []
     if report.faults:
         shown += ["this did not come back:", table(Fault, report.faults)]
     return shown

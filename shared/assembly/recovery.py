@@ -16,6 +16,7 @@ def recovery_of(
     ports: Ports,
     stores: Callable[[RegistryRecord], Stores],
     *,
+    rebuild_id: str,
     is_dry: bool,
 ) -> Recovery:
     """Put together what rebuilds all registries of an account; `stores` gives those of one."""
@@ -24,4 +25,11 @@ def recovery_of(
         allowed = settings.sparse_manifests
         return Rebuild(stores(record), record.name, is_sparse_allowed=allowed)
 
-    return Recovery(ports, settings.master_key, open_rebuild, asyncio.sleep, is_dry=is_dry)
+    return Recovery(
+        ports,
+        settings.master_key,
+        open_rebuild,
+        asyncio.sleep,
+        rebuild_id=rebuild_id,
+        is_dry=is_dry,
+    )

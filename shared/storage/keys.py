@@ -38,6 +38,7 @@
     container registries GENERATION     what a rebuild must know of a registry: its row, state, time
                        GENERATION/INVERSE  the same before each change of it
                          halted         there while rows may be missing: nothing is to be removed
+                         halted/ID      a rebuild that is under way, or was killed: halted stays
     queue events                        the keys of outbox rows, sent before these are written
     queue upkeep                        errands: an event to follow, a sequence to bring to its end
     queue garbage                       blobs that a repository may not need any more
@@ -297,3 +298,13 @@ def kind_of(key: str) -> str:
 def end_of(prefix: str) -> str:
     """Give a key after all keys that begin with `prefix`, a key up to its last `|`."""
     return prefix + _END
+
+
+def rebuilding(rebuild: str) -> str:
+    """Name the object that says that a rebuild is under way."""
+    return f"{HALTED}/{rebuild}"
+
+
+def is_halt(name: str) -> bool:
+    """Tell the halt, and what stands beside it, from what is written down of registries."""
+    return name == HALTED or name.startswith(rebuilding(""))

@@ -11,6 +11,7 @@ from shared.assembly import recovery as assembly
 from shared.services.content.pushes import Pushes
 from shared.settings import Settings
 from shared.storage import keys
+from shared.storage.halt import Halt
 from shared.storage.ports import Ports
 from shared.storage.rows.registries import RegistryRecord
 from tests.admin.conftest import Run
@@ -103,9 +104,10 @@ def test_people_read_tables(run: Run, image: str, memory: Memory) -> None:
     assert done.exit_code == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0] == f"lost: {', '.join(f'table {table}' for table in keys.TABLES)}"
-    assert lines[1].startswith(f"registry {NAME}: 4 objects, 2 blobs, 1 manifests brought back")
+    assert lines[1].startswith(f"registry {NAME}: 4 objects, 2 blobs, 2 blobs shown again, 1 ma")
     assert "may have been deleted before" in lines[2]
     assert image in lines[4]
+    assert any(line.startswith("blobs are shown again where they were") for line in lines)
     assert "this did not come back:" in lines
     assert any(line.startswith("tags do not come back") for line in lines)
 
@@ -134,3 +136,17 @@ def test_another_master_key_is_refused(
     assert done.exit_code == 1
     assert "REGISTRY_MASTER_KEY is not the one" in done.stderr
     assert memory.kept() == before
+
+
+def test_another_rebuild_that_keeps_the_halt_is_said(run: Run, image: str, memory: Memory) -> None:
+    memory.rows._tables.clear()
+    halt = Halt(memory.beside)
+    asyncio.run(halt.begin("0" * 32))
+    done = run("rebuild")
+    assert done.exit_code == 0, done.stderr
+    assert "until another rebuild ends, begun 200 seconds ago; if none" in done.stdout
+    assert "registry resume" in done.stdout
+    assert asyncio.run(halt.age()) is not None
+
+    assert run("registry", "resume").exit_code == 0
+    assert asyncio.run(halt.others()) == []

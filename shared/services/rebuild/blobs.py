@@ -3,7 +3,8 @@
     B1 read `content`: an object that it names is in service already, sound or bad
     B2 hash the object; what seems bad is read once more, to be sure
     B3 see that it is not noted as gone, and *then* that it is still there
-    B4 join it, and write the link, as an upload does
+    B4 join it, and write the link, as an upload does; where links are not lost (`losses`), only
+       join it: the repository has deleted it, or following comes by its link
 
 Only the call that made an object may put it into service, but for this: who would remove it has
 been halted since long before B1 (`recovery`). Who had begun before that has noted it as gone, or
@@ -22,6 +23,7 @@ from shared.model.digest import Digest
 from shared.model.hashing import Hasher
 from shared.model.names import RepositoryName
 from shared.services.content.joining import Joining
+from shared.services.rebuild.losses import Losses
 from shared.services.rebuild.report import Report
 from shared.storage.ages import Span
 from shared.storage.ports import Facts, NotFound, Objects, Row
@@ -34,18 +36,22 @@ _HASHED_IN_PLACE = 64 * 1024
 class BlobsBack:
     """Brings blobs back, and shows them where they belong."""
 
-    def __init__(self, stores: Stores, report: Report) -> None:
+    def __init__(self, stores: Stores, report: Report, losses: Losses) -> None:
         self._stores = stores
         self._contents = stores.contents
         self._holdings = stores.holdings
         self._joining = Joining(stores)
         self._report = report
+        self._losses = losses
         self._bad: dict[Digest, Content] = {}
 
     async def bring(
         self, repository: RepositoryName, digest: Digest, name: str, facts: Facts
     ) -> None:
-        """Put an object into service, if it is sound and needed; show it in its own repository."""
+        """Put an object into service, if it is sound and needed.
+
+        It is shown in its own repository where the links of that may be lost.
+        """
         own = Content(name, facts.etag, facts.size)
         row = await self._holdings.content(digest)
         is_known = row is not None and content_of(row) == own
@@ -58,13 +64,19 @@ class BlobsBack:
             self._report.fault(name, f"{repository}@{digest}", "its bytes are bad, or are gone")
             return
         self._report.blobs += 1
-        if is_in_service:
+        is_to_be_shown = await self._is_link_lost(repository, digest)
+        if not is_in_service:
+            await self._put_into_service(repository, digest, own, is_shown=is_to_be_shown)
+        elif is_to_be_shown:
             await self.show(repository, digest)
-        else:
-            await self._put_into_service(repository, digest, own)
+        self._report.shown += is_to_be_shown
+
+    async def _is_link_lost(self, repository: RepositoryName, digest: Digest) -> bool:
+        is_lost = await self._losses.has_lost_links(repository)
+        return is_lost and await self._contents.link(repository, digest) is None
 
     async def _put_into_service(
-        self, repository: RepositoryName, digest: Digest, own: Content
+        self, repository: RepositoryName, digest: Digest, own: Content, *, is_shown: bool
     ) -> None:
         if await self._holdings.is_gone(digest, own.object):
             return
@@ -72,7 +84,10 @@ class BlobsBack:
         if facts is None or facts.etag != own.etag:
             return
         seen, now = Span(self._stores.ticks), self._stores.clock()
-        await self._joining.bring(repository, digest, own, seen, verified=now)
+        if is_shown:
+            await self._joining.bring(repository, digest, own, seen, verified=now)
+        else:
+            await self._holdings.offer(digest, repository, own, verified=now)
 
     async def show(self, repository: RepositoryName, digest: Digest) -> bool:
         """Show a blob where it is not shown; False where there are no sound bytes of it."""

@@ -1,8 +1,9 @@
 """Following: what rows that are there imply is there too, where another table was lost.
 
     blob|                 its repository is a holder, and it names the content
-    manifest|, deleted|   its edges and the blobs that it uses; of one that is live also its
-                          referrer, and that its repository is listed and takes pushes
+    manifest|, deleted|   its edges and the blobs that it uses, but what it used and was deleted
+                          after it; of one that is live also its referrer, and that its repository
+                          is listed and takes pushes
 
 Only what is missing is made. Nobody takes edges meanwhile, as removers are halted; what a push or
 a deletion changes at the same time it changes in what is there. That a row is young says nothing:
@@ -85,7 +86,8 @@ class Following:
         manifest = read_manifest(body, record.media_type, digest.algorithm)
         targets = [it.digest for it in (*manifest.blobs, *manifest.children)]
         edges = await self._contents.edges_from(repository, digest, life, dict.fromkeys(targets))
-        lacks = await self._manifests.provide(repository, manifest, _not_held(edges))
+        unheld = _not_held(edges) if is_live else _targets(edges)
+        lacks = await self._manifests.provide(repository, manifest, unheld)
         made = await self._edges(repository, manifest, record, edges, lacks)
         if is_live:
             made = await self._referrer(repository, manifest) or made
@@ -168,4 +170,8 @@ class Following:
 
 def _not_held(edges: Sequence[Row]) -> Collection[Digest]:
     """Give what a manifest uses and its repository did not hold when it was pushed."""
-    return {Digest.parse(edge.key.split("|")[1]) for edge in edges if not edge.values["names"]}
+    return _targets([edge for edge in edges if not edge.values["names"]])
+
+
+def _targets(edges: Sequence[Row]) -> Collection[Digest]:
+    return {Digest.parse(edge.key.split("|")[1]) for edge in edges}

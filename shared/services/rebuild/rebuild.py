@@ -1,6 +1,7 @@
 """Rebuild: the rows of one registry are made again, as far as its objects tell.
 
-    the survey   every object: blobs come back, and are shown where they were uploaded
+    the survey   every object: blobs come back, and where links are lost they are shown again in
+                 the repository that they were uploaded to
     manifests    those of which no row speaks live again, and show the blobs that they use
     following    rows that were never lost, as far as they imply others that were
 
@@ -13,6 +14,7 @@ deleted: what may have been is listed.
 from shared.services.content.pushes import Pushes
 from shared.services.rebuild.blobs import BlobsBack
 from shared.services.rebuild.following import Following
+from shared.services.rebuild.losses import Losses
 from shared.services.rebuild.manifests import ManifestsBack
 from shared.services.rebuild.report import Report, Tell
 from shared.services.rebuild.survey import Began, Survey
@@ -27,7 +29,7 @@ class Rebuild:
         report = Report(name, stores.generation, had_read_locks=READ_LOCKS in stores.flags)
         began = Began(stores)
         pushes = Pushes(stores, is_sparse_allowed=is_sparse_allowed)
-        blobs = BlobsBack(stores, report)
+        blobs = BlobsBack(stores, report, Losses(stores))
         self._report = report
         self._survey = Survey(stores, blobs, report, began)
         self._manifests = ManifestsBack(

@@ -68,7 +68,8 @@ class Revived:
 class Report:
     """What came back of one registry. Tags, and who deleted what, are nowhere but in rows.
 
-    `known` are manifests of which rows speak, `completed` those of them that lacked rows. It
+    `known` are manifests of which rows speak, `completed` those of them that lacked rows, `shown`
+    blobs that are shown again because they were uploaded there: some may have been deleted. It
     `is_unfinished` where something may yet come back, if it is tried again; it `had_read_locks`
     where something could not be read, of which nothing but lost rows said what.
     """
@@ -77,6 +78,7 @@ class Report:
     generation: str
     objects: int = 0
     blobs: int = 0
+    shown: int = 0
     known: int = 0
     completed: int = 0
     revived: dict[Place, Revived] = field(default_factory=dict)
@@ -94,6 +96,7 @@ class Report:
         return {
             "objects": self.objects,
             "blobs": self.blobs,
+            "blobs shown again": self.shown,
             "manifests brought back": len(self.revived),
             "manifests known": self.known,
             "manifests completed": self.completed,

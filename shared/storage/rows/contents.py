@@ -61,6 +61,10 @@ class Contents:
         prefix = f"build|{digest}"
         return await self._scan(repository, f"{prefix}|", keys.end_of(prefix), limit)
 
+    async def is_empty(self, repository: RepositoryName) -> bool:
+        """Tell whether a repository has no row at all."""
+        return not await self._scan(repository, "", "~", 1)
+
     async def tag(self, repository: RepositoryName, name: Tag) -> TagRecord | None:
         """Read a tag."""
         row = await self._get(repository, keys.tag(name))
@@ -337,8 +341,7 @@ class Contents:
         self, repository: RepositoryName, manifest: Digest, life: str, targets: Iterable[Digest]
     ) -> list[Row]:
         """Read the edges from a life of a manifest to these targets, as far as they are there."""
-        wanted = [keys.edge(target, manifest, life) for target in targets]
-        return await self.rows(repository, wanted)
+        return await self.rows(repository, [keys.edge(it, manifest, life) for it in targets])
 
     async def targets(
         self, repository: RepositoryName, manifest: Digest, life: str

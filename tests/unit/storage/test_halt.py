@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.storage import keys
+from shared.storage import ages, keys
 from shared.storage.halt import Halt
 from shared.storage.layers.preparing import prepared
 from shared.storage.ports import Insert, NotPrepared, Unavailable
@@ -130,3 +130,52 @@ async def test_it_lasts_until_it_is_lifted(prepared: Memory, halt: Halt, clock: 
     assert not await halt.is_on()
     assert await halt.age() is None
     assert not await halt.lift()
+
+
+async def test_a_rebuild_that_is_under_way_keeps_it(
+    prepared: Memory, halt: Halt, clock: Clock
+) -> None:
+    await halt.put([keys.BLOBS])
+    for rebuild in ("one", "two"):
+        await halt.begin(rebuild)
+        clock.move(seconds=30)
+    assert await halt.begun("one") == timedelta(seconds=60)
+    await halt.end("one")
+    assert await halt.begun("one") is None
+    assert not await halt.lift()
+    assert await halt.others() == [timedelta(seconds=30)]
+    await halt.end("two")
+    assert await halt.lift()
+    assert await halt.age() is None
+
+
+async def test_one_that_was_killed_keeps_it_until_an_operator_says_so(
+    prepared: Memory, halt: Halt, clock: Clock
+) -> None:
+    await halt.begin("one")
+    assert not await halt.resume()
+    await halt.begin("one")
+    await halt.put([keys.BLOBS])
+    clock.move(days=30)
+    assert not await halt.lift()
+    assert await halt.resume()
+    assert await halt.age() is None
+    assert await halt.others() == []
+
+
+async def test_who_looked_for_rebuilds_too_long_ago_looks_again(
+    prepared: Memory, halt: Halt, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await halt.put([keys.BLOBS])
+    page = prepared.beside.page
+
+    async def slow(prefix: str, position: str, limit: int) -> tuple[list[str], str]:
+        found = await page(prefix, position, limit)
+        monkeypatch.setattr(prepared.beside, "page", page)
+        clock.now += ages.L
+        await halt.begin("one")
+        return found
+
+    monkeypatch.setattr(prepared.beside, "page", slow)
+    assert not await halt.lift(clock.ticks)
+    assert await halt.age() is not None

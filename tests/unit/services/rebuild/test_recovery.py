@@ -17,7 +17,7 @@ from shared.services.rebuild.report import Report, Step, Tell
 from shared.settings import Settings
 from shared.storage import ages, keys
 from shared.storage.halt import Halt
-from shared.storage.ports import Insert
+from shared.storage.ports import Insert, Unavailable
 from shared.storage.rows.registries import (
     READ_LOCKS,
     RegistryRecord,
@@ -128,7 +128,6 @@ async def test_nothing_is_removed_until_all_is_back(
 
     await recover(settings)
 
-    assert len(slept) == 1
     assert rows_of(prepared) == before
     assert await halt.age() is None
 
@@ -180,12 +179,16 @@ async def test_a_halt_that_another_lifts_meanwhile_is_put_anew(
     """Another rebuild ends while this one waits."""
     halt = Halt(prepared.beside)
     halted: list[bool] = []
+    await halt.put([keys.BLOBS])
+    clock.move(hours=1)
 
     async def lifting(seconds: float) -> None:
         slept.append(seconds)
         clock.move(seconds=seconds)
-        if len(slept) == 1:
-            await halt.lift()
+        if len(slept) == 1:  # it had looked for notes before there was ours
+            there = await prepared.beside.facts(keys.HALTED)
+            assert there
+            await prepared.beside.delete(keys.HALTED, there.etag)
 
     async def noting(self: Rebuild, tell: Tell) -> Report:
         halted.append(await halt.age() is not None)
@@ -199,18 +202,62 @@ async def test_a_halt_that_another_lifts_meanwhile_is_put_anew(
     assert slept == [2 * ages.L.total_seconds()] * 2
 
 
-async def test_a_halt_of_before_is_waited_for(
+async def test_the_last_of_two_rebuilds_lifts_the_halt(
     filled: Filled,
     records: RegistryRecords,
     prepared: Memory,
     settings: Settings,
-    slept: Slept,
-    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    await Halt(prepared.beside).put([keys.BLOBS])
-    clock.now += ages.L
+    """Another one begins and ends while this one is at work."""
+    halt, run = Halt(prepared.beside), Rebuild.run
+    lose(prepared, keys.CONTENTS, keys.BLOBS)
+    halted: list[bool] = []
+
+    async def overtaken(self: Rebuild, tell: Tell) -> Report:
+        with monkeypatch.context() as patch:
+            patch.setattr(Rebuild, "run", run)
+            await recover(settings)
+        halted.append(await halt.age() is not None)
+        return await run(self, tell)
+
+    monkeypatch.setattr(Rebuild, "run", overtaken)
     await recover(settings)
-    assert slept == [ages.L.total_seconds()]
+    assert halted == [True, True]
+    assert await halt.age() is None
+    assert await halt.others() == []
+
+
+async def test_a_rebuild_that_fails_keeps_no_other_from_lifting_the_halt(
+    filled: Filled,
+    records: RegistryRecords,
+    prepared: Memory,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    halt = Halt(prepared.beside)
+
+    async def failing(self: Rebuild, tell: Tell) -> Report:
+        assert len(await halt.others()) == 1
+        raise Unavailable("storage is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Rebuild, "run", failing)
+        with pytest.raises(Unavailable):
+            await recover(settings)
+    assert await halt.age() is not None
+    await recover(settings)
+    assert await halt.age() is None
+
+
+async def test_a_halt_that_the_app_put_is_relied_on_once_this_one_is_noted_long_enough(
+    filled: Filled, records: RegistryRecords, prepared: Memory, settings: Settings, slept: Slept
+) -> None:
+    """Another may be about to lift it, which had looked for notes before there was ours."""
+    await Halt(prepared.beside).put([keys.BLOBS])
+    prepared.clock.now += timedelta(days=1)
+    await recover(settings)
+    assert slept == [2 * ages.L.total_seconds()]
 
 
 async def test_a_dry_run_says_what_would_be_and_writes_nothing(
@@ -251,6 +298,17 @@ async def test_a_dry_run_of_what_is_half_lost(
     assert prepared.kept() == kept
     assert await Halt(prepared.beside).age() is not None
     assert await recover(settings) == would
+
+
+async def test_a_table_that_others_made_anew_is_named(
+    filled: Filled, records: RegistryRecords, prepared: Memory, settings: Settings
+) -> None:
+    assert await lost(settings) == []
+    lose(prepared, keys.CONTENTS)
+    assert await lost(settings) == ["rows of table contents"]
+    assert prepared.objects._container
+    prepared.objects._container.objects.clear()
+    assert await lost(settings) == []
 
 
 async def test_a_registry_that_lost_its_row_is_named(
@@ -305,6 +363,7 @@ async def test_it_tells_how_far_it_is(
     assert report.counts() == {
         "objects": 137,
         "blobs": 130,
+        "blobs shown again": 130,
         "manifests brought back": 7,
         "manifests known": 0,
         "manifests completed": 0,

@@ -81,6 +81,7 @@ async def test_what_cannot_be_read_is_left_out(
 ) -> None:
     await records.create(ONE, LONG_AGO)
     await prepared.beside.put(keys.HALTED, b"", {})
+    await prepared.beside.put(keys.rebuilding("0"), b"", {})
     for name, body in {"a": b"\xff", "b": b"{}", "c": b"[]", "d": b'{"name": 1}'}.items():
         await prepared.beside.put(name, body, {})
     assert [*await written.registries()] == ["another"]
