@@ -219,7 +219,10 @@ class Actor:
     async def check_gone(self, known: Known) -> None:
         """See that what was deleted is not there."""
         path = f"/v2/{known.repository}/manifests/{known.digest}"
-        await self.asker.expect({_UNKNOWN}, "GET", path)
+        answer = await self.asker.expect({_OK, _UNKNOWN}, "GET", path)
+        if answer.status == _OK:
+            subject = known.subject and f"{known.subject.state}, {known.subject.digest}"
+            raise BrokenPromise(f"{known.place} is there: {known.state}; its subject: {subject}")
 
     async def _push_new(self, repository: str, subject: Known | None) -> None:
         """Push an image, half of them with a config of its own, as images have."""
