@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -224,7 +225,7 @@ def upload_takes_up_what_another_call_made(patch: Patch) -> None:
 
 def upload_replaces_sound_bytes(patch: Patch) -> None:
     async def offer(
-        self: Holdings, digest: Digest, repository: RepositoryName, own: Content
+        self: Holdings, digest: Digest, repository: RepositoryName, own: Content, *_: object
     ) -> Content:
         changes: list[Change] = [
             Put(keys.CONTENT, own.values()),
@@ -241,9 +242,9 @@ def upload_notes_its_own_as_it_joins(patch: Patch) -> None:
     offer = Holdings.offer
 
     async def noting(
-        self: Holdings, digest: Digest, repository: RepositoryName, own: Content
+        self: Holdings, digest: Digest, repository: RepositoryName, own: Content, *said: Any
     ) -> Content:
-        used = await offer(self, digest, repository, own)
+        used = await offer(self, digest, repository, own, *said)
         if used.object != own.object:
             with suppress(Conflict):
                 await self._commit(digest, [Insert(keys.gone(own.object), {"etag": own.etag})])

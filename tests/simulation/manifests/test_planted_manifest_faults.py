@@ -20,7 +20,7 @@ from shared.services.upkeep.errands import Upkeep
 from shared.services.upkeep.purge import Purge
 from shared.storage import keys
 from shared.storage.errands import Errand
-from shared.storage.ports import ANY, Change, Delete, Insert, NotFound, Put, Update
+from shared.storage.ports import ANY, Change, Delete, Insert, NotFound, Put, Row, Update
 from shared.storage.rows import tags
 from shared.storage.rows.outbox import Outbox
 from shared.storage.rows.records import DeletedRecord, ManifestRecord, TagRecord
@@ -258,9 +258,9 @@ def a_purge_heeds_no_live_subject(patch: Patch) -> None:
 
 def a_purge_reads_the_ages_in_the_other_order(patch: Patch) -> None:
     async def older(
-        self: Purge, repository: RepositoryName, digest: Digest, deleted: DeletedRecord
+        self: Purge, repository: RepositoryName, row: Row, deleted: DeletedRecord
     ) -> ManifestRecord | None:
-        life = deleted.manifest
+        life, digest = deleted.manifest, Digest.parse(keys.last_part(row.key))
         there = await self._contents.deleted(repository, life.digest, life.life)
         record = await self._contents.manifest(repository, digest, with_body=False)
         return record if record and there and record.age > there.age else None
