@@ -1,7 +1,7 @@
 """python -m tests.support.scaled_host: the dev host, in a world where time goes by faster.
 
-What is taken for granted of time (L, the quarter of an hour, schedules, how long the host hides a
-message that it works on) is divided by the number in TIME_FACTOR; grace periods are settings. A day
+What is taken for granted of time (L, the quarter of an hour, schedules, how long a message is
+hidden that is worked on) is divided by the number in TIME_FACTOR; grace periods are settings. A day
 between two rounds, of the sweep or the scrub, becomes twenty minutes of that world, and what fails
 waits no longer than that. The app's clock jumps by up to CLOCK_JUMPS seconds, and what its
 consumers have been told of events goes into the file WITNESS; none of both, unless set.
@@ -22,7 +22,7 @@ from infra.devhost.settings import HostSettings
 from infra.devhost.triggers import ncrontab, queues, timers
 from shared import bootstrap
 from shared.services.sweep import rounds
-from shared.services.upkeep import leftovers, retries, scrub
+from shared.services.upkeep import leftovers, poison, retries, scrub, sleepers
 from shared.storage import ages
 from tests.support import witness
 from tests.support.jumping_clock import JumpingClock
@@ -50,6 +50,7 @@ def scale(factor: float) -> None:
     rounds.DAY = scrub._DAY = scrub.LATELY = timedelta(minutes=20) / factor
     scrub.SETTLED /= factor
     retries._LONGEST = 12
+    sleepers._HIDDEN_SECONDS = poison._HIDDEN_SECONDS = int(poison._HIDDEN_SECONDS / factor)
     scrub._SLACK /= factor
     queues.VISIBILITY /= factor
     parse, read = ncrontab.parse, HostSettings.read
