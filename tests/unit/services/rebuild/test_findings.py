@@ -1,5 +1,7 @@
 """What a rebuild does not bring back, or not as it was, it lists."""
 
+from collections.abc import AsyncGenerator
+
 import pytest
 
 from shared.model.digest import Digest
@@ -13,7 +15,7 @@ from shared.services.upkeep.copies import Copies
 from shared.services.upkeep.healing import Healing, Stage, Task
 from shared.storage import ages, keys
 from shared.storage.origins import BLOB, CANCELLED, MANIFEST, Origin
-from shared.storage.ports import Insert, Put
+from shared.storage.ports import Insert, Put, Unavailable
 from shared.storage.rows.holdings import BAD, content_of
 from shared.storage.stores import Stores
 from tests.support.app import Memory
@@ -133,6 +135,71 @@ async def test_links_name_what_is_the_content_now(
         assert link
         assert link.object == named
     assert {*await stores.holdings.holders(digest, "", 9)} == {A, B}
+
+
+def hot(digest: Digest, patch: pytest.MonkeyPatch, stores: Stores, name: str) -> None:
+    """Let a call fail for one digest, as its partition is too busy."""
+    call = getattr(stores.holdings, name)
+
+    async def busy(what: Digest, *arguments: object, **options: object) -> object:
+        if what == digest:
+            raise Unavailable(f"the rows of {what} keep changing")
+        return await call(what, *arguments, **options)
+
+    patch.setattr(stores.holdings, name, busy)
+
+
+@pytest.mark.parametrize(
+    ("lost", "call"),
+    [(TABLES, "offer"), (TABLES, "join"), ([keys.BLOBS], "offer"), ([keys.CONTENTS], "join")],
+)
+async def test_a_digest_that_is_too_busy_is_listed_and_the_rest_comes_back(
+    filled: Filled,
+    stores: Stores,
+    prepared: Memory,
+    rebuild: Again,
+    monkeypatch: pytest.MonkeyPatch,
+    lost: list[str],
+    call: str,
+) -> None:
+    before = rows_of(prepared)
+    lose(prepared, *lost)
+    await stores.halt.put(lost)
+    digest = Digest.parse(parts(3)[0].digest)
+    with monkeypatch.context() as patch:
+        hot(digest, patch, stores, call)
+        report = await rebuild()
+    assert report.is_unfinished
+    assert {fault.why for fault in report.faults} >= {f"the rows of {digest} keep changing"}
+    assert await stores.contents.manifest(A, filled.long.digest, with_body=False)
+    assert not (await rebuild()).faults
+    assert {*rows_of(prepared)} == {*before}
+
+
+async def test_a_manifest_whose_object_cannot_be_read_now_is_listed(
+    filled: Filled,
+    stores: Stores,
+    prepared: Memory,
+    rebuild: Again,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = rows_of(prepared)
+    lose(prepared, *TABLES)
+    (name,) = objects_of(prepared, filled.long.digest)
+    read = prepared.objects.read
+
+    def busy(what: str, start: int = 0, length: int | None = None) -> AsyncGenerator[bytes]:
+        if what == name:
+            raise Unavailable("it is busy")
+        return read(what, start, length)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(prepared.objects, "read", busy)
+        report = await rebuild()
+    assert report.is_unfinished
+    assert [(it.what, it.why) for it in report.faults] == [(str(filled.long.digest), "it is busy")]
+    await rebuild()
+    assert rows_of(prepared) == before
 
 
 async def test_a_link_without_bytes_is_listed(
