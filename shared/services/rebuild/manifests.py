@@ -229,8 +229,11 @@ class ManifestsBack:
             may_be_shown = digest in needed and digest not in unheld and not is_exempt
             if may_be_shown and await self._blobs.show(repository, digest):
                 return
+            is_awaited = may_be_shown and await self._blobs.await_sound(repository, digest)
+            if is_awaited and await self._blobs.show(repository, digest):
+                return  # sound bytes have come in between, and show it nowhere else
             lacks.missing.append(digest)
-            if may_be_shown and await self._blobs.await_sound(repository, digest):
+            if is_awaited:
                 lacks.awaited.append(digest)
 
         await each(

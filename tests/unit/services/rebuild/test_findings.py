@@ -10,6 +10,7 @@ from shared.model.media_types import OCI_MANIFEST
 from shared.model.names import RepositoryName
 from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Pushes
+from shared.services.rebuild.blobs import BlobsBack
 from shared.services.rebuild.rebuild import Rebuild
 from shared.services.upkeep.copies import Copies
 from shared.services.upkeep.healing import Healing, Stage, Task
@@ -95,6 +96,47 @@ async def test_bytes_that_are_bad_are_never_named(
         assert link
         assert link.object == await object_of(stores, config)
         assert link.object not in bad
+
+
+@pytest.mark.parametrize("before", ["content", "lack"])
+@pytest.mark.parametrize("lost", [TABLES, [keys.BLOBS]], ids=" ".join)
+async def test_sound_bytes_that_come_just_before_bad_ones_are_noted_are_shown(
+    filled: Filled,
+    stores: Stores,
+    prepared: Memory,
+    rebuild: Again,
+    monkeypatch: pytest.MonkeyPatch,
+    lost: list[str],
+    before: str,
+) -> None:
+    """Somebody uploads them when the rebuild has seen that there are none."""
+    config = Digest.parse(parts(1)[0].digest)
+    for name in objects_of(prepared, config):
+        spoil(prepared, name)
+    lose(prepared, *lost)
+    await_sound, call = BlobsBack.await_sound, getattr(stores.holdings, before)
+
+    async def uploaded(digest: Digest, *arguments: object) -> object:
+        monkeypatch.setattr(stores.holdings, before, call)
+        await hold(stores, parts(1)[0], repository=C)
+        return await call(digest, *arguments)
+
+    async def late(self: BlobsBack, repository: RepositoryName, digest: Digest) -> bool:
+        if digest == config:
+            monkeypatch.setattr(BlobsBack, "await_sound", await_sound)
+            monkeypatch.setattr(stores.holdings, before, uploaded)
+        return await await_sound(self, repository, digest)
+
+    monkeypatch.setattr(BlobsBack, "await_sound", late)
+    report = await rebuild()
+
+    there = await object_of(stores, config)
+    for repository in (A, B):
+        link = await stores.contents.link(repository, config)
+        assert link
+        assert link.object == there
+        assert await stores.contents.is_linked(repository, config)
+    assert not [it for it in report.revived.values() if it.missing]
 
 
 async def test_of_two_objects_the_sound_one_is_named(
