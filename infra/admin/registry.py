@@ -3,8 +3,23 @@
 from infra.admin.app import Group
 from infra.admin.opening import AdminError, Desk
 from infra.admin.output import Answer, said
+from shared.bootstrap import recovery
+from shared.storage import ages
 
 registry = Group("registry", "A registry as a whole.")
+
+
+@registry.command("halt")
+async def halt(desk: Desk) -> Answer:
+    """Remove nothing, before tables are touched: until they are rebuilt, or resume."""
+    async with recovery(desk.settings) as here:
+        if not await here.halt():
+            raise AdminError("removal is halted in this storage already")
+    seconds = 2 * ages.L.total_seconds()
+    return said(
+        "nothing is removed any more, in all registries of this storage; what was begun is over in"
+        f" {seconds:.0f} seconds: touch the tables after that"
+    )
 
 
 @registry.command("resume")

@@ -10,6 +10,7 @@ import pytest
 from shared import bootstrap
 from shared.auth.accounts import Accounts
 from shared.auth.passwords import Passwords
+from shared.storage import keys
 from shared.storage.halt import Halt
 from shared.storage.ports import Unavailable
 from shared.storage.rows.registries import RegistryRecord, RegistryRecords
@@ -69,7 +70,13 @@ def test_a_password_that_could_not_log_in_is_refused(
 
 @pytest.mark.parametrize(
     "command",
-    ["admin-user password", "admin-user disable", "signing-key rotate", "registry resume"],
+    [
+        "admin-user password",
+        "admin-user disable",
+        "signing-key rotate",
+        "registry resume",
+        "registry halt",
+    ],
 )
 def test_help_tells_of_the_registry(run: Run, command: str) -> None:
     told = run(*command.split(), "--help").output
@@ -102,6 +109,28 @@ def test_what_was_halted_goes_on(registry: None, run: Run, memory: Memory) -> No
     assert done.exit_code == 0, done.output
     assert "removed again, in all registries of this storage" in done.output
     assert not ask(halt.is_on())
+
+
+def test_removal_is_halted_before_tables_are_touched(
+    registry: None, run: Run, memory: Memory
+) -> None:
+    """Even where the registry's own row is lost."""
+    halt = Halt(memory.beside)
+    done = run("registry", "halt")
+    assert done.exit_code == 0, done.output
+    assert "nothing is removed any more" in done.output
+    assert "200 seconds" in done.output
+    assert ask(halt.is_on())
+    done = run("registry", "halt")
+    assert (done.exit_code, done.stderr) == (
+        1,
+        "admin: removal is halted in this storage already\n",
+    )
+
+    assert run("registry", "resume").exit_code == 0
+    memory.rows._tables[keys.REGISTRIES] = {}
+    assert run("registry", "halt").exit_code == 0
+    assert ask(halt.lost())[:2] == ["registry", "registry"]
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ from shared.services.rebuild.report import Report
 from shared.storage.ages import Span
 from shared.storage.ports import Facts, NotFound, Objects, Row
 from shared.storage.rows.holdings import GOOD, Content, content_of
+from shared.storage.rows.records import Link
 from shared.storage.stores import Stores
 
 _HASHED_IN_PLACE = 64 * 1024
@@ -108,7 +109,10 @@ class BlobsBack:
         return await self._joining.restore(repository, digest, there)
 
     async def await_sound(self, repository: RepositoryName, digest: Digest) -> bool:
-        """Let a repository have the next sound bytes of a blob; False where it has no bytes."""
+        """Let a repository have the next sound bytes of a blob; False where it has no bytes.
+
+        Those that came before this are to be looked for once more.
+        """
         row = await self._holdings.content(digest)
         bad = content_of(row) if row else self._bad.get(digest)
         if bad is None:
@@ -119,16 +123,23 @@ class BlobsBack:
     async def follow(self, repository: RepositoryName, digest: Digest) -> None:
         """See that the repository of a link is a holder, and that the link names the content."""
         link = await self._contents.link(repository, digest)
-        if link is None:
+        if link is None or await self._holds_sound(repository, link):
             return
-        row = await self._holdings.content(digest)
-        if row is not None and row.values["state"] == GOOD:
-            there = content_of(row)
-            is_it = there.object == link.object
-            if not is_it or not await self._holdings.join(digest, repository, there.object):
-                await self._show(repository, digest, row)
-        elif not await self.await_sound(repository, digest):
+        if await self.await_sound(repository, digest):
+            await self._holds_sound(repository, link)
+        else:
             self._report.fault(digest, repository, "it is shown, and no object has its bytes")
+
+    async def _holds_sound(self, repository: RepositoryName, link: Link) -> bool:
+        """See to a link; False where there are no sound bytes."""
+        row = await self._holdings.content(link.digest)
+        if row is None or row.values["state"] != GOOD:
+            return False
+        there = content_of(row)
+        is_it = there.object == link.object
+        if not is_it or not await self._holdings.join(link.digest, repository, there.object):
+            await self._show(repository, link.digest, row)
+        return True
 
 
 async def is_sound(objects: Objects, name: str, digest: Digest) -> bool:

@@ -25,7 +25,17 @@ from shared.services.rebuild.each import each
 from shared.services.rebuild.manifests import Lacks, ManifestsBack
 from shared.services.rebuild.report import Report, Step, Tell
 from shared.storage import keys
-from shared.storage.ports import ANY, MOST_CHANGES, Change, Conflict, Insert, NotFound, Row, Update
+from shared.storage.ports import (
+    ANY,
+    MOST_CHANGES,
+    Change,
+    Conflict,
+    Insert,
+    NotFound,
+    Row,
+    Unavailable,
+    Update,
+)
 from shared.storage.rows.contents import LINK
 from shared.storage.rows.records import ManifestRecord, referrer_values
 from shared.storage.stores import Stores
@@ -72,7 +82,7 @@ class Following:
                 digest, life = Digest.parse(rest.split("|")[0]), str(row.values["life"])
                 if (repository, digest) not in self._report.revived:
                     await self._complete(repository, digest, life, is_live=kind == "manifest")
-        except (RegistryError, NotFound) as error:
+        except (RegistryError, NotFound, Unavailable) as error:
             is_final = isinstance(error, NotFound | ManifestInvalid)
             self._report.fault(row.key, repository, str(error), is_final=is_final)
 

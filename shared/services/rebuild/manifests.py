@@ -41,7 +41,7 @@ from shared.services.rebuild.each import each
 from shared.services.rebuild.report import Place, Report, Revived, Step, Tell
 from shared.services.rebuild.survey import Lives
 from shared.services.upkeep.copies import Copies
-from shared.storage import keys
+from shared.storage import keys, ports
 from shared.storage.origins import Origin
 from shared.storage.ports import MOST_CHANGES, Facts, NotFound, Update
 from shared.storage.rows.contents import LINK
@@ -119,7 +119,7 @@ class ManifestsBack:
 
     async def _bring(self, place: Place) -> Sequence[Place]:
         """Bring a manifest back; or give the children that are to come before it."""
-        body = None if await self._is_known(place) else await self._read(place)
+        body = await self._look_at(place)
         if body:
             repository, _ = place
             children = {(repository, child.digest) for child in body.manifest.children}
@@ -129,6 +129,15 @@ class ManifestsBack:
         del self._left[place]
         self._tell(Step.MANIFESTS, self._report.known + len(self._report.revived))
         return ()
+
+    async def _look_at(self, place: Place) -> _Body | None:
+        """Read a manifest, unless rows speak of it."""
+        repository, digest = place
+        try:
+            return None if await self._is_known(place) else await self._read(place)
+        except ports.Unavailable as error:
+            self._report.fault(digest, repository, str(error), is_final=False)
+            return None
 
     async def _is_known(self, place: Place) -> bool:
         """Tell whether a row speaks of it: of a life that is there, or of one that is over."""
@@ -165,9 +174,10 @@ class ManifestsBack:
     async def _store(self, repository: RepositoryName, body: _Body, lives: int) -> None:
         try:
             lacks = await self._try(repository, body)
-        except RegistryError as error:
+        except (RegistryError, ports.Unavailable) as error:
             where = f"{repository}@{body.manifest.digest}"
-            self._report.fault(body.name, where, str(error.detail or error), is_final=False)
+            why = (error.detail if isinstance(error, RegistryError) else None) or error
+            self._report.fault(body.name, where, str(why), is_final=False)
         else:
             if lacks:
                 self._note(repository, body, lives, lacks)
@@ -219,8 +229,11 @@ class ManifestsBack:
             may_be_shown = digest in needed and digest not in unheld and not is_exempt
             if may_be_shown and await self._blobs.show(repository, digest):
                 return
+            is_awaited = may_be_shown and await self._blobs.await_sound(repository, digest)
+            if is_awaited and await self._blobs.show(repository, digest):
+                return  # sound bytes have come in between, and show it nowhere else
             lacks.missing.append(digest)
-            if may_be_shown and await self._blobs.await_sound(repository, digest):
+            if is_awaited:
                 lacks.awaited.append(digest)
 
         await each(

@@ -66,11 +66,19 @@ class Recovery:
         if f"table {keys.CONTENTS}" not in found and await self._is_empty():
             found.append(f"rows of table {keys.CONTENTS}")
         if await self._halt.age() is not None:
-            found.append("rows of a table that was missing before")
+            found.append("rows for which removal was halted before")
         if f"table {keys.REGISTRIES}" not in found:
             find = self._records.find
             found += [f"registry {name}" for name in written if await find(name) is None]
         return found
+
+    async def halt(self) -> bool:
+        """Halt all removers, before others touch the tables; False where they are. StateRefused."""
+        await self._written()
+        if await self._halt.age() is not None:
+            return False
+        await self._halt.put([*await self.lost(), "nothing that an operator has told of"])
+        return True
 
     async def run(self, tell: Tell) -> list[Report]:
         """Make the rows that are missing, and tell what came back; raises StateRefused."""

@@ -17,7 +17,7 @@ from shared.services.rebuild.each import each
 from shared.services.rebuild.report import Place, Report, Step, Tell
 from shared.storage import keys
 from shared.storage.origins import BLOB, CANCELLED, MANIFEST, Origin
-from shared.storage.ports import Facts
+from shared.storage.ports import Facts, Unavailable
 from shared.storage.stores import Stores
 from shared.storage.verifying import ToVerify
 
@@ -84,7 +84,7 @@ class Survey:
         elif about.kind == BLOB and about.digest:
             try:
                 await self._blobs.bring(about.repository, about.digest, name, facts)
-            except RegistryError as error:
+            except (RegistryError, Unavailable) as error:
                 where = f"{about.repository}@{about.digest}"
                 self._report.fault(name, where, str(error), is_final=False)
 

@@ -27,6 +27,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from math import ceil
+from traceback import format_tb
 
 from shared.errors import RegistryError
 from shared.storage import ages
@@ -114,12 +115,12 @@ class Retries:
         is_known = isinstance(error, RegistryError | StorageError)
         letter = letter.failed(reason(error))
         _log.warning(
-            "letter %s of queue %s failed, try %d: %s",
+            "letter %s of queue %s failed, try %d: %s%s",
             letter.id,
             queue,
             letter.tries,
             letter.why,
-            exc_info=None if is_known else error,
+            "" if is_known else _trace(error),
         )
         if letter.is_copy:  # the one that it is a copy of sleeps
             await self._report(self._failures.tell_why(letter))
@@ -143,4 +144,9 @@ class Retries:
         try:
             await change
         except Exception as error:  # noqa: BLE001 - whatever it is, the letter is on its way
-            _log.warning("the report on a letter is not as it should be: %s", error)
+            _log.warning("the report on a letter is not as it should be: %s", reason(error))
+
+
+def _trace(error: Exception) -> str:
+    """Tell where an error was raised, without what it says: that may hold a signed address."""
+    return "".join(["\nTraceback:\n", *format_tb(error.__traceback__)]).rstrip()

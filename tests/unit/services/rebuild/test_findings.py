@@ -1,5 +1,7 @@
 """What a rebuild does not bring back, or not as it was, it lists."""
 
+from collections.abc import AsyncGenerator
+
 import pytest
 
 from shared.model.digest import Digest
@@ -8,12 +10,13 @@ from shared.model.media_types import OCI_MANIFEST
 from shared.model.names import RepositoryName
 from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Pushes
+from shared.services.rebuild.blobs import BlobsBack
 from shared.services.rebuild.rebuild import Rebuild
 from shared.services.upkeep.copies import Copies
 from shared.services.upkeep.healing import Healing, Stage, Task
 from shared.storage import ages, keys
 from shared.storage.origins import BLOB, CANCELLED, MANIFEST, Origin
-from shared.storage.ports import Insert, Put
+from shared.storage.ports import Insert, Put, Unavailable
 from shared.storage.rows.holdings import BAD, content_of
 from shared.storage.stores import Stores
 from tests.support.app import Memory
@@ -95,6 +98,47 @@ async def test_bytes_that_are_bad_are_never_named(
         assert link.object not in bad
 
 
+@pytest.mark.parametrize("before", ["content", "lack"])
+@pytest.mark.parametrize("lost", [TABLES, [keys.BLOBS]], ids=" ".join)
+async def test_sound_bytes_that_come_just_before_bad_ones_are_noted_are_shown(
+    filled: Filled,
+    stores: Stores,
+    prepared: Memory,
+    rebuild: Again,
+    monkeypatch: pytest.MonkeyPatch,
+    lost: list[str],
+    before: str,
+) -> None:
+    """Somebody uploads them when the rebuild has seen that there are none."""
+    config = Digest.parse(parts(1)[0].digest)
+    for name in objects_of(prepared, config):
+        spoil(prepared, name)
+    lose(prepared, *lost)
+    await_sound, call = BlobsBack.await_sound, getattr(stores.holdings, before)
+
+    async def uploaded(digest: Digest, *arguments: object) -> object:
+        monkeypatch.setattr(stores.holdings, before, call)
+        await hold(stores, parts(1)[0], repository=C)
+        return await call(digest, *arguments)
+
+    async def late(self: BlobsBack, repository: RepositoryName, digest: Digest) -> bool:
+        if digest == config:
+            monkeypatch.setattr(BlobsBack, "await_sound", await_sound)
+            monkeypatch.setattr(stores.holdings, before, uploaded)
+        return await await_sound(self, repository, digest)
+
+    monkeypatch.setattr(BlobsBack, "await_sound", late)
+    report = await rebuild()
+
+    there = await object_of(stores, config)
+    for repository in (A, B):
+        link = await stores.contents.link(repository, config)
+        assert link
+        assert link.object == there
+        assert await stores.contents.is_linked(repository, config)
+    assert not [it for it in report.revived.values() if it.missing]
+
+
 async def test_of_two_objects_the_sound_one_is_named(
     stores: Stores, prepared: Memory, rebuild: Again
 ) -> None:
@@ -133,6 +177,71 @@ async def test_links_name_what_is_the_content_now(
         assert link
         assert link.object == named
     assert {*await stores.holdings.holders(digest, "", 9)} == {A, B}
+
+
+def hot(digest: Digest, patch: pytest.MonkeyPatch, stores: Stores, name: str) -> None:
+    """Let a call fail for one digest, as its partition is too busy."""
+    call = getattr(stores.holdings, name)
+
+    async def busy(what: Digest, *arguments: object, **options: object) -> object:
+        if what == digest:
+            raise Unavailable(f"the rows of {what} keep changing")
+        return await call(what, *arguments, **options)
+
+    patch.setattr(stores.holdings, name, busy)
+
+
+@pytest.mark.parametrize(
+    ("lost", "call"),
+    [(TABLES, "offer"), (TABLES, "join"), ([keys.BLOBS], "offer"), ([keys.CONTENTS], "join")],
+)
+async def test_a_digest_that_is_too_busy_is_listed_and_the_rest_comes_back(
+    filled: Filled,
+    stores: Stores,
+    prepared: Memory,
+    rebuild: Again,
+    monkeypatch: pytest.MonkeyPatch,
+    lost: list[str],
+    call: str,
+) -> None:
+    before = rows_of(prepared)
+    lose(prepared, *lost)
+    await stores.halt.put(lost)
+    digest = Digest.parse(parts(3)[0].digest)
+    with monkeypatch.context() as patch:
+        hot(digest, patch, stores, call)
+        report = await rebuild()
+    assert report.is_unfinished
+    assert {fault.why for fault in report.faults} >= {f"the rows of {digest} keep changing"}
+    assert await stores.contents.manifest(A, filled.long.digest, with_body=False)
+    assert not (await rebuild()).faults
+    assert {*rows_of(prepared)} == {*before}
+
+
+async def test_a_manifest_whose_object_cannot_be_read_now_is_listed(
+    filled: Filled,
+    stores: Stores,
+    prepared: Memory,
+    rebuild: Again,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = rows_of(prepared)
+    lose(prepared, *TABLES)
+    (name,) = objects_of(prepared, filled.long.digest)
+    read = prepared.objects.read
+
+    def busy(what: str, start: int = 0, length: int | None = None) -> AsyncGenerator[bytes]:
+        if what == name:
+            raise Unavailable("it is busy")
+        return read(what, start, length)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(prepared.objects, "read", busy)
+        report = await rebuild()
+    assert report.is_unfinished
+    assert [(it.what, it.why) for it in report.faults] == [(str(filled.long.digest), "it is busy")]
+    await rebuild()
+    assert rows_of(prepared) == before
 
 
 async def test_a_link_without_bytes_is_listed(

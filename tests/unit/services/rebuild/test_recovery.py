@@ -124,7 +124,7 @@ async def test_nothing_is_removed_until_all_is_back(
         with pytest.raises(Crash):
             await recover(settings)
     assert await halt.age() is not None
-    assert await lost(settings) == ["rows of a table that was missing before"]
+    assert await lost(settings) == ["rows for which removal was halted before"]
 
     await recover(settings)
 

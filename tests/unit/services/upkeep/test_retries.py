@@ -242,9 +242,30 @@ async def test_what_nobody_foresaw_is_told_with_its_trace(
     retries: Retries, caplog: pytest.LogCaptureFixture, error: Exception, is_told: bool
 ) -> None:
     await retries.run(keys.UPKEEP, b"text", read, Work(error).do)
-    (record,) = caplog.records
-    assert bool(record.exc_info) == is_told
-    assert "text" not in record.getMessage()
+    (message,) = caplog.messages
+    assert ("Traceback" in message) == is_told
+    assert "text" not in message
+
+
+async def test_no_signed_address_reaches_the_log(
+    retries: Retries,
+    memory: Memory,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Neither in what it says, nor in what its causes say, nor where the report fails."""
+
+    signed = "https://store/content/x?sig=secret"
+
+    async def fail(*_: object) -> None:
+        raise RuntimeError(f"no answer of {signed}") from ValueError(f"cannot read {signed}")
+
+    monkeypatch.setattr(memory.rows, "commit", fail)
+    await retries.run(keys.UPKEEP, b"text", read, fail)
+    failed, report = caplog.messages
+    assert "RuntimeError: no answer of https://store/content/x?…" in failed
+    assert "report" in report
+    assert "secret" not in caplog.text
 
 
 async def test_what_cannot_be_read_is_put_aside_after_an_hour(
