@@ -7,10 +7,13 @@ out come the four errors below.
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 type Value = str | int | bool | bytes | datetime
+
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
+"""When a row was written that no store has written."""
 
 ANY = "*"
 """The condition that a row is there, whatever its ETag."""
@@ -57,12 +60,14 @@ class Row:
     """One row of a partition. `etag` is empty in a row that was not read from a store.
 
     `age` is the time since it was last written, by the store's own clock; at most a second less.
+    `written` is when that was: it tells which of two rows of a partition was written first.
     """
 
     key: str
     values: Mapping[str, Value] = field(default_factory=dict)
     etag: str = ""
     age: timedelta = field(default=timedelta(), compare=False)
+    written: datetime = field(default=LONG_AGO, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

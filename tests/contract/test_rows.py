@@ -136,6 +136,22 @@ class TestRows:
 
         assert old.age - new.age >= timedelta(seconds=1)
 
+    async def test_of_two_rows_it_is_told_which_was_written_first(
+        self, rows: Rows, name: str, clock: Clock
+    ) -> None:
+        await rows.commit(name, "p", [Insert("k", {}), Insert("l", {})])
+        clock.move(seconds=0.1)
+        await asyncio.sleep(0.02)
+        await rows.commit(name, "p", [Update("k", {"n": 1})])
+
+        one, other = await rows.get(name, "p", "k"), await rows.get(name, "p", "l")
+        found = await rows.scan(name, "p", after="j", before="m", limit=9)
+
+        assert one
+        assert other
+        assert one.written > other.written
+        assert [row.written for row in found] == [one.written, other.written]
+
     async def wait(self, rows: Rows, clock: Clock) -> None:
         clock.move(seconds=2.1)
         if not isinstance(rows, MemoryRows):

@@ -147,16 +147,12 @@ class Purge:
         """Read a referrer that nobody has relied on since its subject was deleted.
 
         A push of it, or of a tag to it, changes the row that lists it, too; an index that names it
-        does not. The deletion's row is read after both: the time in between makes that one older,
-        not these.
+        does not.
         """
         digest = Digest.parse(keys.last_part(row.key))
         record = await self._contents.manifest(repository, digest, with_body=False)
-        if record is None:
-            return None
-        life = deleted.manifest
-        later = await self._contents.deleted(repository, life.digest, life.life)
-        return record if later and min(record.unused, row.age) > later.age else None
+        is_older = record and max(record.relied_on, row.written) < deleted.written
+        return record if is_older else None
 
     async def _take_referrers(
         self, repository: RepositoryName, deleted: DeletedRecord, span: ages.Span

@@ -99,8 +99,9 @@ def _row(key: str, status: int, body: bytes, asked: datetime) -> Row | None:
     try:
         content = orjson.loads(body)
         if status == HTTPStatus.OK:
-            age = asked - datetime.fromisoformat(content["Timestamp"])
-            return Row(key, _values(content), _etag(content), max(age, timedelta()))
+            written = datetime.fromisoformat(content["Timestamp"])
+            age = max(asked - written, timedelta())
+            return Row(key, _values(content), _etag(content), age, written)
         if status == HTTPStatus.NOT_FOUND and content["odata.error"]["code"] in _NO_ROW:
             return None
     except (AttributeError, KeyError, TypeError, ValueError) as error:

@@ -226,5 +226,5 @@ def _row(key: str, entity: TableEntity, answered: Answered) -> Row:
         for name, value in entity.items()
         if name not in _KEYS and value is not None
     }
-    age = answered.since(cast("datetime", entity.metadata["timestamp"]))
-    return Row(key, values, entity.metadata["etag"] or "", age)
+    written = cast("datetime", _decoded(entity.metadata["timestamp"]))
+    return Row(key, values, entity.metadata["etag"] or "", answered.since(written), written)

@@ -1,7 +1,7 @@
 """Rows in memory."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count, islice
 
@@ -24,13 +24,6 @@ from shared.storage.ports import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Written(Row):
-    """A row, and when it was last written."""
-
-    written: datetime = field(kw_only=True)
-
-
 def _now() -> datetime:
     return datetime.now(UTC)
 
@@ -40,7 +33,7 @@ class MemoryRows:
 
     def __init__(self, clock: Callable[[], datetime] = _now) -> None:
         self._clock = clock
-        self._tables: dict[str, dict[str, dict[str, Written]]] = {}
+        self._tables: dict[str, dict[str, dict[str, Row]]] = {}
         self._versions = count(1)
 
     async def prepare(self, tables: Sequence[str]) -> None:
@@ -117,30 +110,28 @@ class MemoryRows:
     def take_in(self, table: str, partition: str, row: Row) -> None:
         """Take in a row of another store as it is, ETag and age."""
         written = self._clock() - row.age
-        self._partition(table, partition)[row.key] = Written(
-            row.key, row.values, row.etag, written=written
-        )
+        self._partition(table, partition)[row.key] = replace(row, written=written)
 
-    def _partition(self, table: str, partition: str) -> dict[str, Written]:
+    def _partition(self, table: str, partition: str) -> dict[str, Row]:
         return self._groups(table).setdefault(partition, {})
 
-    def _groups(self, table: str) -> dict[str, dict[str, Written]]:
+    def _groups(self, table: str) -> dict[str, dict[str, Row]]:
         try:
             return self._tables[table]
         except KeyError:
             raise NotPrepared(f"table {table} is not there") from None
 
-    def _keep(self, rows: dict[str, Written], key: str, values: Mapping[str, Value] | None) -> None:
+    def _keep(self, rows: dict[str, Row], key: str, values: Mapping[str, Value] | None) -> None:
         if values is None:
             del rows[key]
         else:
             etag = f'W/"{next(self._versions)}"'
-            rows[key] = Written(key, values, etag, written=self._clock())
+            rows[key] = Row(key, values, etag, written=self._clock())
 
-    def _read(self, row: Written, only: Sequence[str] | None) -> Row:
+    def _read(self, row: Row, only: Sequence[str] | None) -> Row:
         names = row.values if only is None else only
         values = {name: row.values[name] for name in names if name in row.values}
-        return Row(row.key, values, row.etag, self._clock() - row.written)
+        return Row(row.key, values, row.etag, self._clock() - row.written, row.written)
 
 
 def _place(position: str) -> tuple[str, str]:

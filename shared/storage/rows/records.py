@@ -12,7 +12,7 @@ from shared.model.digest import Digest
 from shared.model.manifest import Manifest
 from shared.model.names import Tag
 from shared.storage import keys
-from shared.storage.ports import VALUE_BYTES, Row, Value
+from shared.storage.ports import LONG_AGO, VALUE_BYTES, Row, Value
 
 ROTTEN = "rotten"
 """Why a life ended whose bytes were no longer what was pushed."""
@@ -85,6 +85,7 @@ class ManifestRecord:
     attributes: Attributes = FREE
     left: datetime | None = None
     age: timedelta = timedelta(0)
+    written: datetime = LONG_AGO
     etag: str = ""
 
     WITHOUT_BODY = (
@@ -120,16 +121,17 @@ class ManifestRecord:
             attributes=Attributes.read(values),
             left=cast("datetime | None", values.get("left")),
             age=row.age,
+            written=row.written,
             etag=row.etag,
         )
 
     @property
-    def unused(self) -> timedelta:
-        """Tell for how long nobody has relied on it: a tag that has left it since is no use of it.
+    def relied_on(self) -> datetime:
+        """Tell when somebody relied on it last: a tag that has left it since is no use of it.
 
-        For how long before that, is only known by the hosts' clocks.
+        It is by storage's clock; but how long before that tag left, only hosts' clocks know.
         """
-        return self.age + max((self.left or self.seen) - self.seen, timedelta())
+        return self.written - max((self.left or self.seen) - self.seen, timedelta())
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +151,7 @@ class DeletedRecord:
     kept: Mapping[str, Value]
     reason: str = ""
     age: timedelta = timedelta(0)
+    written: datetime = LONG_AGO
     etag: str = ""
 
     OWN = ("deleted_at", "deleted_by", "until", "with_repository", "reason")
@@ -167,6 +170,7 @@ class DeletedRecord:
             kept={name: value for name, value in values.items() if name not in cls.OWN},
             reason=str(values.get("reason", "")),
             age=row.age,
+            written=row.written,
             etag=row.etag,
         )
 

@@ -20,10 +20,10 @@ from shared.services.upkeep.errands import Upkeep
 from shared.services.upkeep.purge import Purge
 from shared.storage import keys
 from shared.storage.errands import Errand
-from shared.storage.ports import ANY, Change, Delete, Insert, NotFound, Put, Row, Update
+from shared.storage.ports import ANY, Change, Delete, Insert, NotFound, Put, Update
 from shared.storage.rows import tags
 from shared.storage.rows.outbox import Outbox
-from shared.storage.rows.records import DeletedRecord, ManifestRecord, TagRecord
+from shared.storage.rows.records import DeletedRecord, TagRecord
 from tests.simulation import scenarios as first
 from tests.simulation.explorer import Broken, Scenario, explore
 from tests.simulation.manifests import scenarios as lives
@@ -256,18 +256,6 @@ def a_purge_heeds_no_live_subject(patch: Patch) -> None:
     patch.setattr(Purge, "_is_last", last)
 
 
-def a_purge_reads_the_ages_in_the_other_order(patch: Patch) -> None:
-    async def older(
-        self: Purge, repository: RepositoryName, row: Row, deleted: DeletedRecord
-    ) -> ManifestRecord | None:
-        life, digest = deleted.manifest, Digest.parse(keys.last_part(row.key))
-        there = await self._contents.deleted(repository, life.digest, life.life)
-        record = await self._contents.manifest(repository, digest, with_body=False)
-        return record if record and there and record.age > there.age else None
-
-    patch.setattr(Purge, "_older", older)
-
-
 @dataclass(frozen=True)
 class Fault:
     """How to plant it, who must meet to show it, and what is said then."""
@@ -320,11 +308,6 @@ FAULTS = [
     Fault(a_purge_takes_its_row_first, "two purges", faults=True),
     Fault(a_purge_heeds_no_live_subject, "a purge after a push of the subject", "Unknown"),
     Fault(a_purge_heeds_no_live_subject, "a purge of the first of two lives", "Unknown"),
-    Fault(
-        a_purge_reads_the_ages_in_the_other_order,
-        "a purge, and hours after a referrer comes",
-        "acknowledged",
-    ),
     Fault(upkeep_ends_no_restore, "a dead restore, and a push of another", "is not there"),
 ]
 

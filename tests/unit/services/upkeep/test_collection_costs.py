@@ -17,8 +17,7 @@ from shared.services.upkeep.garbage import Garbage
 from shared.services.upkeep.healing import Healing
 from shared.storage import keys
 from shared.storage.collecting import Suspects
-from shared.storage.memory.rows import Written
-from shared.storage.ports import Value
+from shared.storage.ports import Row, Value
 from shared.storage.stores import Stores
 from tests.support.app import Memory
 from tests.support.clock import Clock
@@ -101,7 +100,7 @@ class Registry:
 
     def _put(self, table: str, place: str, key: str, values: dict[str, Value]) -> None:
         rows = self._memory.rows._tables[table].setdefault(place, {})
-        rows[key] = Written(key, values, "1", written=self._now)
+        rows[key] = Row(key, values, "1", written=self._now)
 
 
 async def cost(collection: Collection, suspects: Suspects, calls: Calls) -> int:

@@ -138,6 +138,32 @@ async def test_referrers_go_with_the_last_life_of_their_subject(
     assert (keys.manifest(REFERRER.digest) in memory.keys("manifest|")) is (stays != "no")
 
 
+async def test_a_referrer_of_a_moment_before_goes_however_slowly_all_is_read(
+    stores: Stores,
+    pushes: Pushes,
+    manifests: Manifests,
+    purge: Purge,
+    memory: Memory,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await pushes.put(REPOSITORY, IMAGE, [], by=ME)
+    await pushes.put(REPOSITORY, REFERRER, [], by=ME)
+    clock.now += timedelta(milliseconds=1)
+    await manifests.delete(REPOSITORY, IMAGE.digest, by=ME)
+    deleted = await only(stores)
+    clock.now += OVER
+    get = memory.rows.get
+
+    async def slow(*args: Any, **kwargs: Any) -> Row | None:
+        clock.move(seconds=1)
+        return await get(*args, **kwargs)
+
+    monkeypatch.setattr(memory.rows, "get", slow)
+    await purge.purge(REPOSITORY, IMAGE.digest, deleted.manifest.life)
+    assert keys.manifest(REFERRER.digest) not in memory.keys("manifest|")
+
+
 @pytest.mark.parametrize("how", ["untagged", "moved"])
 async def test_a_tag_that_leaves_a_referrer_does_not_keep_it(
     stores: Stores,
