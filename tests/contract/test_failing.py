@@ -15,7 +15,7 @@ from shared.storage.ports import Messages, Rows, Unavailable
 from shared.storage.rows.failing import Failure, Failures
 from tests.support.clock import Clock, Ids
 
-BODY = "Grüße " * 6_000
+BODY = "Grüße " * 5_800
 
 
 @pytest.fixture(autouse=True)

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import aiohttp
+import httpx
 from yarl import URL
 
 from tests.support.flows import authorization
@@ -47,8 +48,16 @@ class Login:
         self.url, self.header = registry.url, ""
 
     async def renew(self) -> None:
-        """Ask for another."""
-        self.header = await asyncio.to_thread(authorization, self._registry, self._scope)
+        """Ask for another, until there is one."""
+        for attempt in range(TRIES):
+            await asyncio.sleep(min(attempt, 5) / 2)
+            try:
+                header = await asyncio.to_thread(authorization, self._registry, self._scope)
+            except (httpx.HTTPError, AssertionError):  # no answer, or none that is a token
+                continue
+            self.header = header
+            return
+        raise NoAnswerError(f"no token for {self._scope}")
 
 
 @dataclass
