@@ -22,7 +22,7 @@ from shared.services.upkeep import garbage, healing, leftovers
 from shared.services.upkeep.garbage import Garbage
 from shared.services.upkeep.healing import Healing, Task
 from shared.services.upkeep.leftovers import Leftovers
-from shared.storage import keys
+from shared.storage import ages, keys
 from shared.storage.ages import Span
 from shared.storage.origins import Origin
 from shared.storage.ports import ANY, Change, Conflict, Delete, Insert, NotFound, Put, Row, Update
@@ -89,7 +89,7 @@ def collector_reads_whether_it_is_good_last(patch: Patch) -> None:
 
 
 def collector_takes_young_holders(patch: Patch) -> None:
-    patch.setattr(garbage, "ages", SimpleNamespace(L=timedelta(seconds=-1)))
+    patch.setattr(garbage, "ages", SimpleNamespace(L=timedelta(seconds=-1), Span=ages.Span))
 
 
 def collector_waits_one_grace_period(patch: Patch) -> None:
@@ -266,7 +266,7 @@ def bad_bytes_are_joined(patch: Patch) -> None:
 
 
 def bad_bytes_are_let_go_at_once(patch: Patch) -> None:
-    patch.setattr(healing, "ages", SimpleNamespace(L=timedelta(seconds=-1)))
+    patch.setattr(healing, "ages", SimpleNamespace(L=timedelta(seconds=-1), Span=ages.Span))
 
 
 def first_pass_takes_any_link(patch: Patch) -> None:
