@@ -25,12 +25,12 @@ from shared.auth.accounts import Accounts
 from shared.auth.passwords import Passwords
 from shared.errors import NameUnknown, Unavailable
 from shared.model.login_server import host_of
+from shared.services.letters.failing import FailingLetters
+from shared.services.letters.poison import Poison
+from shared.services.letters.retries import Retries
+from shared.services.letters.sleepers import Sleepers
 from shared.services.sweep.rounds import go_on
-from shared.services.upkeep.failing import FailingLetters
-from shared.services.upkeep.poison import Poison
-from shared.services.upkeep.retries import Retries
 from shared.services.upkeep.scrub import tick_all
-from shared.services.upkeep.sleepers import Sleepers
 from shared.settings import Settings
 from shared.start import read_settings
 from shared.storage.bodies import Bodies

@@ -8,7 +8,7 @@ import typer
 from infra.admin.app import Group
 from infra.admin.opening import AdminError, Desk
 from infra.admin.output import Answer, Listing, said
-from shared.services.upkeep.failing import Failing
+from shared.services.letters.failing import Failing
 
 queue = Group("queue", "What the registry does behind its queues, where that fails.")
 

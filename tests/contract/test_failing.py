@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared.services.upkeep.failing import FailingLetters, State
-from shared.services.upkeep.poison import Poison
-from shared.services.upkeep.retries import Retries
+from shared.services.letters.failing import FailingLetters, State
+from shared.services.letters.poison import Poison
+from shared.services.letters.retries import Retries
 from shared.storage import ages, keys
 from shared.storage.layers.later import LateMessages
 from shared.storage.letters import Letter

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared.services.upkeep.sleepers import Sleepers
+from shared.services.letters.sleepers import Sleepers
 from shared.storage import ages, keys
 from shared.storage.layers.later import LateMessages
 from shared.storage.letters import Letter

@@ -19,6 +19,7 @@ from shared.services.deletions.repositories import RepositoryDeletions
 from shared.services.deletions.restores import Restores
 from shared.services.events.fallback_lists import FallbackLists
 from shared.services.events.fan_out import Announcement, FanOut
+from shared.services.letters.retries import Retries
 from shared.services.turns.turns import Turns
 from shared.services.upkeep.collection import Collection
 from shared.services.upkeep.errands import Upkeep
@@ -27,7 +28,6 @@ from shared.services.upkeep.healing import Healing
 from shared.services.upkeep.leftovers import Leftovers
 from shared.services.upkeep.purge import Purge
 from shared.services.upkeep.retirement import Retirement
-from shared.services.upkeep.retries import Retries
 from shared.services.upkeep.verification import Verification
 from shared.storage import keys
 from shared.storage.bodies import Bodies

@@ -21,8 +21,9 @@ from infra.devhost.command import command, serve
 from infra.devhost.settings import HostSettings
 from infra.devhost.triggers import ncrontab, queues, timers
 from shared import bootstrap
+from shared.services.letters import poison, retries, sleepers
 from shared.services.sweep import rounds
-from shared.services.upkeep import leftovers, poison, retries, scrub, sleepers
+from shared.services.upkeep import leftovers, scrub
 from shared.storage import ages
 from tests.support import witness
 from tests.support.jumping_clock import JumpingClock

@@ -30,8 +30,8 @@ than bad bytes. A message that comes twice hashes twice. One that is late goes o
 ETag that it names, and else begins anew.
 
 A row may name an object that is not there, or that somebody else has overwritten: then its ETag is
-another one. Who comes upon it, the scrub or a reader, says of which
-digest it was: there is no metadata to tell.
+another one. Who comes upon it, the scrub or a reader, says of which digest it was: there is no
+metadata to tell.
 
 What is bad or missing is noted in a report before anything is done about it (`rows.scrubs`).
 

@@ -2,7 +2,7 @@
 
 A host starts as many instances as a queue is long, sleepers included, as soon as one message of it
 is seen. So what is to be seen in L or more goes to the queue `later`, with the name of its queue
-and its time; `services/upkeep/sleepers` hands on what has become visible there. What is to sleep
+and its time; `services/letters/sleepers` hands on what has become visible there. What is to sleep
 for longer than a queue keeps a message comes back in between, and sleeps again.
 
 Whoever sends does not see any of this: these are the Messages of all stores. They take any delay,

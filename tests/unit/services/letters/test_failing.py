@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from shared.services.upkeep.failing import Failing, FailingLetters, State, what
-from shared.services.upkeep.poison import GAVE_UP
+from shared.services.letters.failing import Failing, FailingLetters, State, what
+from shared.services.letters.poison import GAVE_UP
 from shared.storage import keys
 from shared.storage.layers.later import LateMessages
 from shared.storage.letters import Letter
@@ -15,7 +15,7 @@ from shared.storage.rows.failing import Failure, Failures
 from tests.support.app import Memory
 from tests.support.clock import Clock
 from tests.support.messages import letter_of
-from tests.unit.services.upkeep.conftest import DOWN, RUN, Host, Work, busy, only
+from tests.unit.services.letters.conftest import DOWN, RUN, Host, Work, busy, only
 
 POISON = f"{keys.UPKEEP}-poison"
 BODY = '{"kind": "retire a repository", "generation": "g", "repository": "team/app"}'
@@ -169,7 +169,7 @@ async def test_all_are_tried_at_once(
 async def test_pages_of_them_are_shown(
     failing: FailingLetters, failures: Failures, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.services.upkeep.failing._PAGE", 3)
+    monkeypatch.setattr("shared.services.letters.failing._PAGE", 3)
     for number in range(7):
         letter = Letter(f"{number:032x}", clock.now, "text")
         await failures.put(Failure(keys.UPKEEP, letter, clock.now))

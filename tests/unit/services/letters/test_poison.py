@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from shared.services.upkeep.failing import FailingLetters
-from shared.services.upkeep.poison import GAVE_UP, Poison
+from shared.services.letters.failing import FailingLetters
+from shared.services.letters.poison import GAVE_UP, Poison
 from shared.storage import keys
 from shared.storage.ages import L
 from shared.storage.layers.later import LateMessages
@@ -19,7 +19,7 @@ from shared.storage.verifying import ToVerify
 from tests.support.app import GENERATION, Memory
 from tests.support.clock import Clock
 from tests.support.messages import addressed, letter_of
-from tests.unit.services.upkeep.conftest import RUN, Died, Host, Work, busy, only
+from tests.unit.services.letters.conftest import RUN, Died, Host, Work, busy, only
 
 POISON = f"{keys.UPKEEP}-poison"
 NAME = f"{GENERATION}/{'a' * 32}"

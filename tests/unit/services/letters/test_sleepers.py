@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from shared.services.upkeep import sleepers as waking
-from shared.services.upkeep.sleepers import Sleepers
+from shared.services.letters import sleepers as waking
+from shared.services.letters.sleepers import Sleepers
 from shared.storage import keys
 from shared.storage.layers.later import LateMessages
 from shared.storage.letters import Letter, Sleeper
@@ -15,7 +15,7 @@ from shared.storage.rows.failing import Failures
 from tests.support.app import Memory
 from tests.support.clock import Clock, Ids
 from tests.support.messages import LONG_AGO
-from tests.unit.services.upkeep.conftest import RUN, busy
+from tests.unit.services.letters.conftest import RUN, busy
 
 HOUR = timedelta(hours=1)
 UNREADABLE = [

@@ -14,17 +14,17 @@ from typing import Any
 
 import pytest
 
-from shared.services.upkeep.failing import FailingLetters
-from shared.services.upkeep.poison import Poison
-from shared.services.upkeep.retries import Retries
-from shared.services.upkeep.sleepers import Sleepers
+from shared.services.letters.failing import FailingLetters
+from shared.services.letters.poison import Poison
+from shared.services.letters.retries import Retries
+from shared.services.letters.sleepers import Sleepers
 from shared.storage import keys
 from shared.storage.layers.later import LateMessages
 from shared.storage.ports import Unavailable
 from shared.storage.rows.failing import Failures
 from tests.support.app import Memory
 from tests.support.clock import Clock, Ids
-from tests.unit.services.upkeep.conftest import DOWN, Died, Host, Work
+from tests.unit.services.letters.conftest import DOWN, Died, Host, Work
 
 LIFE, PEACE = timedelta(hours=2), timedelta(days=5)
 METHODS = {"messages": ("send", "receive", "delete"), "rows": ("commit", "get", "scan")}

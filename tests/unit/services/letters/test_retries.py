@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from shared.errors import Unavailable as Busy
-from shared.services.upkeep.retries import Retries, delay
+from shared.services.letters.retries import Retries, delay
 from shared.storage import keys
 from shared.storage.ages import L
 from shared.storage.layers.later import LateMessages
@@ -18,7 +18,7 @@ from shared.storage.rows.failing import Failure, Failures
 from tests.support.app import Memory
 from tests.support.clock import Clock, Ids
 from tests.support.messages import letter_of
-from tests.unit.services.upkeep.conftest import DOWN, RUN, Died, Host, Work, busy, only, read
+from tests.unit.services.letters.conftest import DOWN, RUN, Died, Host, Work, busy, only, read
 
 
 @pytest.fixture

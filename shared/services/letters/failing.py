@@ -16,7 +16,7 @@ from enum import StrEnum
 
 import orjson
 
-from shared.services.upkeep.poison import GAVE_UP, Poison
+from shared.services.letters.poison import GAVE_UP, Poison
 from shared.storage import keys
 from shared.storage.layers.later import LateMessages
 from shared.storage.letters import Letter, is_id

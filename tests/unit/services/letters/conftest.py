@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from shared.services.upkeep.failing import FailingLetters
-from shared.services.upkeep.poison import Poison
-from shared.services.upkeep.retries import Retries
-from shared.services.upkeep.sleepers import Sleepers
+from shared.services.letters.failing import FailingLetters
+from shared.services.letters.poison import Poison
+from shared.services.letters.retries import Retries
+from shared.services.letters.sleepers import Sleepers
 from shared.storage import keys
 from shared.storage.layers.later import LateMessages
 from shared.storage.letters import Letter

@@ -25,7 +25,7 @@ from typing import cast
 
 import orjson
 
-from shared.services.upkeep.retries import Retries, delay
+from shared.services.letters.retries import Retries, delay
 from shared.storage import ages, keys
 from shared.storage.letters import Letter, reason
 from shared.storage.ports import MOST_RECEIVED, Messages, NotPrepared, Received, StorageError

@@ -1,0 +1,1 @@
+"""Letters: messages that slept, that failed, that the host gave up, and a look at those."""
