@@ -141,18 +141,21 @@ class Scrub:
 
 
 async def tick_all(scrubs: Sequence[Scrub], ticks: Callable[[], float], hour: int) -> None:
-    """Let all go on, one after the other; where one fails, the others do not wait for it.
+    """Let all go on, one after the other; raises what the first to fail did, once all have been.
 
     Each hour another one begins, as the first may take all the time that there is.
     """
-    span, first = Span(ticks, TICK), hour % max(len(scrubs), 1)
+    span, first, failed = Span(ticks, TICK), hour % max(len(scrubs), 1), list[Exception]()
     for scrub in (*scrubs[first:], *scrubs[:first]):
         if span.is_over:
-            return
+            break
         try:
             await scrub.tick()
-        except Exception:  # noqa: BLE001 - whatever it is, it would be so at each tick
-            _log.exception("a registry is not scrubbed for now")
+        except Exception as error:  # noqa: BLE001 - whatever it is, other registries are waiting
+            _log.warning("a scrub goes on at the next tick: %r", error)
+            failed.append(error)
+    if failed:
+        raise failed[0]
 
 
 class _Run:

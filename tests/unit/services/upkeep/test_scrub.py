@@ -619,7 +619,7 @@ async def test_a_report_holds_so_much_and_tells_first_what_is_not_healed(
 
 
 @pytest.mark.parametrize("error", [Unavailable("down"), KeyError("debt")])
-async def test_a_registry_that_fails_keeps_no_other_waiting(
+async def test_a_registry_that_fails_keeps_no_other_waiting_and_fails_the_tick(
     stores: Stores,
     verification: Verification,
     names: list[str],
@@ -632,7 +632,8 @@ async def test_a_registry_that_fails_keeps_no_other_waiting(
         raise error
 
     monkeypatch.setattr(broken, "tick", failing)
-    await tick_all([broken, sound], stores.ticks, 0)
+    with pytest.raises(type(error)):
+        await tick_all([broken, sound], stores.ticks, 0)
     assert (await sound.report()).last
     seconds = iter([0.0, 10_000.0])
     await tick_all([broken], seconds.__next__, 0)
