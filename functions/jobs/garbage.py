@@ -4,7 +4,7 @@ import azure.functions as func
 
 from shared.bootstrap import registries
 from shared.storage import keys
-from shared.storage.collecting import Suspects
+from shared.storage.messages.collecting import Suspects
 
 bp = func.Blueprint()
 

@@ -4,7 +4,7 @@ import azure.functions as func
 
 from shared.bootstrap import registries
 from shared.storage import keys
-from shared.storage.errands import Errand
+from shared.storage.messages.errands import Errand
 
 bp = func.Blueprint()
 

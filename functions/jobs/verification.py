@@ -5,7 +5,7 @@ import azurefunctions.extensions.bindings.blob as bindings
 
 from shared.bootstrap import registries
 from shared.storage import keys
-from shared.storage.verifying import ToVerify
+from shared.storage.messages.verifying import ToVerify
 
 bp = func.Blueprint()
 

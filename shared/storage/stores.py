@@ -8,10 +8,11 @@ from typing import Self
 
 from shared.model.digest import Digest
 from shared.storage.bodies import Bodies
-from shared.storage.collecting import Collecting
-from shared.storage.errands import Errands
 from shared.storage.halt import Halt
 from shared.storage.layers.later import LateMessages
+from shared.storage.messages.collecting import Collecting
+from shared.storage.messages.errands import Errands
+from shared.storage.messages.verifying import Verifying
 from shared.storage.ports import Messages, Objects, Rotten, Rows
 from shared.storage.rows.contents import Contents
 from shared.storage.rows.holdings import Holdings
@@ -21,7 +22,6 @@ from shared.storage.rows.records import ManifestRecord
 from shared.storage.rows.registries import USUAL, Policies
 from shared.storage.rows.scrubs import Scrubs
 from shared.storage.rows.walks import Walks
-from shared.storage.verifying import Verifying
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import pytest
 
 from shared.bootstrap import now
 from shared.storage import keys
-from shared.storage.letters import Letter
+from shared.storage.messages.letters import Letter
 from shared.storage.rows.failing import Failure, Failures
 from tests.admin.conftest import Run
 from tests.support.app import Memory

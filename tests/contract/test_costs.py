@@ -18,7 +18,7 @@ from shared.services.upkeep.collection import Collection
 from shared.services.upkeep.garbage import Garbage
 from shared.services.upkeep.purge import Purge
 from shared.storage import ages
-from shared.storage.collecting import Suspects
+from shared.storage.messages.collecting import Suspects
 from shared.storage.stores import Stores
 from tests.support.causes import ME
 from tests.unit.services.conftest import hold, image_of, index_of, parts, verification_of

@@ -10,7 +10,7 @@ from shared.services.letters.poison import Poison
 from shared.services.letters.retries import Retries
 from shared.storage import ages, keys
 from shared.storage.layers.later import LateMessages
-from shared.storage.letters import Letter
+from shared.storage.messages.letters import Letter
 from shared.storage.ports import Messages, Rows, Unavailable
 from shared.storage.rows.failing import Failure, Failures
 from tests.support.clock import Clock, Ids

@@ -8,7 +8,7 @@ import pytest
 from shared.services.letters.sleepers import Sleepers
 from shared.storage import ages, keys
 from shared.storage.layers.later import LateMessages
-from shared.storage.letters import Letter
+from shared.storage.messages.letters import Letter
 from shared.storage.ports import Messages, Rows
 from shared.storage.rows.failing import Failures
 from tests.support.clock import Clock, Ids

@@ -11,11 +11,11 @@ from shared.model.digest import Digest
 from shared.model.hashing import Hasher
 from shared.services.upkeep import verification as module
 from shared.storage import keys
-from shared.storage.letters import Letter
+from shared.storage.messages.letters import Letter
+from shared.storage.messages.verifying import ToVerify
 from shared.storage.origins import BLOB, Origin
 from shared.storage.rows.holdings import Content
 from shared.storage.stores import Stores
-from shared.storage.verifying import ToVerify
 from tests.support.images import random_bytes
 from tests.support.messages import LONG_AGO
 from tests.unit.services.conftest import REPOSITORY, verification_of

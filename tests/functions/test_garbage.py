@@ -8,9 +8,9 @@ from shared import bootstrap
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
 from shared.storage import keys
-from shared.storage.collecting import Collecting
 from shared.storage.layers.later import LateMessages
-from shared.storage.letters import Letter
+from shared.storage.messages.collecting import Collecting
+from shared.storage.messages.letters import Letter
 from shared.storage.ports import Unavailable
 from tests.support.app import GENERATION, Site, indexed
 from tests.support.images import blob

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from shared.storage import keys
-from shared.storage.letters import Letter
 from shared.storage.memory.messages import Sent
+from shared.storage.messages.letters import Letter
 from shared.storage.ports import Unavailable
 from shared.storage.rows.failing import Failures
 from tests.support.app import Site, indexed

@@ -10,7 +10,7 @@ from infra.devhost.worker import InvocationFailed, TypedData
 from shared.model.digest import Digest
 from shared.services.upkeep import hashing, scrub, verification
 from shared.storage import keys
-from shared.storage.verifying import ToVerify
+from shared.storage.messages.verifying import ToVerify
 from tests.support.app import GENERATION, Memory, Site, indexed
 from tests.support.images import blob, image
 from tests.support.messages import addressed, letter_of

@@ -12,7 +12,7 @@ from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueClient, TextBase64EncodePolicy
 
 from infra.devhost.storage import Azurite
-from shared.storage.verifying import ToVerify
+from shared.storage.messages.verifying import ToVerify
 from tests.protocol.conftest import scratch
 from tests.support import flows
 from tests.support.hosts import Host, Registry, running, settings_of

@@ -31,17 +31,17 @@ from shared.services.upkeep.retirement import Retirement
 from shared.services.upkeep.verification import Verification
 from shared.storage import keys
 from shared.storage.bodies import Bodies
-from shared.storage.collecting import Suspects
-from shared.storage.errands import Errand
 from shared.storage.layers.later import LateMessages
 from shared.storage.memory.messages import MemoryMessages, Sent
 from shared.storage.memory.objects import MemoryObjects, _Container, _Object
 from shared.storage.memory.rows import MemoryRows
+from shared.storage.messages.collecting import Suspects
+from shared.storage.messages.errands import Errand
+from shared.storage.messages.verifying import ToVerify
 from shared.storage.ports import Change, Delete, Insert, Messages, Objects, Row, Rows, Update, Value
 from shared.storage.rows.failing import Failures
 from shared.storage.rows.registries import USUAL
 from shared.storage.stores import Stores
-from shared.storage.verifying import ToVerify
 from tests.simulation.gates import Gate, GatedMessages, GatedObjects, GatedRows
 from tests.support.clock import Clock
 from tests.support.messages import addressed, letter_of

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from shared.model.names import parse_repository
-from shared.storage.errands import Errand, Kind
+from shared.storage.messages.errands import Errand, Kind
 from tests.soak.leftovers import Rows, Stored
 from tests.soak.model import Content, Known, Mine, State, image, pool
 from tests.support import witness

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from shared.storage import keys
-from shared.storage.letters import Letter, Sleeper
 from shared.storage.memory.messages import Sent
+from shared.storage.messages.letters import Letter, Sleeper
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from shared.services.upkeep.errands import Upkeep
-from shared.storage.errands import Errand
+from shared.storage.messages.errands import Errand
 
 
 @dataclass(frozen=True, slots=True)

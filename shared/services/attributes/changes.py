@@ -30,7 +30,7 @@ from shared.model.names import RepositoryName, Tag
 from shared.services.attributes.listing import list_as_said
 from shared.services.content.manifests import unknown, unknown_tag
 from shared.storage import ages, keys
-from shared.storage.errands import Kind
+from shared.storage.messages.errands import Kind
 from shared.storage.ports import Change, Conflict, Delete, Insert, NotFound, Row, Update
 from shared.storage.rows import tags
 from shared.storage.rows.registries import READ_LOCKS

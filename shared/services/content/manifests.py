@@ -55,7 +55,7 @@ from shared.services.deletions.endings import (
     touched,
 )
 from shared.storage import ages, keys
-from shared.storage.errands import Kind
+from shared.storage.messages.errands import Kind
 from shared.storage.ports import (
     Change,
     Conflict,

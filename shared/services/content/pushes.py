@@ -52,8 +52,8 @@ from shared.services.content.plans import Build, Names, Opening, Plan
 from shared.services.turns.tag_turns import TagTurns
 from shared.storage import ages, keys
 from shared.storage.ages import Span
-from shared.storage.errands import Kind
 from shared.storage.hints import Hints
+from shared.storage.messages.errands import Kind
 from shared.storage.origins import MANIFEST, Origin
 from shared.storage.ports import Conflict, NotFound, Value
 from shared.storage.rows.records import INLINE_BYTES, TagRecord

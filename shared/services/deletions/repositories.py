@@ -28,7 +28,7 @@ from shared.services.attributes.locks import check_all_tags, check_manifests, lo
 from shared.services.deletions.endings import WITH_NAMES, Deletion, ended, marked
 from shared.services.deletions.restores import Restores
 from shared.storage import ages, keys
-from shared.storage.errands import Kind
+from shared.storage.messages.errands import Kind
 from shared.storage.ports import (
     Change,
     Conflict,

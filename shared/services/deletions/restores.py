@@ -27,7 +27,7 @@ from shared.services.content.pushes import Pushes
 from shared.services.turns.reading import understood
 from shared.services.upkeep.purge import Purge
 from shared.storage import ages, keys
-from shared.storage.errands import Kind
+from shared.storage.messages.errands import Kind
 from shared.storage.ports import Conflict, Insert, NotFound, Rotten, StorageError, Update, Value
 from shared.storage.rows import tags
 from shared.storage.rows.contents import LINK

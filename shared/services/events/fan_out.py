@@ -31,7 +31,7 @@ from shared.model.names import (
     referrers_tag,
 )
 from shared.storage import ages
-from shared.storage.errands import Kind
+from shared.storage.messages.errands import Kind
 from shared.storage.ports import Delete, NotFound, Row, Update
 from shared.storage.stores import Stores
 

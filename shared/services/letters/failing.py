@@ -19,7 +19,7 @@ import orjson
 from shared.services.letters.poison import GAVE_UP, Poison
 from shared.storage import keys
 from shared.storage.layers.later import LateMessages
-from shared.storage.letters import Letter, is_id
+from shared.storage.messages.letters import Letter, is_id
 from shared.storage.rows.failing import Failure, Failures
 
 _PAGE = 200

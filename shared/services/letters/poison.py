@@ -27,10 +27,10 @@ import orjson
 
 from shared.services.letters.retries import Retries, delay
 from shared.storage import ages, keys
-from shared.storage.letters import Letter, reason
+from shared.storage.messages.letters import Letter, reason
+from shared.storage.messages.verifying import ToVerify
 from shared.storage.ports import MOST_RECEIVED, Messages, NotPrepared, Received, StorageError
 from shared.storage.rows.failing import Failure, Failures
-from shared.storage.verifying import ToVerify
 
 _log = logging.getLogger(__name__)
 

@@ -32,7 +32,7 @@ from traceback import format_tb
 from shared.errors import RegistryError
 from shared.storage import ages
 from shared.storage.layers.later import LateMessages
-from shared.storage.letters import Letter, followed, reason
+from shared.storage.messages.letters import Letter, followed, reason
 from shared.storage.ports import StorageError
 from shared.storage.rows.failing import Failure, Failures
 

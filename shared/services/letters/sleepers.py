@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 
 from shared.storage import keys
 from shared.storage.layers.later import LateMessages
-from shared.storage.letters import Letter, Sleeper, reason
+from shared.storage.messages.letters import Letter, Sleeper, reason
 from shared.storage.ports import MOST_RECEIVED, Received
 from shared.storage.rows.failing import Failure, Failures
 

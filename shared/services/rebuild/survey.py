@@ -16,10 +16,10 @@ from shared.services.rebuild.blobs import BlobsBack
 from shared.services.rebuild.each import each
 from shared.services.rebuild.report import Place, Report, Step, Tell
 from shared.storage import keys
+from shared.storage.messages.verifying import ToVerify
 from shared.storage.origins import BLOB, CANCELLED, MANIFEST, Origin
 from shared.storage.ports import Facts, Unavailable
 from shared.storage.stores import Stores
-from shared.storage.verifying import ToVerify
 
 _PAGE = 1_000
 _KINDS = (BLOB, MANIFEST, CANCELLED)

@@ -44,7 +44,7 @@ from shared.model.names import RepositoryName
 from shared.services.deletions.endings import is_of_rotten
 from shared.services.sweep.findings import Finding, Mend, Told, What, as_far_as_it_goes
 from shared.storage import ages, keys
-from shared.storage.errands import Errand, Kind
+from shared.storage.messages.errands import Errand, Kind
 from shared.storage.ports import MOST_CHANGES, Conflict, Delete, NotFound, Row
 from shared.storage.rows.contents import LINK
 from shared.storage.stores import Stores

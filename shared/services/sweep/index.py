@@ -16,7 +16,7 @@ from functools import partial
 from shared.model.names import RepositoryName
 from shared.services.sweep.findings import Finding, What, as_far_as_it_goes
 from shared.storage import ages
-from shared.storage.errands import Kind
+from shared.storage.messages.errands import Kind
 from shared.storage.ports import Row
 from shared.storage.stores import Stores
 

@@ -14,7 +14,7 @@ from shared.model.digest import Digest
 from shared.model.names import RepositoryName
 from shared.services.upkeep.purge import targets_of
 from shared.storage import ages, halt
-from shared.storage.errands import Kind
+from shared.storage.messages.errands import Kind
 from shared.storage.ports import Conflict, Delete, NotFound, Row, Update
 from shared.storage.rows.records import ManifestRecord
 from shared.storage.stores import Stores

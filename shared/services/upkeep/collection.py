@@ -30,7 +30,7 @@ from datetime import datetime, timedelta
 from shared.model.digest import Digest
 from shared.services.upkeep.garbage import Collected, Garbage
 from shared.storage import ages
-from shared.storage.collecting import Suspects
+from shared.storage.messages.collecting import Suspects
 from shared.storage.stores import Stores
 
 _log = logging.getLogger(__name__)

@@ -23,7 +23,7 @@ from shared.services.upkeep.healing import Healing, Stage, Task
 from shared.services.upkeep.purge import Purge
 from shared.services.upkeep.retirement import Retirement
 from shared.storage import keys
-from shared.storage.errands import Errand, Kind
+from shared.storage.messages.errands import Errand, Kind
 from shared.storage.stores import Stores
 
 _LIVES = 100

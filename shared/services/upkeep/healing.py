@@ -40,7 +40,7 @@ from shared.model.digest import Digest
 from shared.model.names import RepositoryName
 from shared.services.content.joining import Joining
 from shared.storage import ages, halt, keys
-from shared.storage.errands import Kind
+from shared.storage.messages.errands import Kind
 from shared.storage.ports import Change, Conflict, Delete, Insert, NotFound, Update, Value
 from shared.storage.rows.holdings import GOOD, Content, Gone, content_of
 from shared.storage.rows.records import Link

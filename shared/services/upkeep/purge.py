@@ -35,7 +35,7 @@ from shared.services.content.manifests import Manifests
 from shared.services.deletions.endings import Deletion, Superseded
 from shared.services.turns.reading import understood
 from shared.storage import ages, halt, keys
-from shared.storage.errands import Kind
+from shared.storage.messages.errands import Kind
 from shared.storage.ports import Conflict, Delete, NotFound, Rotten, Row
 from shared.storage.rows.records import DeletedRecord, ManifestRecord, TagRecord
 from shared.storage.stores import Stores

@@ -12,7 +12,7 @@ from enum import StrEnum
 from shared.model.attributes import Attributes
 from shared.model.names import RepositoryName
 from shared.storage import ages, halt, keys
-from shared.storage.errands import Kind
+from shared.storage.messages.errands import Kind
 from shared.storage.ports import Change, Conflict, Delete, NotFound, Row, Update
 from shared.storage.stores import Stores
 

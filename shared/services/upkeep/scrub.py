@@ -34,12 +34,12 @@ from shared.model.names import RepositoryName
 from shared.services.upkeep.verification import Verification, Verified
 from shared.storage import keys
 from shared.storage.ages import Span
+from shared.storage.messages.verifying import ToVerify
 from shared.storage.ports import Row
 from shared.storage.rows.holdings import GOOD, content_of
 from shared.storage.rows.scrubs import MISSING, Damage, Round, Saved, Scrubs
 from shared.storage.rows.walks import PositionRefused
 from shared.storage.stores import Stores
-from shared.storage.verifying import ToVerify
 
 _log = logging.getLogger(__name__)
 

@@ -55,14 +55,14 @@ from shared.services.upkeep.healing import Stage, Task
 from shared.services.upkeep.leftovers import Leftovers
 from shared.storage import ages, keys
 from shared.storage.ages import Span
-from shared.storage.errands import Kind
+from shared.storage.messages.errands import Kind
+from shared.storage.messages.verifying import ToVerify
 from shared.storage.origins import BLOB, MANIFEST, Origin
 from shared.storage.ports import Facts, NotFound, Row
 from shared.storage.rows.holdings import GOOD, content_of
 from shared.storage.rows.records import ManifestRecord
 from shared.storage.rows.scrubs import BAD, COPY, MISSING, Damage
 from shared.storage.stores import Stores
-from shared.storage.verifying import ToVerify
 
 _log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from math import ceil
 
 from shared.storage import ages, keys
-from shared.storage.letters import BODY_BYTES, Letter, Sleeper, goes_on_with_rounds
+from shared.storage.messages.letters import BODY_BYTES, Letter, Sleeper, goes_on_with_rounds
 from shared.storage.ports import LONGEST_DELAY, Messages, Received
 
 _SHOWN = 100

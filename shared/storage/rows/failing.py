@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Self, cast
 
 from shared.storage import keys
-from shared.storage.letters import Letter
+from shared.storage.messages.letters import Letter
 from shared.storage.ports import ANY, Conflict, Delete, NotFound, Put, Row, Rows, Update, Value
 
 _PAGE = 1_000

@@ -30,7 +30,7 @@ from typing import cast
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
 from shared.storage import keys
-from shared.storage.errands import Errands
+from shared.storage.messages.errands import Errands
 from shared.storage.ports import (
     ANY,
     Change,

@@ -16,7 +16,7 @@ from shared.errors import (
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName, Tag
 from shared.storage import keys
-from shared.storage.errands import Errand, Kind
+from shared.storage.messages.errands import Errand, Kind
 from shared.storage.ports import Change, Conflict, Delete, NotFound, Update
 from tests.simulation.operations import Delete as DeleteManifest
 from tests.simulation.operations import Operation, Others, Push, Untag

@@ -8,7 +8,7 @@ from shared.model.manifest import Manifest, read_manifest
 from shared.model.media_types import OCI_INDEX
 from shared.model.names import Tag
 from shared.storage import ages
-from shared.storage.errands import Kind
+from shared.storage.messages.errands import Kind
 from tests.simulation.explorer import Scenario
 from tests.simulation.manifests.operations import (
     DeleteRepository,

@@ -15,7 +15,7 @@ from shared.services.events.fan_out import Announcement, FanOut
 from shared.services.upkeep import builds, retirement
 from shared.services.upkeep.purge import Purge
 from shared.storage import keys
-from shared.storage.errands import Errands
+from shared.storage.messages.errands import Errands
 from shared.storage.ports import Change, Delete, Row, Update
 from shared.storage.rows import tags
 from shared.storage.rows.contents import Contents

@@ -15,7 +15,7 @@ from shared.services.content.manifests import Manifests
 from shared.services.deletions.endings import Deletion
 from shared.services.deletions.restores import Restores
 from shared.storage import keys
-from shared.storage.errands import Kind
+from shared.storage.messages.errands import Kind
 from shared.storage.ports import Update
 from tests.simulation.explorer import Broken, Report, Scenario
 from tests.simulation.explorer import explore as explore_all

@@ -19,7 +19,7 @@ from shared.services.deletions.restores import Restores
 from shared.services.upkeep.errands import Upkeep
 from shared.services.upkeep.purge import Purge
 from shared.storage import keys
-from shared.storage.errands import Errand
+from shared.storage.messages.errands import Errand
 from shared.storage.ports import ANY, Change, Delete, Insert, NotFound, Put, Update
 from shared.storage.rows import tags
 from shared.storage.rows.outbox import Outbox

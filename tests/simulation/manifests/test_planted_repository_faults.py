@@ -17,7 +17,7 @@ from shared.services.upkeep.purge import Purge
 from shared.services.upkeep.retirement import Fate
 from shared.storage import keys
 from shared.storage.ages import Span
-from shared.storage.errands import Errands, Kind
+from shared.storage.messages.errands import Errands, Kind
 from shared.storage.ports import Change, Delete, NotFound, Put, Row, Update
 from shared.storage.rows.contents import Contents
 from shared.storage.rows.index import Index

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from shared.errors import RegistryError
 from shared.model.digest import Digest
 from shared.storage import keys
-from shared.storage.collecting import Suspects
+from shared.storage.messages.collecting import Suspects
 from tests.simulation import aftermath
 from tests.simulation.aftermath import Loop
 from tests.simulation.explorer import Scenario

@@ -11,7 +11,7 @@ import pytest
 from shared.model.names import Tag
 from shared.services.content import plans
 from shared.storage import ages
-from shared.storage.errands import Kind
+from shared.storage.messages.errands import Kind
 from tests.simulation.explorer import Scenario
 from tests.simulation.manifests.operations import (
     DeleteRepository,

@@ -13,7 +13,7 @@ from shared.model.digest import Digest
 from shared.model.manifest import Manifest
 from shared.model.names import Tag
 from shared.storage import keys
-from shared.storage.errands import Kind
+from shared.storage.messages.errands import Kind
 from shared.storage.ports import StorageError, Update
 from shared.storage.rows.records import TagRecord
 from tests.simulation.aftermath import Loop

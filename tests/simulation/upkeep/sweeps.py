@@ -10,7 +10,7 @@ from shared.services.sweep.sweep import Sweep
 from shared.services.upkeep.healing import Task
 from shared.storage import keys
 from shared.storage.ages import L
-from shared.storage.errands import Kind
+from shared.storage.messages.errands import Kind
 from shared.storage.ports import Row
 from shared.storage.rows.records import DeletedRecord
 from tests.simulation.explorer import Scenario

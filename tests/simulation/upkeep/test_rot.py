@@ -24,7 +24,7 @@ from shared.services.upkeep import healing
 from shared.services.upkeep.copies import Copies
 from shared.services.upkeep.healing import Healing
 from shared.storage import keys
-from shared.storage.errands import Errand, Errands, Kind
+from shared.storage.messages.errands import Errand, Errands, Kind
 from shared.storage.ports import Update
 from shared.storage.rows.contents import Contents
 from shared.storage.rows.holdings import Holdings

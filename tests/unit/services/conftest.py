@@ -29,7 +29,7 @@ from shared.services.upkeep.purge import Purge
 from shared.services.upkeep.retirement import Retirement
 from shared.services.upkeep.verification import Verification
 from shared.storage import keys
-from shared.storage.errands import Errand
+from shared.storage.messages.errands import Errand
 from shared.storage.origins import BLOB, Origin
 from shared.storage.ports import Put
 from shared.storage.rows.holdings import Content

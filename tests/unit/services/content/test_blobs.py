@@ -10,10 +10,11 @@ from shared.errors import BlobUnknown, TooManyRequests, Unavailable, Unsupported
 from shared.model.digest import Digest
 from shared.services.content.blobs import Blobs
 from shared.services.content.pushes import Pushes
-from shared.storage import keys, ports, verifying
+from shared.storage import keys, ports
+from shared.storage.messages import verifying
+from shared.storage.messages.verifying import ToVerify
 from shared.storage.ports import Delete, Insert, Update
 from shared.storage.stores import Stores
-from shared.storage.verifying import ToVerify
 from tests.support.app import Memory
 from tests.support.causes import ME
 from tests.support.clock import Clock

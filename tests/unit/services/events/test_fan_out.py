@@ -17,7 +17,7 @@ from shared.events import (
 from shared.model.digest import Digest
 from shared.services.events.fan_out import Announcement, FanOut
 from shared.storage import keys
-from shared.storage.errands import Errand, Kind
+from shared.storage.messages.errands import Errand, Kind
 from shared.storage.ports import Insert, Unavailable
 from shared.storage.stores import Stores
 from tests.support.app import Memory

@@ -13,7 +13,7 @@ from shared.services.letters.retries import Retries
 from shared.services.letters.sleepers import Sleepers
 from shared.storage import keys
 from shared.storage.layers.later import LateMessages
-from shared.storage.letters import Letter
+from shared.storage.messages.letters import Letter
 from shared.storage.ports import Received, Unavailable
 from shared.storage.rows.failing import Failures
 from tests.support.app import Memory

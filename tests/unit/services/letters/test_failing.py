@@ -9,7 +9,7 @@ from shared.services.letters.failing import Failing, FailingLetters, State, what
 from shared.services.letters.poison import GAVE_UP
 from shared.storage import keys
 from shared.storage.layers.later import LateMessages
-from shared.storage.letters import Letter
+from shared.storage.messages.letters import Letter
 from shared.storage.ports import Unavailable
 from shared.storage.rows.failing import Failure, Failures
 from tests.support.app import Memory

@@ -12,10 +12,10 @@ from shared.services.letters.poison import GAVE_UP, Poison
 from shared.storage import keys
 from shared.storage.ages import L
 from shared.storage.layers.later import LateMessages
-from shared.storage.letters import Letter
+from shared.storage.messages.letters import Letter
+from shared.storage.messages.verifying import ToVerify
 from shared.storage.ports import Row, Unavailable
 from shared.storage.rows.failing import Failure, Failures
-from shared.storage.verifying import ToVerify
 from tests.support.app import GENERATION, Memory
 from tests.support.clock import Clock
 from tests.support.messages import addressed, letter_of

@@ -12,7 +12,7 @@ from shared.services.letters.retries import Retries, delay
 from shared.storage import keys
 from shared.storage.ages import L
 from shared.storage.layers.later import LateMessages
-from shared.storage.letters import Letter
+from shared.storage.messages.letters import Letter
 from shared.storage.ports import Unavailable
 from shared.storage.rows.failing import Failure, Failures
 from tests.support.app import Memory

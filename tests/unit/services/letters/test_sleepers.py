@@ -9,7 +9,7 @@ from shared.services.letters import sleepers as waking
 from shared.services.letters.sleepers import Sleepers
 from shared.storage import keys
 from shared.storage.layers.later import LateMessages
-from shared.storage.letters import Letter, Sleeper
+from shared.storage.messages.letters import Letter, Sleeper
 from shared.storage.ports import LONGEST_DELAY, Unavailable
 from shared.storage.rows.failing import Failures
 from tests.support.app import Memory

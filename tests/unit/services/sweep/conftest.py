@@ -14,8 +14,8 @@ from shared.services.upkeep.garbage import Garbage
 from shared.services.upkeep.healing import Healing, Task
 from shared.storage import keys
 from shared.storage.ages import L
-from shared.storage.collecting import Suspects
-from shared.storage.errands import Errand
+from shared.storage.messages.collecting import Suspects
+from shared.storage.messages.errands import Errand
 from shared.storage.stores import Stores
 from tests.support.app import Memory
 from tests.support.clock import Clock

@@ -12,7 +12,7 @@ from shared.services.upkeep.collection import Collection
 from shared.services.upkeep.garbage import Garbage
 from shared.storage import keys
 from shared.storage.ages import L
-from shared.storage.collecting import Suspects
+from shared.storage.messages.collecting import Suspects
 from shared.storage.ports import Unavailable
 from shared.storage.stores import Stores
 from tests.support.app import Memory

@@ -16,7 +16,7 @@ from shared.services.upkeep.collection import Collection
 from shared.services.upkeep.garbage import Garbage
 from shared.services.upkeep.healing import Healing
 from shared.storage import keys
-from shared.storage.collecting import Suspects
+from shared.storage.messages.collecting import Suspects
 from shared.storage.ports import Row, Value
 from shared.storage.stores import Stores
 from tests.support.app import Memory

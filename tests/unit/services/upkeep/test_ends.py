@@ -18,7 +18,7 @@ from shared.services.upkeep import errands
 from shared.services.upkeep.errands import Upkeep
 from shared.services.upkeep.purge import Purge
 from shared.storage import keys, ports
-from shared.storage.errands import Errand, Kind
+from shared.storage.messages.errands import Errand, Kind
 from shared.storage.rows import contents
 from shared.storage.rows.records import DeletedRecord
 from shared.storage.stores import Stores

@@ -14,7 +14,7 @@ from shared.services.upkeep.errands import Upkeep
 from shared.services.upkeep.purge import Purge
 from shared.services.upkeep.retirement import Retirement
 from shared.storage import keys, ports
-from shared.storage.errands import Errand, Kind
+from shared.storage.messages.errands import Errand, Kind
 from shared.storage.stores import Stores
 from tests.support.app import Memory
 from tests.support.causes import ME

@@ -20,13 +20,13 @@ from shared.services.upkeep.purge import Purge
 from shared.services.upkeep.retirement import Retirement
 from shared.storage import keys
 from shared.storage.bodies import Bodies
-from shared.storage.errands import Errand, Kind
 from shared.storage.halt import AGAIN
 from shared.storage.layers.preparing import prepared as preparing
+from shared.storage.messages.errands import Errand, Kind
+from shared.storage.messages.verifying import ToVerify
 from shared.storage.ports import Delete, Insert, StorageError
 from shared.storage.rows.records import INLINE_BYTES
 from shared.storage.stores import Stores
-from shared.storage.verifying import ToVerify
 from tests.support.app import Memory
 from tests.support.causes import ME
 from tests.support.clock import Clock, Ids

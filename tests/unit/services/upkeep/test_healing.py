@@ -18,7 +18,7 @@ from shared.services.upkeep.leftovers import Leftovers
 from shared.services.upkeep.verification import Verification
 from shared.storage import keys
 from shared.storage.ages import L
-from shared.storage.errands import Errand, Kind
+from shared.storage.messages.errands import Errand, Kind
 from shared.storage.origins import BLOB as KIND
 from shared.storage.origins import Origin
 from shared.storage.ports import Change, Delete, Insert, Row, Update

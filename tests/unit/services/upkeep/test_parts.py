@@ -15,14 +15,14 @@ from shared.services.upkeep import verification as module
 from shared.services.upkeep.verification import Verification
 from shared.storage import keys
 from shared.storage.ages import Span
-from shared.storage.collecting import Suspects
+from shared.storage.messages.collecting import Suspects
+from shared.storage.messages.verifying import ToVerify
 from shared.storage.origins import BLOB as KIND
 from shared.storage.origins import Origin
 from shared.storage.ports import Unavailable, Update
 from shared.storage.rows.holdings import BAD, GOOD, Content, Holdings
 from shared.storage.rows.records import INLINE_BYTES
 from shared.storage.stores import Stores
-from shared.storage.verifying import ToVerify
 from tests.support.app import Memory
 from tests.support.causes import ME
 from tests.support.clock import Clock

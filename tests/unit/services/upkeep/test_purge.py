@@ -12,8 +12,8 @@ from shared.services.deletions.endings import Deletion
 from shared.services.upkeep.errands import Upkeep
 from shared.services.upkeep.purge import Leavings, Purge
 from shared.storage import ages, keys
-from shared.storage.errands import Errand, Kind
-from shared.storage.letters import Sleeper
+from shared.storage.messages.errands import Errand, Kind
+from shared.storage.messages.letters import Sleeper
 from shared.storage.ports import LONGEST_DELAY, Row
 from shared.storage.rows.records import INLINE_BYTES, DeletedRecord
 from shared.storage.stores import Stores

@@ -22,12 +22,12 @@ from shared.services.upkeep.leftovers import Leftovers
 from shared.services.upkeep.purge import Purge
 from shared.services.upkeep.verification import Verification, Verified
 from shared.storage import ages, keys
-from shared.storage.errands import Errand, Kind
+from shared.storage.messages.errands import Errand, Kind
+from shared.storage.messages.verifying import ToVerify
 from shared.storage.ports import Delete, Insert, Update
 from shared.storage.rows.records import INLINE_BYTES, ROTTEN, DeletedRecord
 from shared.storage.rows.registries import Policies
 from shared.storage.stores import Stores
-from shared.storage.verifying import ToVerify
 from tests.support.app import Memory
 from tests.support.causes import ME
 from tests.support.clock import Clock

@@ -18,10 +18,10 @@ from shared.services.upkeep.scrub import KEPT, Scrub, tick_all
 from shared.services.upkeep.verification import Verification
 from shared.storage import keys
 from shared.storage.ages import Span
+from shared.storage.messages.verifying import ToVerify
 from shared.storage.ports import Unavailable
 from shared.storage.rows.scrubs import BAD, MISSING, Round
 from shared.storage.stores import Stores
-from shared.storage.verifying import ToVerify
 from tests.support.app import Memory
 from tests.support.causes import ME
 from tests.support.clock import Clock

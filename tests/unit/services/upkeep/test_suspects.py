@@ -17,7 +17,7 @@ from shared.services.upkeep.collection import Collection
 from shared.services.upkeep.garbage import Garbage
 from shared.services.upkeep.purge import Purge
 from shared.storage import ages, keys
-from shared.storage.collecting import Suspects
+from shared.storage.messages.collecting import Suspects
 from shared.storage.ports import Unavailable
 from shared.storage.rows.records import INLINE_BYTES
 from shared.storage.stores import Stores

@@ -7,9 +7,9 @@ from shared.events import Cause, ManifestPushed, values
 from shared.model.digest import Digest
 from shared.model.names import NAME_LENGTH, RepositoryName
 from shared.storage import ages, keys
-from shared.storage.errands import Kind
 from shared.storage.layers.later import LateMessages
-from shared.storage.letters import BODY_BYTES, Letter, Sleeper, reason
+from shared.storage.messages.errands import Kind
+from shared.storage.messages.letters import BODY_BYTES, Letter, Sleeper, reason
 from shared.storage.ports import LONGEST_DELAY, MOST_CHANGES
 from shared.storage.stores import Stores
 from tests.support.app import Memory

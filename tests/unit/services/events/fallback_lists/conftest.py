@@ -14,7 +14,7 @@ from shared.services.events.fallback_lists import FallbackLists
 from shared.services.events.fan_out import Announcement, FanOut
 from shared.services.upkeep.errands import Upkeep
 from shared.storage import keys
-from shared.storage.errands import Errand
+from shared.storage.messages.errands import Errand
 from shared.storage.stores import Stores
 from tests.support.app import Memory
 from tests.support.causes import ME

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from azure.core.exceptions import HttpResponseError
 
-from shared.storage.letters import Letter, Sleeper, reason
+from shared.storage.messages.letters import Letter, Sleeper, reason
 from shared.storage.ports import Unavailable
 
 NOW, ID = datetime(2026, 1, 1, tzinfo=UTC), "0" * 31 + "a"

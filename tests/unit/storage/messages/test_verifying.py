@@ -7,8 +7,8 @@ import pytest
 
 from shared.model.digest import Digest
 from shared.storage import keys
+from shared.storage.messages.verifying import ToVerify
 from shared.storage.stores import Stores
-from shared.storage.verifying import ToVerify
 from tests.support.app import Memory
 from tests.support.messages import addressed
 

@@ -6,7 +6,7 @@ import pytest
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
 from shared.storage import ages, keys
-from shared.storage.collecting import MOST_DIGESTS, Suspects
+from shared.storage.messages.collecting import MOST_DIGESTS, Suspects
 from shared.storage.stores import Stores
 from tests.support.app import Memory
 from tests.support.messages import addressed
