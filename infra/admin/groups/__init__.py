@@ -1,0 +1,1 @@
+"""Groups of commands: a module for each."""
