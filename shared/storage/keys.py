@@ -33,6 +33,11 @@
                                         good|HEX            there while content names HEX, and is
                                                             sound: joined blindly
                                         repo|REPO           a repository that holds the blob
+    table webhooks     GENERATION       NAME                a webhook (NAME in small letters), its
+                                                            secrets sealed, how its receiver does
+                       GENERATION|ID    delivery|TIME-ID    an event for this webhook, what has
+                                                            become of it
+                                        attempt|TIME-ID|N   what was sent, where, and the answer
     container content  GENERATION/HEX   a blob, or (HEX = LIFE) a manifest's body, or a copy of one
                                         that is in its row; HEX is drawn anew
     container registries GENERATION     what a rebuild must know of a registry: its row, state, time
@@ -43,6 +48,7 @@
     queue upkeep                        errands: an event to follow, a sequence to bring to its end
     queue garbage                       blobs that a repository may not need any more
     queue verification                  objects to be hashed once more, and how far that is
+    queue deliveries                    deliveries to make, receivers to probe, one webhook each
     queue later                         what is to sleep for long, with its queue and its time
     queue NAME-poison, webjobs-blobtrigger-poison   what the host has given up; made by it alone
 
@@ -66,14 +72,16 @@ ACCOUNTS = "accounts"
 REPOSITORIES = "repositories"
 CONTENTS = "contents"
 BLOBS = "blobs"
-TABLES = (REGISTRIES, ACCOUNTS, REPOSITORIES, CONTENTS, BLOBS)
+WEBHOOKS = "webhooks"
+TABLES = (REGISTRIES, ACCOUNTS, REPOSITORIES, CONTENTS, BLOBS, WEBHOOKS)
 
 EVENTS = "events"
 UPKEEP = "upkeep"
 GARBAGE = "garbage"
 VERIFICATION = "verification"
+DELIVERIES = "deliveries"
 LATER = "later"
-QUEUES = (EVENTS, UPKEEP, GARBAGE, VERIFICATION, LATER)
+QUEUES = (EVENTS, UPKEEP, GARBAGE, VERIFICATION, DELIVERIES, LATER)
 
 POISON_SUFFIX = "-poison"
 BLOB_POISON = "webjobs-blobtrigger-poison"
