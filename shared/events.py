@@ -6,7 +6,7 @@ before; either may be empty.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -110,8 +110,11 @@ _KINDS: Mapping[str, type[Event]] = {
 
 def values(event: Event) -> Mapping[str, str | int | datetime]:
     """Give an event's name, as `event`, and all that it says."""
-    said = asdict(event)
-    return {"event": type(event).__name__, **said.pop("cause"), **said}
+    said = {"event": type(event).__name__}
+    said |= {field.name: getattr(event.cause, field.name) for field in fields(Cause)}
+    return said | {
+        field.name: getattr(event, field.name) for field in fields(event) if field.name != "cause"
+    }
 
 
 def read(said: Mapping[str, Any]) -> Event:

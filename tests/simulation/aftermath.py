@@ -1,7 +1,5 @@
 """The aftermath: what the registry does by itself, once the clients are done."""
 
-import asyncio
-from collections.abc import Coroutine
 from datetime import timedelta
 
 from shared.model.digest import Digest
@@ -9,42 +7,13 @@ from shared.model.names import RepositoryName
 from shared.storage import keys
 from shared.storage.ages import L
 from tests.simulation.blobs.operations import Heal
+from tests.simulation.loop import Loop
 from tests.simulation.world import World
 
 _COLLECTOR = 0x200
 _FOLLOWER = 0x300
 _HEALER = 0x400
 _MESSAGES = 300
-
-
-class Loop:
-    """An event loop that runs until all its tasks wait."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.SelectorEventLoop()
-
-    def start(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
-        """Start a task."""
-        return self._loop.create_task(work)
-
-    def complete[T](self, work: Coroutine[object, object, T]) -> T:
-        """Run to the end."""
-        return self._loop.run_until_complete(work)
-
-    def settle(self) -> None:
-        """Run until nothing is ready."""
-        self._loop.call_soon(self._stop_if_settled)
-        self._loop.run_forever()
-
-    def _stop_if_settled(self) -> None:
-        if self._loop._ready:  # type: ignore[attr-defined]
-            self._loop.call_soon(self._stop_if_settled)
-        else:
-            self._loop.stop()
-
-    def close(self) -> None:
-        """Close it."""
-        self._loop.close()
 
 
 def collect(world: World, loop: Loop) -> None:

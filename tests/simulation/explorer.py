@@ -17,8 +17,8 @@ from shared.errors import RegistryError
 from shared.storage.ages import L
 from shared.storage.ports import Unavailable
 from tests.simulation import aftermath, promises
-from tests.simulation.aftermath import Loop
 from tests.simulation.gates import FAULTS, Gate, Way
+from tests.simulation.loop import Loop
 from tests.simulation.operations import Operation
 from tests.simulation.world import GRACE, Process, World
 

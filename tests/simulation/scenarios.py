@@ -18,9 +18,10 @@ from shared.services.content import manifests, plans, pushes
 from shared.services.content.uploads import Part
 from shared.services.deletions import restores
 from shared.storage import keys
-from tests.simulation.aftermath import Loop, hand_on
+from tests.simulation.aftermath import hand_on
 from tests.simulation.blobs.operations import PutSlowly
 from tests.simulation.explorer import Scenario
+from tests.simulation.loop import Loop
 from tests.simulation.operations import (
     Collect,
     Delete,

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import pytest
 
 from shared.services.content import manifests
-from tests.simulation.aftermath import Loop
 from tests.simulation.explorer import Run, Scenario
+from tests.simulation.loop import Loop
 from tests.simulation.manifests.operations import (
     DeleteAnyway,
     DeleteRepository,

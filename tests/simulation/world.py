@@ -2,7 +2,7 @@
 
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, cached_property
 from itertools import count
 from typing import Self
 
@@ -64,6 +64,7 @@ class NumberedRows(MemoryRows):
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock)
         self._writes: dict[tuple[str, str], int] = {}
+        self._said: dict[tuple[str, str], Mapping[str, int]] = {}
         self.marks: dict[tuple[str, str], int] = {}
         self.told: dict[str, Mapping[str, Value]] = {}
         self.lost: list[str] = []
@@ -79,9 +80,16 @@ class NumberedRows(MemoryRows):
         if self.commits is not None:
             self.commits = [*self.commits, (table, partition, changes)]
         self._writes[place] = self._writes.get(place, 0) + len(changes)
-        group = self._tables[table][partition].values()
-        self.marks[place] = hash(frozenset(map(repr, group)))
+        self._mark(place, [change.key for change in changes])
         return etags
+
+    def _mark(self, place: tuple[str, str], changed: Sequence[str]) -> None:
+        table, partition = place
+        there = self._tables[table][partition]
+        said = {key: hash(repr(there[key])) for key in changed if key in there}
+        kept = self._said.get(place, {}).items()
+        said |= {key: one for key, one in kept if key in there and key not in changed}
+        self._said[place], self.marks[place] = said, hash(frozenset(said.values()))
 
     def _note(self, changes: Sequence[Change], before: Mapping[str, Row]) -> None:
         for change in changes:
@@ -100,6 +108,7 @@ class NumberedRows(MemoryRows):
             for table, groups in self._tables.items()
         }
         other._writes, other.marks = dict(self._writes), dict(self.marks)
+        other._said = dict(self._said)
         other.told, other.lost = dict(self.told), list(self.lost)
         other.commits = self.commits
         return other
@@ -288,7 +297,8 @@ class World:
 class Process:
     """The services of one process, with its own expectations of what is there.
 
-    No two processes have the very same time.
+    No two processes have the very same time. A service is made when it is first asked for: most
+    processes need one or two.
     """
 
     def __init__(
@@ -316,18 +326,55 @@ class Process:
             ticks=world.clock.ticks,
             policies=world.policies,
         )
-        self.pushes = Pushes(self.stores, is_sparse_allowed=False)
-        self.sparse_pushes = Pushes(self.stores, is_sparse_allowed=True)
-        self.manifests = Manifests(self.stores)
-        self.purge = Purge(self.stores, self.manifests)
-        self.restores = Restores(self.stores, self.pushes, self.purge)
-        self.deletions = RepositoryDeletions(self.stores, self.restores, timedelta())
-        self.blobs = Blobs(self.stores, GRACE, 60, Turns(9, 1))
-        self.uploads = Uploads(self.stores, Staging(objects), Seal(b"a key"), timedelta(days=7))
-        self.retirement = Retirement(self.stores)
-        self.fan_out = FanOut(self.stores)
-        self.fallback_lists = FallbackLists(self.stores)
-        self.upkeep = Upkeep(
+        self.late = LateMessages(messages, self.stores.clock, self.stores.new_id)
+
+    @cached_property
+    def pushes(self) -> Pushes:
+        return Pushes(self.stores, is_sparse_allowed=False)
+
+    @cached_property
+    def sparse_pushes(self) -> Pushes:
+        return Pushes(self.stores, is_sparse_allowed=True)
+
+    @cached_property
+    def manifests(self) -> Manifests:
+        return Manifests(self.stores)
+
+    @cached_property
+    def purge(self) -> Purge:
+        return Purge(self.stores, self.manifests)
+
+    @cached_property
+    def restores(self) -> Restores:
+        return Restores(self.stores, self.pushes, self.purge)
+
+    @cached_property
+    def deletions(self) -> RepositoryDeletions:
+        return RepositoryDeletions(self.stores, self.restores, timedelta())
+
+    @cached_property
+    def blobs(self) -> Blobs:
+        return Blobs(self.stores, GRACE, 60, Turns(9, 1))
+
+    @cached_property
+    def uploads(self) -> Uploads:
+        return Uploads(self.stores, Staging(self.stores.objects), Seal(b"a key"), timedelta(days=7))
+
+    @cached_property
+    def retirement(self) -> Retirement:
+        return Retirement(self.stores)
+
+    @cached_property
+    def fan_out(self) -> FanOut:
+        return FanOut(self.stores)
+
+    @cached_property
+    def fallback_lists(self) -> FallbackLists:
+        return FallbackLists(self.stores)
+
+    @cached_property
+    def upkeep(self) -> Upkeep:
+        return Upkeep(
             self.stores,
             self.manifests,
             self.restores,
@@ -335,13 +382,30 @@ class Process:
             self.purge,
             self.fallback_lists,
         )
-        self.garbage = Garbage(self.stores, GRACE)
-        self.collection = Collection(self.stores, self.garbage)
-        self.leftovers = Leftovers(self.stores, timedelta(days=7))
-        self.verification = Verification(self.stores, self.leftovers, self.manifests, SEAL, GRACE)
-        self.healing = Healing(self.stores)
-        late = LateMessages(messages, self.stores.clock, self.stores.new_id)
-        self.retries = Retries(late, Failures(world.reports), self.stores.clock)
+
+    @cached_property
+    def garbage(self) -> Garbage:
+        return Garbage(self.stores, GRACE)
+
+    @cached_property
+    def collection(self) -> Collection:
+        return Collection(self.stores, self.garbage)
+
+    @cached_property
+    def leftovers(self) -> Leftovers:
+        return Leftovers(self.stores, timedelta(days=7))
+
+    @cached_property
+    def verification(self) -> Verification:
+        return Verification(self.stores, self.leftovers, self.manifests, SEAL, GRACE)
+
+    @cached_property
+    def healing(self) -> Healing:
+        return Healing(self.stores)
+
+    @cached_property
+    def retries(self) -> Retries:
+        return Retries(self.late, Failures(self.world.reports), self.stores.clock)
 
     async def hear(self, message: Sent) -> None:
         """Do what a message says, as the function behind its queue does."""

@@ -9,8 +9,8 @@ from shared.model.digest import Digest
 from shared.storage import keys
 from shared.storage.messages.collecting import Suspects
 from tests.simulation import aftermath
-from tests.simulation.aftermath import Loop
 from tests.simulation.explorer import Scenario
+from tests.simulation.loop import Loop
 from tests.simulation.manifests.operations import Purge, PushAnyway, Restore
 from tests.simulation.operations import Delete, DeleteBlob, Head, Mount, Operation, Push
 from tests.simulation.scenarios import ONE, TWO, A, B, Past, X, Y, digest

@@ -16,8 +16,8 @@ from shared.storage import keys
 from shared.storage.messages.errands import Kind
 from shared.storage.ports import StorageError, Update
 from shared.storage.rows.records import TagRecord
-from tests.simulation.aftermath import Loop
 from tests.simulation.gates import Gate, Way
+from tests.simulation.loop import Loop
 from tests.simulation.manifests.operations import (
     Purge,
     PushAnyway,

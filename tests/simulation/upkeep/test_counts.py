@@ -9,7 +9,7 @@ from shared.services.events.fan_out import Announcement
 from shared.storage import keys
 from shared.storage.ports import Insert, Row
 from shared.storage.rows.contents import Contents
-from tests.simulation.aftermath import Loop
+from tests.simulation.loop import Loop
 from tests.simulation.operations import Push
 from tests.simulation.scenarios import BLOBS, ONE, A
 from tests.simulation.world import World, at_once

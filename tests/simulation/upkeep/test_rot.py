@@ -30,10 +30,10 @@ from shared.storage.rows.contents import Contents
 from shared.storage.rows.holdings import Holdings
 from shared.storage.rows.records import ManifestRecord
 from tests.simulation import aftermath, promises
-from tests.simulation.aftermath import Loop
 from tests.simulation.blobs.operations import Heal, Verify
 from tests.simulation.explorer import Broken, Report, Scenario
 from tests.simulation.explorer import explore as explore_all
+from tests.simulation.loop import Loop
 from tests.simulation.manifests.operations import Lock, Purge, Restore
 from tests.simulation.manifests.scenarios import cache
 from tests.simulation.operations import (
