@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from urllib.parse import unquote, urlsplit
 
-from shared.model.posting import Posting, Reply
+from shared.model.posting import ANSWER_BYTES, Posting, Reply
 from shared.model.webhooks import Callback
 from shared.services.webhooks.posting import split_uri
 from shared.services.webhooks.signatures import whsec_of
@@ -45,8 +45,19 @@ def masked_reply(reply: Reply, callback: Callback) -> Reply:
     body = reply.body
     for secret in secrets:
         body = body.replace(secret.encode(), MASK.encode())
+    if len(reply.body) >= ANSWER_BYTES:
+        body = _without_begun(body, secrets)
     headers = {name: _masked(value, secrets) for name, value in reply.headers.items()}
     return replace(reply, body=body, headers=headers, reason=_masked(reply.reason, secrets))
+
+
+def _without_begun(body: bytes, secrets: list[str]) -> bytes:
+    """Mask the begin of a secret where an answer was cut."""
+    for secret in map(str.encode, secrets):
+        for length in range(len(secret) - 1, _LEAST - 1, -1):
+            if body.endswith(secret[:length]):
+                return body[:-length] + MASK.encode()
+    return body
 
 
 def _masked(text: str, secrets: list[str]) -> str:

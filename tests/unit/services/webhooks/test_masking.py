@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from shared.model.posting import Reply
+from shared.model.posting import ANSWER_BYTES, Reply
 from shared.model.webhooks import Callback, Form, Hmac, Secret, Webhook
 from shared.services.webhooks.masking import masked_headers, masked_reply, origin_of
 from shared.services.webhooks.posting import posting_of
@@ -79,6 +79,13 @@ def test_the_basic_authorization_that_we_made_is_masked_in_an_answer() -> None:
     authorization = posting_of(WEBHOOK, callback, pushed(), NOW).headers["Authorization"]
     reply = Reply(200, "OK", "1.1", {}, authorization.encode())
     assert masked_reply(reply, callback).body == b"Basic ***"
+
+
+@pytest.mark.parametrize("length", [6, 10])
+def test_a_secret_that_an_answer_was_cut_in_is_masked(length: int) -> None:
+    filling = b"." * (ANSWER_BYTES - length)
+    reply = Reply(200, "OK", "1.1", {}, filling + b"old-secret"[:length])
+    assert masked_reply(reply, CALLBACK).body == filling + b"***"
 
 
 def test_an_answer_without_secrets_stays() -> None:
