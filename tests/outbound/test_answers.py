@@ -10,7 +10,7 @@ from shared.model.egress import Allowed
 from shared.model.posting import ANSWER_BYTES, HEADERS_BYTES, Forbidden, NoReply, Posting, Reply
 from shared.outbound import Outbound
 from tests.support import receivers
-from tests.support.receivers import Manner, Receiver
+from tests.support.receivers import Connection, Manner, Receiver
 
 BODY = b'{"action":"push"}'
 HEADERS = {"Content-Type": "application/json", "User-Agent": "AzureContainerRegistry/1.0"}
@@ -114,6 +114,17 @@ async def test_an_answers_status_counts_though_its_body_does_not_come(
     outbound: Outbound, manner: Manner
 ) -> None:
     assert (await _post(outbound, manner, seconds=4)).status == 200
+
+
+async def test_what_is_not_kept_of_an_answer_is_not_waited_for(outbound: Outbound) -> None:
+    def manner(connection: Connection) -> None:
+        connection.read()
+        connection.send(receivers.head(200, {"Content-Length": "1000000"}), b"x" * ANSWER_BYTES)
+        connection.wait(receivers.PATIENCE_SECONDS)
+
+    began = time.monotonic()
+    assert (await _post(outbound, manner, seconds=20)).body == b"x" * ANSWER_BYTES
+    assert time.monotonic() - began < 10
 
 
 async def test_an_answers_headers_are_cut(outbound: Outbound) -> None:
