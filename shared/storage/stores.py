@@ -11,10 +11,12 @@ from shared.storage.bodies import Bodies
 from shared.storage.halt import Halt
 from shared.storage.layers.later import LateMessages
 from shared.storage.messages.collecting import Collecting
+from shared.storage.messages.delivering import Delivering
 from shared.storage.messages.errands import Errands
 from shared.storage.messages.verifying import Verifying
 from shared.storage.ports import Messages, Objects, Rotten, Rows
 from shared.storage.rows.contents import Contents
+from shared.storage.rows.deliveries import Deliveries
 from shared.storage.rows.holdings import Holdings
 from shared.storage.rows.index import Index
 from shared.storage.rows.outbox import Outbox
@@ -44,6 +46,8 @@ class Stores:
     errands: Errands
     collecting: Collecting
     verifying: Verifying
+    deliveries: Deliveries
+    delivering: Delivering
     halt: Halt
     bodies: Bodies
     clock: Callable[[], datetime]
@@ -86,6 +90,8 @@ class Stores:
             errands=errands,
             collecting=Collecting(late, generation),
             verifying=Verifying(late, generation, ticks),
+            deliveries=Deliveries(rows, generation),
+            delivering=Delivering(late, generation),
             halt=Halt(beside),
             bodies=bodies,
             clock=clock,
