@@ -342,6 +342,11 @@ def gone(name: str) -> str:
     return f"gone|{drawn(name)}"
 
 
+def webhook(name: str) -> str:
+    """Key of a webhook: names differ by more than small and large letters."""
+    return name.lower()
+
+
 def object_name(generation: str, drawn: str) -> str:
     """Name an object; `drawn` are 32 hexadecimal digits that are drawn for it alone."""
     return f"{generation}/{drawn}"

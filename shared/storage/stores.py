@@ -24,6 +24,7 @@ from shared.storage.rows.records import ManifestRecord
 from shared.storage.rows.registries import USUAL, Policies
 from shared.storage.rows.scrubs import Scrubs
 from shared.storage.rows.walks import Walks
+from shared.storage.rows.webhooks import Webhooks
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class Stores:
     index: Index
     walks: Walks
     scrubs: Scrubs
+    webhooks: Webhooks
     objects: Objects
     outbox: Outbox
     errands: Errands
@@ -85,6 +87,7 @@ class Stores:
             index=Index(rows, generation),
             walks=Walks(rows, generation),
             scrubs=Scrubs(rows, generation),
+            webhooks=Webhooks(rows, generation),
             objects=objects,
             outbox=Outbox(late, generation, new_id),
             errands=errands,
