@@ -25,6 +25,8 @@ _SMALL = (
     *("is_tagged_only", "retries_4xx", "seconds", "health"),
 )
 
+_TIMES = ("held", "due")
+
 
 class Webhooks:
     """The webhooks of one registry generation."""
@@ -125,5 +127,5 @@ def _read(row: Row) -> Webhook:
 
 
 def _health(said: dict[str, str | int | None]) -> Health:
-    held = said.pop("held")
-    return Health(**said, held=datetime.fromisoformat(str(held)) if held else None)  # type: ignore[arg-type]
+    times = {name: datetime.fromisoformat(str(said[name])) for name in _TIMES if said.get(name)}
+    return Health(**{**said, **times})  # type: ignore[arg-type]
