@@ -95,12 +95,6 @@ def _check_user_information(text: str) -> None:
         raise WebhookInvalid("the URI's user information has control characters")
 
 
-def origin_of(uri: str) -> str:
-    """Give what may be shown of an address to anybody: scheme, host and port."""
-    parts = urlsplit(uri)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-
-
 def check_headers(headers: Mapping[str, str]) -> None:
     """Refuse custom headers that are not to be sent; raises WebhookInvalid, without any value."""
     for name, value in headers.items():

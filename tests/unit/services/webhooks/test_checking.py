@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from shared.model.webhooks import Callback, Hmac, Secret, Webhook, WebhookInvalid
-from shared.services.webhooks.checking import check, check_ca, check_uri, origin_of, parse_hmac
+from shared.services.webhooks.checking import check, check_ca, check_uri, parse_hmac
 from shared.services.webhooks.signatures import fingerprint, key_of, whsec_of
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -93,18 +93,6 @@ def test_addresses_that_are_refused_and_not_shown(uri: str, why: str) -> None:
     with pytest.raises(WebhookInvalid, match=why) as refused:
         check_uri(uri)
     assert "s3cret" not in str(refused.value)
-
-
-@pytest.mark.parametrize(
-    ("uri", "shown"),
-    [
-        ("https://$site:pw@app.scm.example/docker/hook?code=1", "https://app.scm.example"),
-        ("HTTP://CI.example:8080", "http://CI.example:8080"),
-        ("https://[fd00::1]:8443/hook", "https://[fd00::1]:8443"),
-    ],
-)
-def test_of_an_address_scheme_host_and_port_are_shown(uri: str, shown: str) -> None:
-    assert origin_of(uri) == shown
 
 
 @pytest.mark.parametrize(
