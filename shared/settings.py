@@ -47,6 +47,7 @@ class Settings:
     scrub_bytes_per_day: int
     outbound_allowed: Allowed
     outbound_proxy: str
+    webhook_event_days: int
     storage: Mapping[str, str]
 
     @classmethod
@@ -70,6 +71,7 @@ class Settings:
             scrub_bytes_per_day=reader.number("REGISTRY_SCRUB_BYTES_PER_DAY", _SCRUB_BYTES),
             outbound_allowed=reader.allowed("REGISTRY_OUTBOUND_ALLOW"),
             outbound_proxy=reader.proxy("REGISTRY_OUTBOUND_PROXY"),
+            webhook_event_days=reader.days("REGISTRY_WEBHOOK_EVENT_DAYS", 7, least=1),
             storage=reader.connection("AzureWebJobsStorage"),
         )
         reader.check()
@@ -154,12 +156,12 @@ class _Reader:
             return default
         return int(value)
 
-    def days(self, name: str, default: int) -> int:
+    def days(self, name: str, default: int, least: int = 0) -> int:
         value = self.text(name, str(default))
         is_number = re.fullmatch(r"\d{1,3}", value, re.ASCII)
-        if not is_number or int(value) > _MOST_DAYS:
+        if not is_number or not least <= int(value) <= _MOST_DAYS:
             self._faults.append(
-                f"{name}={value!r} must be a whole number of days, 0 to {_MOST_DAYS}"
+                f"{name}={value!r} must be a whole number of days, {least} to {_MOST_DAYS}"
             )
             return default
         return int(value)

@@ -31,6 +31,7 @@ FAULTS = [
     ("REGISTRY_SOFT_DELETE_DAYS", "366", "must be a whole number of days, 0 to 365"),
     ("REGISTRY_SOFT_DELETE_DAYS", "-1", "must be a whole number of days"),
     ("REGISTRY_SOFT_DELETE_DAYS", "\N{ARABIC-INDIC DIGIT ONE}", "must be a whole number of days"),
+    ("REGISTRY_WEBHOOK_EVENT_DAYS", "0", "must be a whole number of days, 1 to 365"),
     ("REGISTRY_SCRUB_BYTES_PER_DAY", "-1", "must be a whole number, 0 or more"),
     ("REGISTRY_SCRUB_BYTES_PER_DAY", "1 GiB", "must be a whole number"),
     ("REGISTRY_UPLOAD_SECONDS", "0", "must be a whole number of seconds"),
@@ -72,6 +73,7 @@ def test_the_least_one_must_say() -> None:
         scrub_bytes_per_day=100 * 1024**3,
         outbound_allowed=Allowed(),
         outbound_proxy="",
+        webhook_event_days=7,
         storage={"": "UseDevelopmentStorage=true"},
     )
 
@@ -93,6 +95,7 @@ def test_all_that_one_may_say() -> None:
         "REGISTRY_SCRUB_BYTES_PER_DAY": "0",
         "REGISTRY_OUTBOUND_ALLOW": "Hooks.Internal., 10.1.0.0/16,::1",
         "REGISTRY_OUTBOUND_PROXY": "http://user:pw@proxy.internal:3128",
+        "REGISTRY_WEBHOOK_EVENT_DAYS": "30",
     }
     assert Settings.from_env({**LEAST, **said}) == Settings(
         registry_name="myreg01",
@@ -113,6 +116,7 @@ def test_all_that_one_may_say() -> None:
             frozenset({"hooks.internal"}), (ip_network("10.1.0.0/16"), ip_network("::1"))
         ),
         outbound_proxy="http://user:pw@proxy.internal:3128",
+        webhook_event_days=30,
         storage={"": "UseDevelopmentStorage=true"},
     )
 

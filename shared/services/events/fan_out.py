@@ -10,7 +10,7 @@ L / 10, L and 2 L after it, and the last one drops, since N2 comes within 2 L or
 that died may have left its repository in the catalog: the last one sends upkeep to see to that.
 
 A message may come twice, and its reader die anywhere: from F1 on all of it can be repeated, a
-consumer hears of an event once or more.
+consumer hears of an event once or more. Webhooks are among them (`services/webhooks/telling`).
 """
 
 from collections.abc import Sequence
@@ -30,6 +30,9 @@ from shared.model.names import (
     parse_repository,
     referrers_tag,
 )
+from shared.model.webhooks import Webhook
+from shared.services.webhooks.hearing import action_of
+from shared.services.webhooks.telling import Telling
 from shared.storage import ages
 from shared.storage.messages.errands import Kind
 from shared.storage.ports import Delete, NotFound, Row, Update
@@ -63,6 +66,7 @@ class FanOut:
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
         self._contents = stores.contents
+        self._telling = Telling(stores)
 
     async def follow(self, announcement: Announcement) -> None:
         """Do what a message asks for; raises StorageError."""
@@ -73,13 +77,17 @@ class FanOut:
         if not rows:
             await self._look_again(announcement)
             return
-        for row in rows:
-            if row.values.get("state") != _HANDED:
-                await self._hand_on(announcement.repository, row)
+        waiting = [row for row in rows if row.values.get("state") != _HANDED]
+        webhooks = await self._telling.webhooks() if any(map(_is_told, waiting)) else []
+        for row in waiting:
+            await self._hand_on(announcement.repository, row, webhooks)
         await self._send(announcement, _REMOVAL, 3 * ages.L)
 
-    async def _hand_on(self, repository: RepositoryName, row: Row) -> None:
+    async def _hand_on(
+        self, repository: RepositoryName, row: Row, webhooks: Sequence[Webhook]
+    ) -> None:
         event = read(row.values)
+        await self._telling.tell(repository, row.key, event, webhooks)
         for kind in _consumers(event):
             await self._stores.errands.send(kind, repository, event=dict(values(event)))
         with suppress(NotFound):  # removed by another, who has handed it on
@@ -111,6 +119,10 @@ class FanOut:
 def _waits() -> Sequence[timedelta]:
     """Give how long to wait for each copy: they are seen L / 10, L and 2 L after the first."""
     return (ages.L / 10, ages.L * 9 / 10, ages.L)
+
+
+def _is_told(row: Row) -> bool:
+    return action_of(read(row.values)) is not None
 
 
 def _consumers(event: Event) -> Sequence[Kind]:
