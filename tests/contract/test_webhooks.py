@@ -74,6 +74,7 @@ async def test_all_are_listed_by_name_without_what_is_large(
         replace(FULL, sealed=b"", ca=""),
         replace(PLAIN, sealed=b"", hmacs=[]),
     ]
+    assert [it.sealed for it in await webhooks.all(is_whole=True)] == [FULL.sealed, PLAIN.sealed]
     await webhooks.change(replace(listed[0], is_enabled=True))
     assert await webhooks.find(FULL.name) == replace(FULL, is_enabled=True)
 

@@ -40,11 +40,14 @@ class Webhooks:
         row = await self._rows.get(keys.WEBHOOKS, self._generation, keys.webhook(name))
         return _read(row) if row else None
 
-    async def all(self) -> list[Webhook]:
-        """Read all, by name, without what is sealed and their `ca`: one call, for they are few."""
+    async def all(self, *, is_whole: bool = False) -> list[Webhook]:
+        """Read all, by name: one call, for they are few.
+
+        What is sealed and their `ca`, which are large, are left out unless all `is_whole`.
+        """
         found: list[Webhook] = []
         after = ""
-        while rows := await self._scan(after):
+        while rows := await self._scan(after, None if is_whole else _SMALL):
             found += map(_read, rows)
             if len(rows) < _PAGE:
                 break
@@ -69,14 +72,14 @@ class Webhooks:
         """Remove one, as it was read; raises NotFound, Conflict."""
         await self._commit(Delete(keys.webhook(webhook.name), webhook.etag))
 
-    async def _scan(self, after: str) -> Sequence[Row]:
+    async def _scan(self, after: str, only: Sequence[str] | None) -> Sequence[Row]:
         return await self._rows.scan(
             keys.WEBHOOKS,
             self._generation,
             after=after,
             before=keys.end_of(""),
             limit=_PAGE,
-            only=_SMALL,
+            only=only,
         )
 
     async def _commit(self, change: Insert | Update | Delete) -> list[str]:
