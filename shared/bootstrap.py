@@ -33,6 +33,7 @@ from shared.services.sweep.rounds import go_on
 from shared.services.upkeep.scrub import tick_all
 from shared.settings import Settings
 from shared.start import read_settings
+from shared.storage import keys
 from shared.storage.bodies import Bodies
 from shared.storage.halt import Halt
 from shared.storage.layers.later import LateMessages
@@ -57,6 +58,8 @@ if TYPE_CHECKING:
     from shared.assembly.delivering import Outside
     from shared.model.posting import Poster
     from shared.services.rebuild.recovery import Recovery
+    from shared.services.webhooks.registering import Registering
+    from shared.services.webhooks.replaying import Replays
     from shared.storage.messages.delivering import ToDeliver
 
 _KEPT_SECONDS = 60
@@ -65,7 +68,7 @@ _BODIES_BYTES = 64 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Administration:
-    """What operators' commands work with: a registry's record, accounts and jobs.
+    """What operators' commands work with: a registry's record, accounts, webhooks and jobs.
 
     And what is common to all registries of its storage: the halt, and the letters that fail.
     """
@@ -76,6 +79,8 @@ class Administration:
     halt: Halt
     jobs: Jobs
     failing: FailingLetters
+    webhooks: "Registering"
+    replays: "Replays"
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,6 +360,10 @@ async def administration(settings: Settings, name: str) -> AsyncIterator[Adminis
 
     Its grace period is the one that the app has given it, whatever the command's settings say.
     """
+    from shared.assembly.webhooks import registering_of  # noqa: PLC0415 - functions need none of it
+    from shared.outbound import Outbound  # noqa: PLC0415 - as above
+    from shared.services.webhooks.replaying import Replays  # noqa: PLC0415 - as above
+
     async with opened_ports(settings.storage) as (rows, objects, messages, beside):
         records = RegistryRecords(rows, beside, settings.master_key)
         try:
@@ -368,8 +377,20 @@ async def administration(settings: Settings, name: str) -> AsyncIterator[Adminis
             accounts = Accounts(rows, record.generation, Passwords(), new_id)
             same = replace(settings, grace=record.grace.span or settings.grace)
             here = Registries(same, Ports(rows, objects, messages, beside))
+            await rows.prepare([keys.WEBHOOKS])  # apps of before had none, nor the queue
+            await messages.prepare([keys.DELIVERIES])
             jobs = await here.jobs(record.generation)
-            yield Administration(records, record, accounts, Halt(beside), jobs, here.failing)
+            poster = Outbound(settings.outbound_allowed, settings.outbound_proxy)
+            yield Administration(
+                records=records,
+                record=record,
+                accounts=accounts,
+                halt=Halt(beside),
+                jobs=jobs,
+                failing=here.failing,
+                webhooks=registering_of(settings, record, jobs.stores, poster),
+                replays=Replays(jobs.stores),
+            )
 
 
 async def _check_lost(written: Written, name: str) -> None:

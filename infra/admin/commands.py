@@ -9,5 +9,6 @@ from infra.admin.groups.rebuild import rebuild
 from infra.admin.groups.registry import registry
 from infra.admin.groups.scrub import scrub
 from infra.admin.groups.signing_key import signing_key
+from infra.admin.groups.webhook_events import webhook
 
-app = assembled(admin_user, deleted, gc, queue, registry, scrub, signing_key, rebuild)
+app = assembled(admin_user, deleted, gc, queue, registry, scrub, signing_key, webhook, rebuild)

@@ -1,0 +1,56 @@
+"""Texts as operators give them: typed, in a file, or on standard input.
+
+What is secret need not be typed, where others on the machine can read it: `@FILE` is a file's
+content, and `-` is standard input.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from infra.admin.opening import AdminError
+
+_STANDARD_INPUT = "-"
+
+
+def text_of(given: str, what: str) -> str:
+    """Give a text; of a file or of standard input without the end of its last line."""
+    if given == _STANDARD_INPUT:
+        return sys.stdin.read().rstrip("\r\n")
+    return read(Path(given[1:]), what).rstrip("\r\n") if given.startswith("@") else given
+
+
+def read(file: Path, what: str) -> str:
+    """Give what a file holds; raises AdminError."""
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not text (UTF-8)"
+        raise AdminError(f"{what} cannot be read from {file}: {why}") from None
+
+
+def only_one_reads_input(*given: str | None) -> None:
+    """Raise AdminError where two texts would be read from standard input."""
+    if given.count(_STANDARD_INPUT) > 1:
+        raise AdminError("only one of the options can be - : standard input is read once")
+
+
+def headers_of(given: Sequence[str]) -> Mapping[str, str]:
+    """Read headers: K=V, or @FILE with one of these a line; raises AdminError."""
+    headers: dict[str, str] = {}
+    for line in _lines(given):
+        name, equals, value = line.partition("=")
+        if not equals or not name:
+            raise AdminError("a --header is K=V, or @FILE with such lines; one has no = or no name")
+        if name.lower() in map(str.lower, headers):
+            raise AdminError(f"--header {name} is given twice: say it once")
+        headers[name] = value
+    return headers
+
+
+def _lines(given: Sequence[str]) -> Sequence[str]:
+    lines: list[str] = []
+    for one in given:
+        is_file = one.startswith("@")
+        lines += read(Path(one[1:]), "headers").splitlines() if is_file else [one]
+    return [line for line in lines if line.strip()]

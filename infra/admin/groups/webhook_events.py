@@ -1,0 +1,222 @@
+"""webhook, continued: what it was told, what came back, and to send it again."""
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import typer
+
+from infra.admin.groups.webhook import WebhookName, opened, webhook
+from infra.admin.opening import AdminError, Desk
+from infra.admin.output import Answer, Listing, said
+from shared.bootstrap import Administration, now
+from shared.events import ManifestPushed
+from shared.model.posting import Reply
+from shared.model.webhooks import Webhook
+from shared.services.webhooks.bodies import event_id
+from shared.services.webhooks.listing import no_response_message, request_message, response_message
+from shared.services.webhooks.replaying import REPLAYED
+from shared.storage.rows.deliveries import Attempt, Delivery, State
+
+__all__ = ["webhook"]
+
+_EVENT = re.compile(r"\d{8}T\d{12}-[0-9a-f]{32}", re.ASCII)
+_PAGE = 100
+_SOON = timedelta(seconds=1)
+_TIMES = ["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d"]
+
+# No `type` statements: behind one typer finds neither name nor help.
+_Limit = Annotated[int, typer.Option("--limit", min=1, help="How many at the most.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An event for a webhook; receivers know it by its `id`."""
+
+    event: str
+    at: datetime
+    action: str
+    what: str
+    state: str
+    attempts: int
+    due: datetime | None
+    why: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """An attempt, with what was sent and answered as ACR lists that."""
+
+    event: str
+    number: int
+    at: datetime
+    seconds: float
+    address: str
+    secret: str
+    status: int
+    why: str
+    eventRequestMessage: Mapping[str, Any]  # noqa: N815 - ACR's word
+    eventResponseMessage: Mapping[str, Any]  # noqa: N815 - ACR's word
+    id: str
+
+
+@webhook.command("ping")
+async def ping(desk: Desk, name: WebhookName) -> Answer:
+    """Send a ping, once, whatever comes of it."""
+    async with opened(desk) as here:
+        sent = await here.replays.ping(await here.webhooks.show(name))
+    told = f"a ping is sent to webhook {name}: webhook events {name} shows what comes of it"
+    return said(told, id=event_id(sent.name), event=sent.name)
+
+
+@webhook.command("events")
+async def events(
+    desk: Desk,
+    name: WebhookName,
+    *,
+    attempts: Annotated[
+        bool,
+        typer.Option("--attempts", help="List each attempt; with -o json all that was sent, too."),
+    ] = False,
+    limit: _Limit = _PAGE,
+) -> Listing:
+    """List what a webhook was told, the newest first, and what has become of it."""
+    if not attempts:
+        shown = ("event", "at", "action", "what", "state", "attempts", "due", "why")
+        return Listing(Told, _told(desk, name, limit), f"nothing was for webhook {name}", shown)
+    shown = ("event", "number", "at", "seconds", "address", "secret", "status", "why")
+    return Listing(Tried, _tried(desk, name, limit), f"nothing was sent to webhook {name}", shown)
+
+
+@webhook.command("failed")
+async def failed(desk: Desk, name: WebhookName) -> Listing:
+    """List what failed for good and was not sent again, the oldest first."""
+    shown = ("event", "at", "action", "what", "state", "attempts", "why")
+    return Listing(Told, _failed(desk, name), f"nothing for webhook {name} failed for good", shown)
+
+
+@webhook.command("replay")
+async def replay(
+    desk: Desk,
+    name: WebhookName,
+    event: Annotated[
+        str, typer.Argument(metavar="[EVENT]", help="Which event, as webhook events lists it.")
+    ] = "",
+    *,
+    since: Annotated[
+        datetime | None,
+        typer.Option("--since", formats=_TIMES, help="All from this time on (UTC)."),
+    ] = None,
+    until: Annotated[
+        datetime | None,
+        typer.Option("--until", formats=_TIMES, help="Only what was before (UTC)."),
+    ] = None,
+    only_failed: Annotated[
+        bool, typer.Option("--failed", help="Only what failed for good.")
+    ] = False,
+) -> Answer:
+    """Send an event again, or all of some time, for 24 hours from now; its id stays."""
+    if bool(event) == bool(since) or (event and (until or only_failed)):
+        raise AdminError("name one EVENT, as webhook events lists it, or say --since")
+    async with opened(desk) as here:
+        there = await here.webhooks.show(name)
+        if since is None:
+            sent = await here.replays.replay(there, _event(event))
+            return said(f"{sent.name} is sent again to webhook {name}", count=1)
+        end = _utc(until) if until else now() + _SOON
+        states = {state for state in State if state.is_failure} if only_failed else REPLAYED
+        count = await here.replays.replay_between(there, _utc(since), end, states)
+    return said(f"{count} events are sent again to webhook {name}, the oldest first", count=count)
+
+
+def _event(text: str) -> str:
+    if not _EVENT.fullmatch(text):
+        raise AdminError(
+            f"{text[:80]!r} is no event: webhook events lists them, such as 20260102T…"
+        )
+    return text
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+async def _told(desk: Desk, name: str, limit: int) -> AsyncIterator[Told]:
+    async with opened(desk) as here:
+        async for one in _events(here, await here.webhooks.show(name), limit):
+            yield _listed(one)
+
+
+async def _tried(desk: Desk, name: str, limit: int) -> AsyncIterator[Tried]:
+    async with opened(desk) as here:
+        there = await here.webhooks.show(name)
+        async for one in _events(here, there, limit):
+            for attempt in await here.replays.attempts(there, one.name):
+                yield _attempt(one, attempt)
+
+
+async def _failed(desk: Desk, name: str) -> AsyncIterator[Told]:
+    async with opened(desk) as here:
+        there, after = await here.webhooks.show(name), ""
+        while page := await here.replays.failed(there, after, _PAGE):
+            for one in page:
+                yield _listed(one)
+            after = page[-1].name
+
+
+async def _events(here: Administration, there: Webhook, limit: int) -> AsyncIterator[Delivery]:
+    after = ""
+    while limit and (page := await here.replays.events(there, after, min(limit, _PAGE))):
+        for one in page:
+            yield one
+        limit, after = limit - len(page), page[-1].name
+
+
+def _listed(one: Delivery) -> Told:
+    return Told(
+        event=one.name,
+        at=one.at,
+        action=one.action,
+        what=_what(one),
+        state=one.state.value,
+        attempts=one.attempts,
+        due=one.due if one.state is State.WAITING and not one.is_parked else None,
+        why=one.why,
+        id=event_id(one.name),
+    )
+
+
+def _what(one: Delivery) -> str:
+    """Name what happened to: REPO:TAG, or REPO@DIGEST; of a ping nothing."""
+    event = one.event
+    if isinstance(event, ManifestPushed) and event.tag:
+        return f"{one.repository}:{event.tag}"
+    return f"{one.repository}@{getattr(event, 'digest', '')}" if event else ""
+
+
+def _attempt(one: Delivery, attempt: Attempt) -> Tried:
+    reply = Reply(attempt.status, attempt.reason, attempt.version, attempt.headers, attempt.body)
+    answered = response_message(reply) if attempt.status else no_response_message(attempt.why)
+    return Tried(
+        event=one.name,
+        number=attempt.number,
+        at=attempt.at,
+        seconds=attempt.seconds,
+        address=attempt.address,
+        secret=attempt.secret,
+        status=attempt.status,
+        why=attempt.why,
+        eventRequestMessage=_asked(attempt),
+        eventResponseMessage=answered,
+        id=event_id(one.name),
+    )
+
+
+def _asked(attempt: Attempt) -> Mapping[str, Any]:
+    """Say what was sent; nothing was, where the secrets could not be opened."""
+    if not attempt.sent:
+        return {}
+    return request_message(attempt.address, attempt.sent_headers, attempt.sent)
