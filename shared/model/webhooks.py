@@ -97,7 +97,7 @@ class Hmac:
 class Secret:
     """A secret as it was typed; one that is replaced signs as well `until` then."""
 
-    text: str
+    text: str = field(repr=False)
     until: datetime | None = None
 
 
@@ -105,8 +105,8 @@ class Secret:
 class Callback:
     """What is secret of a webhook; `secrets` are the newest first, there may be none."""
 
-    uri: str
-    headers: Mapping[str, str] = field(default_factory=dict)
+    uri: str = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     secrets: Sequence[Secret] = ()
 
 

@@ -12,7 +12,7 @@ taken it himself, by a call that the SDK repeated: the id tells.
 import secrets
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from shared.events import Cause, ManifestPushed
@@ -67,9 +67,9 @@ class Wish:
     secrets which were replaced before, too.
     """
 
-    uri: str | None = None
-    headers: Mapping[str, str] | None = None
-    secret: str | None = None
+    uri: str | None = field(default=None, repr=False)
+    headers: Mapping[str, str] | None = field(default=None, repr=False)
+    secret: str | None = field(default=None, repr=False)
     overlap: timedelta | None = None
     is_enabled: bool | None = None
     scope: str | None = None

@@ -37,3 +37,9 @@ def test_it_opens_for_its_webhook_and_with_its_key_alone() -> None:
     ]:
         with pytest.raises(CallbackUnreadable, match="another master key"):
             seal.open(text, webhook)
+
+
+def test_nothing_that_is_printed_shows_what_is_secret() -> None:
+    shown = repr(CALLBACK)
+    for secret in ("user", "token", "Bearer", "'new'", "ci.example"):
+        assert secret not in shown
