@@ -1,0 +1,1 @@
+"""Examples: receivers, relays and configurations to copy."""
