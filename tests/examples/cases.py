@@ -65,7 +65,9 @@ def argocd() -> Example:
     secret = _kind(read, "Secret")["stringData"]["webhook.acr-secret"]
     receiver = ArgoImageUpdater({"acr": secret}, [IMAGE])
     other = replace(receiver, secrets={"acr": "another"})
-    return Example(page, "argocd", {"argocd.secret": secret}, receiver, other, IMAGE)
+    return Example(
+        page, "argocd", {"argocd.header": f"Authorization={secret}\n"}, receiver, other, IMAGE
+    )
 
 
 def kargo() -> Example:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from shared.model.webhooks import Action, Callback, Form, Hmac, Scope, Secret, Webhook, parse_name
 from tests.examples.events import before
-from tests.examples.pages import written
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +18,7 @@ class Made:
 
 def made_by(arguments: list[str], files: Mapping[str, str]) -> Made:
     """Make what a page's command makes, with these files beside it."""
-    given = _parser().parse_args(written(arguments, files))
+    given = _parser().parse_args(arguments)
     read = {name: _read(value or "", files) for name, value in vars(given).items() if name in _READ}
     secrets = [Secret(read["secret"])] if read["secret"] else []
     webhook = Webhook(
@@ -34,7 +33,8 @@ def made_by(arguments: list[str], files: Mapping[str, str]) -> Made:
         retries_4xx=given.retry_4xx,
         seconds=given.timeout,
     )
-    headers = dict(each.partition("=")[::2] for each in given.header)
+    lines = [line for each in given.header for line in _read(each, files).splitlines()]
+    headers = dict(each.partition("=")[::2] for each in lines)
     return Made(webhook, Callback(read["uri"], headers, secrets))
 
 

@@ -10,7 +10,6 @@ EXAMPLES = Path(__file__).parents[2] / "infra/examples"
 
 _FENCED = re.compile(r"^ *(?:\d\. )?```sh\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 _CREATE = ["python", "-m", "infra.admin", "webhook", "create"]
-_OF_A_FILE = re.compile(r"\$\(cat ([\w.-]+)\)")
 COLUMNS = "| event | is sent | is answered with | and then |"
 
 
@@ -64,15 +63,9 @@ def _rows(table: str) -> list[Row]:
     return [Row(event, is_sent, int(status)) for event, is_sent, status, _ in cells]
 
 
-def written(arguments: list[str], files: Mapping[str, str]) -> list[str]:
-    """Put in what the shell would read: `$(cat FILE)`."""
-    return [_OF_A_FILE.sub(lambda match: files[match[1]], word) for word in arguments]
-
-
 def named_files(arguments: list[str]) -> set[str]:
     """Name the files that a command reads."""
-    by_us = {word.removeprefix("@") for word in arguments if word.startswith("@")}
-    return by_us | {name for word in arguments for name in _OF_A_FILE.findall(word)}
+    return {word.removeprefix("@") for word in arguments if word.startswith("@")}
 
 
 def of(page: str, file: str) -> str:
