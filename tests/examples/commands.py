@@ -28,7 +28,7 @@ def made_by(arguments: list[str], files: Mapping[str, str]) -> Made:
         scope=Scope.parse(given.scope),
         actions=frozenset(Action(each) for each in given.action or [Action.PUSH]),
         form=Form(given.form),
-        hmacs=[_hmac(each) for each in given.hmac],
+        hmacs=tuple(_hmac(each) for each in given.hmac),
         is_tagged_only=given.tagged_only,
         retries_4xx=given.retry_4xx,
         seconds=given.timeout,
