@@ -1,0 +1,1 @@
+"""A receiver in Python that deploys what is pushed."""
