@@ -22,6 +22,7 @@ from tests.examples.receivers.jenkins import (
 from tests.examples.receivers.kargo import Kargo
 from tests.examples.receivers.keel import Keel
 from tests.examples.receivers.kudu import Kudu
+from tests.examples.receivers.own import Own
 from tests.examples.receivers.pipelines import AzurePipelines, Pipeline
 from tests.examples.relayed import Relayed
 
@@ -187,7 +188,13 @@ def relay() -> Example:
     return Example("relay", "relay", {"relay.secret": _SECRET}, receiver, other, "image-pushed")
 
 
+def own() -> Example:
+    files, starts = {"receiver.secret": _SECRET}, f"{IMAGE}:1.2.4"
+    return Example("receiver", "receiver", files, Own(_SECRET), Own("another"), starts)
+
+
 EXAMPLES: list[Make] = [
+    own,
     argocd,
     kargo,
     keel,
