@@ -1,0 +1,1 @@
+"""A relay to what does not read a registry's events itself."""
