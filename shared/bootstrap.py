@@ -10,12 +10,12 @@ import asyncio
 import secrets
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 
@@ -33,15 +33,13 @@ from shared.services.sweep.rounds import go_on
 from shared.services.upkeep.scrub import tick_all
 from shared.settings import Settings
 from shared.start import read_settings
-from shared.storage import keys
 from shared.storage.bodies import Bodies
-from shared.storage.halt import Halt
 from shared.storage.layers.later import LateMessages
 from shared.storage.layers.preparing import prepared
 from shared.storage.layers.sharing import SharedRows
 from shared.storage.layers.standing import StandingRows
 from shared.storage.once import Once
-from shared.storage.ports import Messages, NotPrepared, Objects, Ports, Rows
+from shared.storage.ports import Messages, Objects, Ports, Rows
 from shared.storage.rows.failing import Failures
 from shared.storage.rows.registries import (
     READ_LOCKS,
@@ -57,30 +55,10 @@ from shared.wire.request import host
 if TYPE_CHECKING:
     from shared.assembly.delivering import Outside
     from shared.model.posting import Poster
-    from shared.services.rebuild.recovery import Recovery
-    from shared.services.webhooks.registering import Registering
-    from shared.services.webhooks.replaying import Replays
     from shared.storage.messages.delivering import ToDeliver
 
 _KEPT_SECONDS = 60
 _BODIES_BYTES = 64 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Administration:
-    """What operators' commands work with: a registry's record, accounts, webhooks and jobs.
-
-    And what is common to all registries of its storage: the halt, and the letters that fail.
-    """
-
-    records: RegistryRecords
-    record: RegistryRecord
-    accounts: Accounts
-    halt: Halt
-    jobs: Jobs
-    failing: FailingLetters
-    webhooks: "Registering"
-    replays: "Replays"
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,73 +330,3 @@ def registries() -> Registries:
     settings = read_settings()
     rows, objects, messages, beside = prepared(*open_ports(settings.storage))
     return Registries(settings, Ports(SharedRows(rows), objects, messages, beside))
-
-
-@asynccontextmanager
-async def administration(settings: Settings, name: str) -> AsyncIterator[Administration | None]:
-    """Open a registry for one command; None where there is none; raises StateRefused.
-
-    Its grace period is the one that the app has given it, whatever the command's settings say.
-    """
-    from shared.assembly.webhooks import registering_of  # noqa: PLC0415 - functions need none of it
-    from shared.outbound import Outbound  # noqa: PLC0415 - as above
-    from shared.services.webhooks.replaying import Replays  # noqa: PLC0415 - as above
-
-    async with opened_ports(settings.storage) as (rows, objects, messages, beside):
-        records = RegistryRecords(rows, beside, settings.master_key)
-        try:
-            record = await records.find(name)
-        except NotPrepared:
-            record = None
-        if record is None:
-            await _check_lost(Written(beside, objects), name)
-            yield None
-        else:
-            accounts = Accounts(rows, record.generation, Passwords(), new_id)
-            same = replace(settings, grace=record.grace.span or settings.grace)
-            here = Registries(same, Ports(rows, objects, messages, beside))
-            await rows.prepare([keys.WEBHOOKS])  # apps of before had none, nor the queue
-            await messages.prepare([keys.DELIVERIES])
-            jobs = await here.jobs(record.generation)
-            poster = Outbound(settings.outbound_allowed, settings.outbound_proxy)
-            yield Administration(
-                records=records,
-                record=record,
-                accounts=accounts,
-                halt=Halt(beside),
-                jobs=jobs,
-                failing=here.failing,
-                webhooks=registering_of(settings, record, jobs.stores, poster),
-                replays=Replays(jobs.stores),
-            )
-
-
-async def _check_lost(written: Written, name: str) -> None:
-    """Raise StateRefused of a registry whose row is lost; new storage has none."""
-    with suppress(NotPrepared):
-        if await written.is_lost(name):
-            raise lost(name)
-
-
-@asynccontextmanager
-async def recovery(settings: Settings, *, is_dry: bool = False) -> AsyncIterator["Recovery"]:
-    """Open a storage account for a rebuild of all its registries; a dry one writes nothing."""
-    from shared.assembly.recovery import recovery_of  # noqa: PLC0415 - functions need none of it
-
-    async with opened_ports(settings.storage) as opened:
-        ports = _imagined(*opened) if is_dry else Ports(*opened)
-        stores = Registries(settings, ports).stores
-        yield recovery_of(settings, ports, stores, rebuild_id=new_id(), is_dry=is_dry)
-
-
-def _imagined(rows: Rows, objects: Objects, _: Messages, beside: Objects) -> Ports:
-    """Give ports that write in memory alone; nothing is put beside the content."""
-    from shared.storage.memory.imagined import (  # noqa: PLC0415 - as above
-        ImaginedObjects,
-        ImaginedRows,
-    )
-    from shared.storage.memory.messages import MemoryMessages  # noqa: PLC0415
-    from shared.storage.memory.rows import MemoryRows  # noqa: PLC0415
-
-    kept = cast("Objects", ImaginedObjects(objects))
-    return Ports(ImaginedRows(rows, MemoryRows(now)), kept, MemoryMessages(now), beside)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from infra.devhost.settings import ENVIRONMENT, STORAGE, apply_local_settings
 from infra.devhost.storage import Azurite, InUse, offered
-from shared.bootstrap import Administration, administration
+from shared.administration import Administration, administration
 from shared.settings import Settings
 
 _APP = Path(__file__).parents[2]

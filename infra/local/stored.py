@@ -5,7 +5,7 @@ import shlex
 from pathlib import Path
 
 from infra.devhost.settings import ENVIRONMENT, StartError
-from shared.bootstrap import administration
+from shared.administration import administration
 from shared.settings import Settings, SettingsInvalid
 from shared.start import read_settings
 from shared.storage.ports import StorageError

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from infra.admin.groups import deleted
-from shared.bootstrap import Administration, administration
+from shared.administration import Administration, administration
 from shared.model.digest import Digest
 from shared.model.manifest import Manifest
 from shared.model.names import RepositoryName, Tag

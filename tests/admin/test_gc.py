@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from infra.admin.groups import gc
-from shared.bootstrap import Administration, administration
+from shared.administration import Administration, administration
 from shared.model.digest import Digest
 from shared.services.content.pushes import Pushes
 from shared.settings import Settings

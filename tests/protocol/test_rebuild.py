@@ -14,7 +14,7 @@ from azure.data.tables import TableServiceClient
 from azure.storage.blob import ContainerClient
 
 from infra.devhost.storage import Azurite
-from shared import bootstrap
+from shared import administration
 from shared.services.rebuild.report import Report
 from shared.settings import Settings
 from shared.storage import ages, keys
@@ -74,7 +74,7 @@ class Place:
 
     def rebuild(self) -> Report:
         async def run() -> Report:
-            async with bootstrap.recovery(Settings.from_env(self.settings)) as recovery:
+            async with administration.recovery(Settings.from_env(self.settings)) as recovery:
                 (report,) = await recovery.run(lambda *_: None)
             return report
 

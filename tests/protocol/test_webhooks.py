@@ -12,7 +12,7 @@ import pytest
 import standardwebhooks
 
 from infra.devhost.storage import Azurite
-from shared import bootstrap
+from shared import administration
 from shared.assembly.derived import derived
 from shared.model.callbacks import CallbackSeal
 from shared.model.webhooks import Callback, Secret, Webhook
@@ -78,7 +78,7 @@ class World:
     def _asked[Said](self, ask: Callable[[Stores], Awaitable[Said]]) -> Said:
         async def run() -> Said:
             name = self.settings.registry_name
-            async with bootstrap.administration(self.settings, name) as here:
+            async with administration.administration(self.settings, name) as here:
                 assert here
                 return await ask(here.jobs.stores)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from shared.bootstrap import administration
+from shared.administration import administration
 from shared.settings import Settings
 from tests.soak import leftovers
 from tests.soak.actors import Actor

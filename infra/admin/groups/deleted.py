@@ -13,7 +13,7 @@ from infra.admin.app import Group
 from infra.admin.naming import life_of, manifest_of, repository_of
 from infra.admin.opening import AdminError, Desk
 from infra.admin.output import Answer, Listing, progress, said, table
-from shared.bootstrap import Administration
+from shared.administration import Administration
 from shared.errors import ManifestBlobUnknown
 from shared.events import Cause
 from shared.model.digest import Digest

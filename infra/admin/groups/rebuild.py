@@ -11,7 +11,7 @@ from rich.table import Table
 from infra.admin.app import Group
 from infra.admin.opening import AdminError, Desk
 from infra.admin.output import Answer, progress, table
-from shared.bootstrap import recovery
+from shared.administration import recovery
 from shared.services.rebuild.recovery import Recovery
 from shared.services.rebuild.report import Fault, Report, Revived, Step
 

@@ -3,7 +3,7 @@
 from infra.admin.app import Group
 from infra.admin.opening import AdminError, Desk
 from infra.admin.output import Answer, said
-from shared.bootstrap import recovery
+from shared.administration import recovery
 from shared.storage import ages
 
 registry = Group("registry", "A registry as a whole.")

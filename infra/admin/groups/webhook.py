@@ -15,7 +15,7 @@ from infra.admin.given import headers_of, only_one_reads_input, read, text_of
 from infra.admin.naming import repository_of
 from infra.admin.opening import AdminError, Desk
 from infra.admin.output import Answer, Listing, cell, said
-from shared.bootstrap import Administration
+from shared.administration import Administration
 from shared.model.callbacks import CallbackUnreadable
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName, parse_tag

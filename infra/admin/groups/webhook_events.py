@@ -11,7 +11,8 @@ import typer
 from infra.admin.groups.webhook import WebhookName, opened, webhook
 from infra.admin.opening import AdminError, Desk
 from infra.admin.output import Answer, Listing, said
-from shared.bootstrap import Administration, now
+from shared.administration import Administration
+from shared.bootstrap import now
 from shared.events import ManifestPushed
 from shared.model.posting import Reply
 from shared.model.webhooks import Webhook

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from shared import bootstrap
+from shared import administration, bootstrap
 from shared.assembly import recovery as assembly
 from shared.model.manifest import Manifest
 from shared.services.rebuild.rebuild import Rebuild
@@ -68,13 +68,13 @@ async def records(slept: Slept, prepared: Memory) -> RegistryRecords:
 
 
 async def recover(settings: Settings, *, is_dry: bool = False) -> dict[str, Report]:
-    async with bootstrap.recovery(settings, is_dry=is_dry) as recovery:
+    async with administration.recovery(settings, is_dry=is_dry) as recovery:
         reports = await recovery.run(lambda *_: None)
     return {report.registry: report for report in reports}
 
 
 async def lost(settings: Settings) -> list[str]:
-    async with bootstrap.recovery(settings) as recovery:
+    async with administration.recovery(settings) as recovery:
         return await recovery.lost()
 
 
@@ -366,7 +366,7 @@ async def test_it_tells_how_far_it_is(
 ) -> None:
     prepared.rows._tables.clear()
     told: dict[Step, int] = {}
-    async with bootstrap.recovery(settings) as recovery:
+    async with administration.recovery(settings) as recovery:
         _, report = await recovery.run(lambda step, done: told.update({step: done}))
     assert told[Step.OBJECTS] == report.objects == 137
     assert told[Step.MANIFESTS] == 7
