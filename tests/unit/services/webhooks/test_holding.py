@@ -3,6 +3,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -261,6 +262,44 @@ async def test_who_finds_a_row_parked_by_another_tells_of_it_again(rig: Rig) -> 
     await Telling(rig.stores).tell(REPOSITORY, f"outbox|{name}", there.event, hooks)
     await rig.run(seconds=3)
     assert (await rig.find(hook, name)).state is State.DELIVERED
+
+
+async def test_what_a_message_parks_while_the_hold_ends_is_released(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hook = await held(rig)
+    name = await rig.push()
+    delivery = await rig.find(hook, name)
+    ticket = delivery.ticket.after("ab")
+    await rig.stores.deliveries.change(
+        hook.id, delivery, replace(delivery, is_parked=False, ticket=ticket)
+    )
+    await rig.stores.delivering.deliver(hook.name, hook.id, name, ticket)
+    asked = next(one for one in rig.waiting() if one.event == name)
+    rig.memory.messages.sent.clear()
+    rig.poster.always = OK
+    read, change = type(rig.stores.deliveries).change, [True]
+
+    async def late(*of_what: Any, **more: Any) -> Any:
+        if change.pop() if change else False:  # K2 comes after A2, and after the drain
+            await rig.change(health=Health())
+        return await read(*of_what, **more)
+
+    monkeypatch.setattr(type(rig.stores.deliveries), "change", late)
+    await rig.tasks.do(asked)
+    await rig.run(seconds=3)
+    assert (await rig.find(hook, name)).state is State.DELIVERED
+
+
+async def test_a_probe_that_comes_again_after_the_hold_releases_what_it_parked(rig: Rig) -> None:
+    hook = await held(rig, 1)
+    (probe,) = [one for one in rig.waiting() if one.task is Task.PROBE]
+    rig.memory.messages.sent.clear()
+    await rig.change(health=replace(await rig.health(), held=None, failures=0, due=None))
+    rig.poster.always = OK
+    await rig.tasks.do(probe)
+    await rig.run(minutes=1)
+    assert (await rig.states(hook))[-1] is State.DELIVERED
 
 
 async def test_two_drains_release_each_once(rig: Rig) -> None:
