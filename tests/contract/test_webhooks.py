@@ -54,9 +54,18 @@ async def webhooks(empty_rows: Rows, name: str, monkeypatch: pytest.MonkeyPatch)
     return Webhooks(empty_rows, "g" * 32)
 
 
+@pytest.fixture(autouse=True)
+def made_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let them be made when they are, and not when this module was read."""
+    now = datetime.now(UTC)
+    for name, one in (("PLAIN", PLAIN), ("FULL", FULL)):
+        monkeypatch.setitem(globals(), name, replace(one, created=now))
+
+
 @pytest.mark.parametrize("webhook", [PLAIN, FULL, replace(FULL, scope=Scope("a", "v1"))])
 async def test_a_webhook_comes_back(webhooks: Webhooks, webhook: Webhook) -> None:
     assert await webhooks.find(webhook.name) is None
+    webhook = replace(webhook, created=FULL.created)
     made = await webhooks.create(webhook)
     found = await webhooks.find(webhook.name.upper())
     assert found
@@ -67,7 +76,7 @@ async def test_a_webhook_comes_back(webhooks: Webhooks, webhook: Webhook) -> Non
 async def test_one_that_is_made_by_a_wrong_clock_has_the_time_of_storage(
     webhooks: Webhooks, wrong: timedelta
 ) -> None:
-    made = await webhooks.create(replace(FULL, created=MADE + wrong))
+    made = await webhooks.create(replace(FULL, created=FULL.created + wrong))
     assert abs(made.created - datetime.now(UTC)) < timedelta(seconds=60)
     assert await webhooks.find(FULL.name) == replace(FULL, created=made.created)
     assert await webhooks.change(replace(made, seconds=1))
