@@ -5,7 +5,8 @@
                                               F3 the message once more, seen 3 L later
                                               F4 that one removes the rows
 
-A message that comes before N2, or whose N2 never comes, finds no rows: copies of it are seen
+A message that comes before N2, or whose N2 never comes, finds no rows, or not all of those that
+several transactions write: copies of it, for those that are missing, are seen
 L / 10, L and 2 L after it, and the last one drops, since N2 comes within 2 L or not at all. A push
 that died may have left its repository in the catalog: the last one sends upkeep to see to that.
 
@@ -15,13 +16,21 @@ consumer hears of an event once or more.
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Self
 
 import orjson
 
-from shared.events import BlobWithdrawn, Event, ManifestPushed, TagDeleted, read, values
+from shared.events import (
+    BlobWithdrawn,
+    Event,
+    ManifestDeleted,
+    ManifestPushed,
+    TagDeleted,
+    read,
+    values,
+)
 from shared.model.digest import Digest
 from shared.model.names import (
     RepositoryName,
@@ -70,13 +79,15 @@ class FanOut:
             await self._remove(announcement)
             return
         rows = await self._contents.rows(announcement.repository, announcement.events)
-        if not rows:
-            await self._look_again(announcement)
-            return
         for row in rows:
             if row.values.get("state") != _HANDED:
                 await self._hand_on(announcement.repository, row)
-        await self._send(announcement, _REMOVAL, 3 * ages.L)
+        found = [row.key for row in rows]
+        if found:
+            await self._send(replace(announcement, events=found), _REMOVAL, 3 * ages.L)
+        missing = [key for key in announcement.events if key not in found]
+        if missing:
+            await self._look_again(replace(announcement, events=missing))
 
     async def _hand_on(self, repository: RepositoryName, row: Row) -> None:
         event = read(row.values)
@@ -115,6 +126,8 @@ def _waits() -> Sequence[timedelta]:
 
 def _consumers(event: Event) -> Sequence[Kind]:
     if isinstance(event, BlobWithdrawn):  # for those outside: healing has messages of its own
+        return []
+    if isinstance(event, ManifestDeleted) and event.deletion:  # upkeep sees to the repository's
         return []
     lists = [Kind.KEEP_LIST] if tags_of_lists(event) else []
     if isinstance(event, TagDeleted):
