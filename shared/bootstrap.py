@@ -142,7 +142,9 @@ class Registries:
 
     def _open_jobs(self, record: RegistryRecord) -> Jobs:
         reads_all = replace(record, flags=frozenset())
-        return jobs_of(self._settings, record, self._stores(reads_all, self._ports.rows))
+        login_server = self._login_server(record) or record.name
+        stores = self._stores(reads_all, self._ports.rows)
+        return jobs_of(self._settings, record, login_server, stores)
 
     def stores(self, record: RegistryRecord) -> Stores:
         """Give the stores of a registry's generation for work on its rows."""

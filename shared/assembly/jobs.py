@@ -53,7 +53,7 @@ class Jobs:
     scrub: Scrub
 
 
-def jobs_of(settings: Settings, record: RegistryRecord, stores: Stores) -> Jobs:
+def jobs_of(settings: Settings, record: RegistryRecord, login_server: str, stores: Stores) -> Jobs:
     """Put them together; `stores` heed no flag, and so read all there is."""
     lasting = settings.lasting(record.policies.soft_delete_days)
     manifests = Manifests(stores, lasting)
@@ -75,7 +75,7 @@ def jobs_of(settings: Settings, record: RegistryRecord, stores: Stores) -> Jobs:
     return Jobs(
         stores=stores,
         rounds=rounds,
-        fan_out=FanOut(stores),
+        fan_out=FanOut(stores, login_server),
         upkeep=upkeep,
         garbage=garbage,
         collection=Collection(stores, garbage),

@@ -67,10 +67,11 @@ class Announcement:
 
 
 class FanOut:
-    """Hands on the events of one registry generation."""
+    """Hands on the events of one registry generation, which goes by this login server."""
 
-    def __init__(self, stores: Stores) -> None:
+    def __init__(self, stores: Stores, login_server: str = "") -> None:
         self._stores = stores
+        self._login_server = login_server
         self._contents = stores.contents
 
     async def follow(self, announcement: Announcement) -> None:
