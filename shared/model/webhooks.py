@@ -115,13 +115,16 @@ class Health:
     """How a webhook's receiver does.
 
     `failures` in a row; `held` since when nothing is sent but probes, and `why`; `disabled` is why
-    it is disabled, where that was not by an operator (410).
+    it is disabled, where that was not by an operator (410). `probe` is the ticket of the message
+    that probes it, which is `due` then.
     """
 
     failures: int = 0
     held: datetime | None = None
     why: str = ""
     disabled: str = ""
+    probe: str = ""
+    due: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

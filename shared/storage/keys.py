@@ -35,9 +35,11 @@
                                         repo|REPO           a repository that holds the blob
     table webhooks     GENERATION       NAME                a webhook (NAME in small letters), its
                                                             secrets sealed, how its receiver does
-                       GENERATION|ID    delivery|TIME-ID    an event for this webhook, what has
+                       GENERATION|ID    delivery|INVERSE-ID an event for this webhook, what has
                                                             become of it
-                                        attempt|TIME-ID|N   what was sent, where, and the answer
+                                        attempt|INVERSE-ID|N   what was sent, and the answer
+                                        waiting|TIME-ID     there while the delivery waits
+                                        failed|TIME-ID      there once nobody tries it any more
     container content  GENERATION/HEX   a blob, or (HEX = LIFE) a manifest's body, or a copy of one
                                         that is in its row; HEX is drawn anew
     container registries GENERATION     what a rebuild must know of a registry: its row, state, time
@@ -105,6 +107,7 @@ _DECODE = str.maketrans("!$-", "-./")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TICK = timedelta(microseconds=1)
 _LAST = 10**18
+_TIME = "%Y%m%dT%H%M%S%f"
 _END = "}"  # sorts after every character of a key below a `|` prefix
 
 
@@ -259,6 +262,67 @@ def outbox(moment: str, event_id: str) -> str:
     return f"outbox|{moment}-{event_id}"
 
 
+def time_id(moment: datetime, event_id: str) -> str:
+    """Name an event that has no row in an outbox."""
+    return f"{moment:{_TIME}}-{event_id}"
+
+
+def deliveries(generation: str, webhook: str) -> str:
+    """Name the partition of what is delivered to a webhook, by its id."""
+    return f"{generation}|{webhook}"
+
+
+def event_name(outbox_key: str) -> str:
+    """Give the TIME-ID of an event's key: what its deliveries are called."""
+    return last_part(outbox_key)
+
+
+def moment_of(name: str) -> datetime:
+    """Give the time in a delivery's name."""
+    return datetime.strptime(name.partition("-")[0], _TIME).replace(tzinfo=UTC)
+
+
+def delivery(name: str) -> str:
+    """Key of an event for a webhook, newest first; `name` is its TIME-ID."""
+    return f"delivery|{_inverted(name)}"
+
+
+def delivery_name(key: str) -> str:
+    """Give the TIME-ID of a delivery's key."""
+    place, _, drawn = last_part(key).partition("-")
+    moment = _EPOCH + (_LAST - int(place)) * _TICK
+    return f"{moment:{_TIME}}-{drawn}"
+
+
+def attempt(name: str, number: int) -> str:
+    """Key of an attempt to deliver, by its number, which begins at 1."""
+    return f"attempt|{_inverted(name)}|{number:05}"
+
+
+def attempts(name: str) -> str:
+    """Begin the keys of all attempts of a delivery."""
+    return f"attempt|{_inverted(name)}|"
+
+
+def from_moment(kind: str, moment: datetime) -> str:
+    """Give a key before all deliveries, or `attempt`s, that are as old as this, or older."""
+    return f"{kind}|{inverse(moment)}"
+
+
+def waiting(name: str) -> str:
+    """Key of the fact that a delivery waits, oldest first; of no name, what all follow."""
+    return f"waiting|{name}"
+
+
+def failed(name: str) -> str:
+    """Key of the fact that nobody tries a delivery any more; as `waiting`."""
+    return f"failed|{name}"
+
+
+def _inverted(name: str) -> str:
+    return f"{inverse(moment_of(name))}-{name.partition('-')[2]}"
+
+
 def holder(repository: RepositoryName) -> str:
     """Key of a repository that holds a blob."""
     return f"repo|{encode_repository(repository)}"
@@ -276,6 +340,11 @@ def good(name: str) -> str:
 def gone(name: str) -> str:
     """Key of an object out of use that is yet to be removed."""
     return f"gone|{drawn(name)}"
+
+
+def webhook(name: str) -> str:
+    """Key of a webhook: names differ by more than small and large letters."""
+    return name.lower()
 
 
 def object_name(generation: str, drawn: str) -> str:

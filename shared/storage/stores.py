@@ -11,10 +11,12 @@ from shared.storage.bodies import Bodies
 from shared.storage.halt import Halt
 from shared.storage.layers.later import LateMessages
 from shared.storage.messages.collecting import Collecting
+from shared.storage.messages.delivering import Delivering
 from shared.storage.messages.errands import Errands
 from shared.storage.messages.verifying import Verifying
 from shared.storage.ports import Messages, Objects, Rotten, Rows
 from shared.storage.rows.contents import Contents
+from shared.storage.rows.deliveries import Deliveries
 from shared.storage.rows.holdings import Holdings
 from shared.storage.rows.index import Index
 from shared.storage.rows.outbox import Outbox
@@ -22,6 +24,7 @@ from shared.storage.rows.records import ManifestRecord
 from shared.storage.rows.registries import USUAL, Policies
 from shared.storage.rows.scrubs import Scrubs
 from shared.storage.rows.walks import Walks
+from shared.storage.rows.webhooks import Webhooks
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +42,14 @@ class Stores:
     index: Index
     walks: Walks
     scrubs: Scrubs
+    webhooks: Webhooks
     objects: Objects
     outbox: Outbox
     errands: Errands
     collecting: Collecting
     verifying: Verifying
+    deliveries: Deliveries
+    delivering: Delivering
     halt: Halt
     bodies: Bodies
     clock: Callable[[], datetime]
@@ -81,11 +87,14 @@ class Stores:
             index=Index(rows, generation),
             walks=Walks(rows, generation),
             scrubs=Scrubs(rows, generation),
+            webhooks=Webhooks(rows, generation),
             objects=objects,
             outbox=Outbox(late, generation, new_id),
             errands=errands,
             collecting=Collecting(late, generation),
             verifying=Verifying(late, generation, ticks),
+            deliveries=Deliveries(rows, generation),
+            delivering=Delivering(late, generation),
             halt=Halt(beside),
             bodies=bodies,
             clock=clock,

@@ -1,0 +1,1 @@
+"""Webhooks: what those outside are told, how, and what becomes of it."""
