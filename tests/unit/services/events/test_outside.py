@@ -11,7 +11,7 @@ from shared.model.names import Tag
 from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Pushes
 from shared.services.deletions.restores import Restores
-from shared.services.events.telling import told
+from shared.services.events.outside import told
 from shared.services.upkeep.purge import Purge
 from shared.storage.ports import Change, Insert
 from shared.storage.stores import Stores
