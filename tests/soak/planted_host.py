@@ -53,9 +53,9 @@ def _heed_no_edge() -> None:
 def _lose_what_is_handed_on() -> None:
     hand_on = FanOut._hand_on
 
-    async def some(self: FanOut, repository: RepositoryName, row: Row) -> None:
+    async def some(self: FanOut, repository: RepositoryName, row: Row, *webhooks: Any) -> None:
         if _DRAWS.random() > _SOME:
-            await hand_on(self, repository, row)
+            await hand_on(self, repository, row, *webhooks)
 
     cast("Any", FanOut)._hand_on = some
 

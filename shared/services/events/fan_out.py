@@ -11,7 +11,7 @@ L / 10, L and 2 L after it, and the last one drops, since N2 comes within 2 L or
 that died may have left its repository in the catalog: the last one sends upkeep to see to that.
 
 A message may come twice, and its reader die anywhere: from F1 on all of it can be repeated, a
-consumer hears of an event once or more.
+consumer hears of an event once or more. Webhooks are among them (`services/webhooks/telling`).
 """
 
 from collections.abc import Sequence
@@ -39,6 +39,10 @@ from shared.model.names import (
     parse_repository,
     referrers_tag,
 )
+from shared.model.webhooks import Webhook
+from shared.services.events.outside import told
+from shared.services.webhooks.hearing import action_of
+from shared.services.webhooks.telling import Telling
 from shared.storage import ages
 from shared.storage.messages.errands import Kind
 from shared.storage.ports import Delete, NotFound, Row, Update
@@ -73,6 +77,7 @@ class FanOut:
         self._stores = stores
         self._login_server = login_server
         self._contents = stores.contents
+        self._telling = Telling(stores)
 
     async def follow(self, announcement: Announcement) -> None:
         """Do what a message asks for; raises StorageError."""
@@ -80,9 +85,10 @@ class FanOut:
             await self._remove(announcement)
             return
         rows = await self._contents.rows(announcement.repository, announcement.events)
-        for row in rows:
-            if row.values.get("state") != _HANDED:
-                await self._hand_on(announcement.repository, row)
+        waiting = [row for row in rows if row.values.get("state") != _HANDED]
+        webhooks = await self._telling.webhooks() if any(map(_is_told, waiting)) else []
+        for row in waiting:
+            await self._hand_on(announcement.repository, row, webhooks)
         found = [row.key for row in rows]
         if found:
             await self._send(replace(announcement, events=found), _REMOVAL, 3 * ages.L)
@@ -90,8 +96,12 @@ class FanOut:
         if missing:
             await self._look_again(replace(announcement, events=missing))
 
-    async def _hand_on(self, repository: RepositoryName, row: Row) -> None:
+    async def _hand_on(
+        self, repository: RepositoryName, row: Row, webhooks: Sequence[Webhook]
+    ) -> None:
         event = read(row.values)
+        outside = told(row, self._login_server)
+        await self._telling.tell(repository, row.key, outside, webhooks)
         for kind in _consumers(event):
             await self._stores.errands.send(kind, repository, event=dict(values(event)))
         with suppress(NotFound):  # removed by another, who has handed it on
@@ -123,6 +133,10 @@ class FanOut:
 def _waits() -> Sequence[timedelta]:
     """Give how long to wait for each copy: they are seen L / 10, L and 2 L after the first."""
     return (ages.L / 10, ages.L * 9 / 10, ages.L)
+
+
+def _is_told(row: Row) -> bool:
+    return action_of(read(row.values)) is not None
 
 
 def _consumers(event: Event) -> Sequence[Kind]:

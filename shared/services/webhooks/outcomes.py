@@ -84,7 +84,8 @@ def delay(tries: int, drawn: str, wait: timedelta) -> timedelta:
 
     Up to a quarter less, by what was drawn; never less than the receiver asked for.
     """
-    longest = min(_SHORTEST * 2 ** min(tries - 1, _GROWTHS), _LONGEST)
+    growth: int = 2 ** min(tries - 1, _GROWTHS)
+    longest = min(_SHORTEST * growth, _LONGEST)
     return max(longest * (1 - int(drawn[:4], 16) / _SPREAD / 4), wait)
 
 

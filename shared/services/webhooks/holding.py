@@ -1,0 +1,126 @@
+"""Holding: a receiver that failed several times in a row is held: nothing is sent to it but probes.
+
+    H1 the probe's message is sent         A1 the drain's message is sent
+    H2 the webhook's row says `held`       A2 the webhook's row says so no more
+
+Who dies between H1 and H2 leaves a message whose ticket no row bears, which is dropped in the end
+(`storage/messages/delivering`); between A1 and A2 a drain that finds the receiver held, and is
+dropped: the probe of before comes again, and is followed by another drain. A probe whose receiver
+fails is followed by the next one, as in H1 and H2.
+
+The row is changed by its ETag alone. Where it was changed meanwhile it is read again; a webhook of
+another id, or with other secrets (an operator gave it another address), is none of ours any more:
+how the receiver of before did says nothing of it.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+from shared.model.webhooks import Health, Webhook
+from shared.services.webhooks.outcomes import Outcome, pause
+from shared.storage.messages.delivering import Ticket
+from shared.storage.ports import Conflict, NotFound
+from shared.storage.stores import Stores
+
+FAILURES = 5
+"""After how many failures in a row a receiver is held."""
+
+UNSEEN = timedelta(seconds=1)
+"""How long a message is not seen that is sent before the row that it is about is changed."""
+
+_FIRST_PAUSE = timedelta(seconds=10)
+_TRIES = 8
+
+type Change = Callable[[Webhook], Webhook | None]
+
+
+class Holding:
+    """Keeps how the receivers of one registry generation do."""
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+
+    async def failed(self, webhook: Webhook, why: str) -> None:
+        """Count a failure; one too many holds the receiver."""
+        there: Webhook | None = webhook
+        for _ in range(_TRIES):
+            if there is None or there.health.held or not there.is_enabled:
+                return
+            failures = there.health.failures + 1
+            health = replace(there.health, failures=failures, why=why)
+            if failures >= FAILURES:
+                health = await self._held(there, health)
+            if await self._put(replace(there, health=health)):
+                return
+            there = await self._again(webhook)
+
+    async def _held(self, webhook: Webhook, health: Health) -> Health:
+        ticket = Ticket.read(health.probe).after(self._stores.new_id())
+        now = self._stores.clock()
+        await self._stores.delivering.probe(webhook.name, webhook.id, ticket, _FIRST_PAUSE)
+        return replace(health, held=now, probe=str(ticket), due=now + _FIRST_PAUSE)
+
+    async def still_fails(self, webhook: Webhook, outcome: Outcome) -> bool:
+        """Have a receiver probed again that is held; False where it is held so no more."""
+        there: Webhook | None = webhook
+        now, drawn = self._stores.clock(), self._stores.new_id()
+        for _ in range(_TRIES):
+            if there is None or not there.health.held or _is_other(there, webhook):
+                return False
+            health = there.health
+            ticket = Ticket.read(health.probe).after(drawn)
+            wait = pause(now - there.health.held, outcome.wait)
+            await self._stores.delivering.probe(webhook.name, webhook.id, ticket, wait)
+            why = outcome.why or health.why
+            health = replace(health, probe=str(ticket), due=now + wait, why=why)
+            if await self._put(replace(there, health=health)):
+                return True
+            there = await self._again(webhook)
+        return True
+
+    async def answered(self, webhook: Webhook) -> None:
+        """Note that a receiver works; what has waited for it follows."""
+        there: Webhook | None = webhook
+        for _ in range(_TRIES):
+            if there is None or not (there.health.failures or there.health.held):
+                return
+            if there.health.held:
+                await self._stores.delivering.drain(there.name, there.id, after=UNSEEN)
+            health = replace(there.health, failures=0, held=None, why="", due=None)
+            if await self._put(replace(there, health=health)):
+                return
+            there = await self._again(webhook)
+
+    async def gone(self, webhook: Webhook, why: str) -> bool:
+        """Disable a webhook whose receiver says so; False where it is another by now."""
+        there: Webhook | None = webhook
+        for _ in range(_TRIES):
+            if there is None:
+                return False
+            if not there.is_enabled:
+                return True
+            health = replace(there.health, disabled=why)
+            if await self._put(replace(there, is_enabled=False, health=health)):
+                return True
+            there = await self._again(webhook)
+        return False
+
+    async def _put(self, webhook: Webhook) -> bool:
+        try:
+            await self._stores.webhooks.change(webhook)
+        except (Conflict, NotFound):
+            return False
+        return True
+
+    async def _again(self, webhook: Webhook) -> Webhook | None:
+        """Read a webhook that has changed; None where it is another."""
+        there = await self._stores.webhooks.find(webhook.name)
+        if there is None or (there.id, there.sealed) != (webhook.id, webhook.sealed):
+            return None
+        return there
+
+
+def _is_other(there: Webhook, webhook: Webhook) -> bool:
+    """Tell whether a webhook was held or probed anew since it was read."""
+    return (there.health.held, there.health.probe) != (webhook.health.held, webhook.health.probe)

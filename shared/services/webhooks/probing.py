@@ -1,0 +1,144 @@
+"""Probing: a receiver that is held is asked with growing pauses; when it answers, the rest follows.
+
+    B1 the webhook is read: it is held, and the message bears its ticket
+    B2 those that wait, and whose 24 hours are over, fail for good
+    B3 the one that has waited longest is delivered (`delivering` D2, D3, D5), or parked again
+    B4 it fails: the next probe (`holding` H1, H2); it is answered: a drain (A1, A2)
+
+Who dies before B4 leaves the message, whose ticket is still the webhook's: it probes once more.
+Who dies after it leaves a message that ends at B1. A ping that is answered may open the webhook
+while a probe is under way: what that has parked no drain may have seen, so it sends one; so does
+the message if it comes again, since its ticket is still the webhook's. Where nothing waits any more
+there is nothing to ask with: the receiver is held no more, the next event tells.
+
+A drain goes through the rows that wait, from the oldest on, and releases those that are parked, so
+that a message comes for each (`parking` R1, R2). It releases some at a time, and none while many
+that it released are still to be delivered; then it sends itself again. It ends with the last row:
+what was parked before it began is released, what is parked later sees to itself (`parking` K3).
+Two drains at once release a row once, by its ETag. A drain that comes before the webhook is open
+looks again, as any message that comes early.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from shared.model.webhooks import Webhook
+from shared.services.webhooks.attempting import Underway
+from shared.services.webhooks.delivering import NO_ANSWER, Deliverer
+from shared.services.webhooks.holding import Holding
+from shared.services.webhooks.outcomes import LIFE, Outcome, Verdict
+from shared.services.webhooks.parking import Parking, is_open
+from shared.storage.messages.delivering import Ticket, ToDeliver
+from shared.storage.rows.deliveries import Delivery, State, Waiting
+from shared.storage.stores import Stores
+
+PAGE = 1_000
+BATCH = 32
+"""How many a drain releases at a time."""
+
+WINDOW = 64
+"""How many that are due may be on their way before it releases others."""
+
+_PAGES = 5
+_CANDIDATES = 8
+_NEXT = timedelta(seconds=2)
+_CROWDED = timedelta(seconds=5)
+
+
+class Probing:
+    """Sees to the receivers of one registry generation that are held."""
+
+    def __init__(self, stores: Stores, deliverer: Deliverer, underway: Underway) -> None:
+        self._stores = stores
+        self._deliveries = stores.deliveries
+        self._deliverer = deliverer
+        self._underway = underway
+        self._holding = Holding(stores)
+        self._parking = Parking(stores)
+
+    async def probe(self, asked: ToDeliver) -> None:
+        """Ask a receiver that is held, if the message says so still; raises StorageError."""
+        webhook = await self._deliverer.webhook(asked)
+        if webhook is None:
+            return
+        row = Ticket.read(webhook.health.probe)
+        if asked.ticket.is_before(row):
+            return
+        if asked.ticket != row:
+            await self._stores.delivering.look_again(asked)
+        elif is_open(webhook):
+            await self._stores.delivering.drain(asked.name, asked.id)
+        elif webhook.is_enabled:
+            with self._underway.place(asked.id) as is_free:
+                await (self._ask(asked, webhook) if is_free else self._deliverer.put_off(asked))
+
+    async def _ask(self, asked: ToDeliver, webhook: Webhook) -> None:
+        live = await self.give_up_old(webhook)
+        if not live:
+            await self._holding.answered(webhook)
+            return
+        longest = min(live[:_CANDIDATES], key=lambda one: (one.due, one.name))
+        delivery = await self._deliveries.find(webhook.id, longest.name)
+        there = await self._deliverer.webhook(asked)
+        if there is None or there.health.probe != webhook.health.probe or not _is_held(there):
+            return
+        if delivery is None or delivery.state is not State.WAITING:
+            outcome = Outcome(Verdict.AGAIN)
+        else:
+            outcome = await self._deliverer.attempt(there, delivery, is_probe=True)
+        if outcome.verdict is Verdict.AGAIN:
+            if not await self._holding.still_fails(there, outcome):
+                await self._stores.delivering.drain(there.name, there.id)
+        elif outcome.verdict is not Verdict.GONE:
+            await self._holding.answered(there)
+
+    async def give_up_old(self, webhook: Webhook) -> Sequence[Waiting]:
+        """Let fail what has been tried for its 24 hours; give some of the others, oldest first."""
+        live, after, now = list[Waiting](), "", self._stores.clock()
+        for _ in range(_PAGES):
+            page = await self._deliveries.waiting(webhook.id, after, PAGE)
+            old = [one for one in page if one.since + LIFE <= now]
+            await self._deliveries.give_up(webhook.id, old, NO_ANSWER)
+            live += [one for one in page if one.since + LIFE > now]
+            if len(page) < PAGE or not old:
+                break
+            after = page[-1].name
+        return live
+
+    async def drain(self, asked: ToDeliver) -> None:
+        """Release some of what waits, and have the others follow; raises StorageError."""
+        webhook = await self._deliverer.webhook(asked)
+        if webhook is None:
+            return
+        if not is_open(webhook):
+            await self._stores.delivering.look_again(asked)
+            return
+        page = await self._deliveries.waiting(asked.id, asked.event, PAGE)
+        parked = [one for one in page if one.is_parked]
+        now = self._stores.clock()
+        ready = sum(one.due <= now for one in page if not one.is_parked)
+        some = parked[: max(0, min(BATCH, WINDOW - ready))]
+        await self._release(webhook, some)
+        again = replace(asked, looks=0)
+        if len(some) < len(parked):
+            await self._stores.delivering.send_again(again, _NEXT if some else _CROWDED)
+        elif len(page) == PAGE:
+            await self._stores.delivering.send_again(replace(again, event=page[-1].name), _NEXT)
+
+    async def _release(self, webhook: Webhook, some: Sequence[Waiting]) -> None:
+        now = self._stores.clock()
+        old = [one for one in some if one.since + LIFE <= now]
+        await self._deliveries.give_up(webhook.id, old, NO_ANSWER)
+        for one in some:
+            delivery = None if one in old else await self._deliveries.find(webhook.id, one.name)
+            if delivery and _is_parked(delivery):
+                await self._parking.release(webhook, delivery)
+
+
+def _is_held(webhook: Webhook) -> bool:
+    return webhook.is_enabled and webhook.health.held is not None
+
+
+def _is_parked(delivery: Delivery) -> bool:
+    return delivery.state is State.WAITING and delivery.is_parked

@@ -1,0 +1,148 @@
+"""Replaying: what operators send by hand: a ping, a delivery once more, all of a stretch of time.
+
+    S1 the message is sent, with the ticket that follows the row's; it is not seen for a second
+    S2 the row waits, from now on for 24 hours, and bears that ticket
+
+Who dies between them has sent nothing (`storage/messages/delivering`). What is replayed to a
+receiver that is held is parked, as all that is for it (`parking`). A stretch of time is parked as
+well, and a drain sent after each page: it follows at a drain's pace, the oldest first. Who dies
+before that leaves rows that the next drain releases, or the timer (`tending`).
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from shared.model.webhooks import Webhook
+from shared.services.webhooks.holding import UNSEEN
+from shared.services.webhooks.parking import Parking
+from shared.storage import keys
+from shared.storage.messages.delivering import FIRST
+from shared.storage.ports import Conflict, NotFound
+from shared.storage.rows.deliveries import Attempt, Delivery, State
+from shared.storage.stores import Stores
+
+_PAGE = 100
+
+REPLAYED = frozenset({State.DELIVERED, State.FAILED, State.UNANSWERED, State.KEPT})
+"""What a stretch of time sends again: all but what waits."""
+
+
+class ReplayRefused(Exception):
+    """It cannot be sent; says why, and what to do."""
+
+
+class Replays:
+    """Sends to the webhooks of one registry generation by hand, and shows what became of it."""
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+        self._deliveries = stores.deliveries
+        self._parking = Parking(stores)
+
+    async def ping(self, webhook: Webhook) -> Delivery:
+        """Send a ping, once; raises ReplayRefused."""
+        _refuse_disabled(webhook)
+        now = self._stores.clock()
+        ping = Delivery.ping(keys.time_id(now, self._stores.new_id()), now)
+        await self._stores.delivering.deliver(webhook.name, webhook.id, ping.name, FIRST, UNSEEN)
+        return await self._deliveries.add(webhook.id, ping)
+
+    async def events(
+        self, webhook: Webhook, after: str = "", limit: int = 100
+    ) -> Sequence[Delivery]:
+        """Give what was for a webhook, the newest first, that follows the delivery `after`."""
+        return await self._deliveries.page(webhook.id, after, limit)
+
+    async def attempts(self, webhook: Webhook, name: str) -> Sequence[Attempt]:
+        """Give what was sent of a delivery, and what came back."""
+        return await self._deliveries.attempts(webhook.id, name)
+
+    async def failed(
+        self, webhook: Webhook, after: str = "", limit: int = 100
+    ) -> Sequence[Delivery]:
+        """Give what failed for good and was not replayed, the oldest first."""
+        return await self._deliveries.failed(webhook.id, after, limit)
+
+    async def replay(self, webhook: Webhook, name: str) -> Delivery:
+        """Send a delivery again, by its TIME-ID; raises ReplayRefused."""
+        _refuse_disabled(webhook)
+        delivery = await self._deliveries.find(webhook.id, name)
+        if delivery is None:
+            raise ReplayRefused(
+                f"webhook {webhook.name} has no event {name}: it is too old, or was never for it"
+            )
+        if delivery.is_ping:
+            raise ReplayRefused(f"{name} is a ping, which is sent once: send another one")
+        try:
+            return await self._again(webhook, delivery)
+        except (Conflict, NotFound):
+            raise ReplayRefused(f"event {name} has just changed: try again") from None
+
+    async def replay_between(
+        self,
+        webhook: Webhook,
+        since: datetime,
+        until: datetime,
+        states: Collection[State] = REPLAYED,
+    ) -> int:
+        """Send again what happened from `since` on and before `until`; tell how many.
+
+        Raises ReplayRefused.
+        """
+        _refuse_disabled(webhook)
+        count, after = 0, keys.time_id(until, "")
+        while page := await self._deliveries.page(webhook.id, after, _PAGE, since):
+            parked = [await self._park(webhook, one) for one in page if one.state in states]
+            if any(parked):
+                await self._stores.delivering.drain(webhook.name, webhook.id)
+            count += sum(parked)
+            after = page[-1].name
+        return count
+
+    async def _again(self, webhook: Webhook, delivery: Delivery) -> Delivery:
+        wanted = self._anew(delivery)
+        if webhook.health.held is None:
+            await self._stores.delivering.deliver(
+                webhook.name, webhook.id, delivery.name, wanted.ticket, UNSEEN
+            )
+            return await self._deliveries.change(webhook.id, delivery, wanted)
+        wanted = replace(wanted, is_parked=True)
+        parked = await self._deliveries.change(webhook.id, delivery, wanted)
+        await self._parking.release_if_open(webhook, parked)
+        return parked
+
+    async def _park(self, webhook: Webhook, delivery: Delivery) -> bool:
+        if delivery.is_ping:
+            return False
+        wanted = replace(self._anew(delivery), is_parked=True)
+        try:
+            await self._deliveries.change(webhook.id, delivery, wanted)
+        except (Conflict, NotFound):  # it is under way, or has just gone
+            return False
+        return True
+
+    def _anew(self, delivery: Delivery) -> Delivery:
+        now = self._stores.clock()
+        return replace(
+            delivery,
+            state=State.WAITING,
+            since=now,
+            due=now,
+            tries=0,
+            unanswered=0,
+            why="",
+            is_parked=False,
+            ticket=delivery.ticket.after(self._stores.new_id()),
+        )
+
+
+def _refuse_disabled(webhook: Webhook) -> None:
+    if not webhook.is_enabled:
+        raise ReplayRefused(
+            f"webhook {webhook.name} is disabled{_by_whom(webhook)}: enable it, then send again"
+        )
+
+
+def _by_whom(webhook: Webhook) -> str:
+    return f" ({webhook.health.disabled})" if webhook.health.disabled else ""
