@@ -12,10 +12,7 @@ import orjson
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from shared.model.webhooks import Callback, Secret, WebhookInvalid
-
-MOST_BYTES = 60_000
-"""How large a callback may be: a value of a row takes little more."""
+from shared.model.webhooks import Callback, Secret
 
 _VERSION = b"\x01"
 _NONCE_BYTES = 12
@@ -32,16 +29,11 @@ class CallbackSeal:
         self._cipher = AESGCM(key)
 
     def close(self, callback: Callback, webhook: str) -> bytes:
-        """Seal the callback of the webhook with this id; raises WebhookInvalid if it is too large.
+        """Seal the callback of the webhook with this id.
 
         A webhook is sealed a few times in its life, so nonces that are drawn never meet.
         """
         packed = orjson.dumps(callback)
-        if len(packed) > MOST_BYTES:
-            raise WebhookInvalid(
-                f"URI, headers and secrets have {len(packed)} bytes together, and may have"
-                f" {MOST_BYTES}"
-            )
         nonce = os.urandom(_NONCE_BYTES)
         return _VERSION + nonce + self._cipher.encrypt(nonce, packed, _bound(webhook))
 

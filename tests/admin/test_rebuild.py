@@ -110,6 +110,7 @@ def test_people_read_tables(run: Run, image: str, memory: Memory) -> None:
     assert any(line.startswith("blobs are shown again where they were") for line in lines)
     assert "this did not come back:" in lines
     assert any(line.startswith("tags do not come back") for line in lines)
+    assert any(line.startswith("webhooks do not come back") for line in lines)
 
 
 def test_a_dry_run_is_said_to_be_one(run: Run, image: str, memory: Memory) -> None:

@@ -1,11 +1,11 @@
 """Rows of webhooks, over each adapter."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared.model.callbacks import MOST_BYTES, CallbackSeal
+from shared.model.callbacks import CallbackSeal
 from shared.model.webhooks import (
     Action,
     Callback,
@@ -13,13 +13,21 @@ from shared.model.webhooks import (
     Health,
     Hmac,
     Scope,
+    Secret,
     Webhook,
 )
+from shared.services.webhooks.checking import (
+    CA_LENGTH,
+    HEADERS_LENGTH,
+    SECRET_LENGTH,
+    URI_LENGTH,
+)
+from shared.services.webhooks.registering import MOST_SECRETS
 from shared.storage import keys
 from shared.storage.ports import Conflict, NotFound, Rows
 from shared.storage.rows.webhooks import Webhooks
 
-MADE = datetime(2026, 1, 2, 3, 4, 5, 6, UTC)
+MADE = datetime.now(UTC)
 PLAIN = Webhook("Plain", "1" * 32, MADE, b"sealed")
 FULL = Webhook(
     name="fullHook1",
@@ -30,7 +38,7 @@ FULL = Webhook(
     scope=Scope("team/app", "*"),
     actions=frozenset(Action),
     form=Form.CLOUDEVENTS,
-    hmacs=[Hmac("X-Hub-Signature", "sha1"), Hmac("X-Other", "sha256", is_bare=True)],
+    hmacs=(Hmac("X-Hub-Signature", "sha1"), Hmac("X-Other", "sha256", is_bare=True)),
     is_tagged_only=True,
     retries_4xx=True,
     seconds=60,
@@ -52,14 +60,24 @@ async def test_a_webhook_comes_back(webhooks: Webhooks, webhook: Webhook) -> Non
     made = await webhooks.create(webhook)
     found = await webhooks.find(webhook.name.upper())
     assert found
-    assert (found, found.etag) == (replace(webhook, hmacs=list(webhook.hmacs)), made.etag)
+    assert (found, found.etag) == (webhook, made.etag)
+
+
+@pytest.mark.parametrize("wrong", [timedelta(hours=3), timedelta(minutes=-20)])
+async def test_one_that_is_made_by_a_wrong_clock_has_the_time_of_storage(
+    webhooks: Webhooks, wrong: timedelta
+) -> None:
+    made = await webhooks.create(replace(FULL, created=MADE + wrong))
+    assert abs(made.created - datetime.now(UTC)) < timedelta(seconds=60)
+    assert await webhooks.find(FULL.name) == replace(FULL, created=made.created)
+    assert await webhooks.change(replace(made, seconds=1))
 
 
 async def test_the_name_is_taken_in_whichever_letters(webhooks: Webhooks) -> None:
     await webhooks.create(PLAIN)
     with pytest.raises(Conflict):
         await webhooks.create(replace(FULL, name="pLAIN"))
-    assert await webhooks.find("plain") == replace(PLAIN, hmacs=[])
+    assert await webhooks.find("plain") == PLAIN
 
 
 async def test_all_are_listed_by_name_without_what_is_large(
@@ -72,8 +90,9 @@ async def test_all_are_listed_by_name_without_what_is_large(
     listed = await webhooks.all()
     assert listed == [
         replace(FULL, sealed=b"", ca=""),
-        replace(PLAIN, sealed=b"", hmacs=[]),
+        replace(PLAIN, sealed=b""),
     ]
+    assert [it.sealed for it in await webhooks.all(is_whole=True)] == [FULL.sealed, PLAIN.sealed]
     await webhooks.change(replace(listed[0], is_enabled=True))
     assert await webhooks.find(FULL.name) == replace(FULL, is_enabled=True)
 
@@ -95,8 +114,9 @@ async def test_of_two_changes_at_once_one_wins(webhooks: Webhooks) -> None:
 
 
 async def test_the_largest_webhook_fits(webhooks: Webhooks) -> None:
-    callback = Callback("http://a", {"A": "b" * (MOST_BYTES - 100)})
+    secrets = [Secret("😀" * SECRET_LENGTH, MADE)] * MOST_SECRETS
+    callback = Callback("u" * URI_LENGTH, {"A": "b" * HEADERS_LENGTH}, secrets)
     sealed = CallbackSeal(b"k" * 32).close(callback, FULL.id)
-    large = replace(FULL, sealed=sealed, ca="c" * 65_536)
+    large = replace(FULL, sealed=sealed, ca="c" * CA_LENGTH)
     await webhooks.create(large)
     assert await webhooks.find(FULL.name) == large

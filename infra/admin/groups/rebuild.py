@@ -19,6 +19,7 @@ rebuild = Group("", "What concerns a storage account as a whole.")
 
 _TAGS = "tags do not come back: push them again, or point them to the digests above"
 _ANEW = "access tokens end, and the admin user's password is that of the settings, if they are lost"
+_WEBHOOKS = "webhooks do not come back: create anew those that webhook list does not show"
 _UNFINISHED = (
     "some of this may yet come back: until then nothing is removed from this storage; see to what"
     " is said, then repeat the command, or give it up with registry resume"
@@ -90,7 +91,7 @@ def _answer(
     shown: list[str | Table] = [f"lost: {', '.join(lost) or 'nothing that shows'}"]
     for report in reports:
         shown += _shown(report)
-    shown += [_TAGS, _ANEW] if any(report.revived for report in reports) else []
+    shown += [_TAGS, _WEBHOOKS, _ANEW] if any(report.revived for report in reports) else []
     shown += ["this was a dry run: nothing is written"] if is_dry else []
     is_unfinished = any(report.is_unfinished for report in reports)
     shown += [_UNFINISHED] if is_unfinished and not is_dry else []

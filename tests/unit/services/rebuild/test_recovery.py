@@ -311,6 +311,16 @@ async def test_a_table_that_others_made_anew_is_named(
     assert await lost(settings) == []
 
 
+async def test_a_table_that_is_merely_new_is_not_lost(
+    filled: Filled, records: RegistryRecords, prepared: Memory, settings: Settings
+) -> None:
+    """An app of before had no webhooks; whoever misses their table makes it."""
+    prepared.rows._tables.pop(keys.WEBHOOKS)
+    assert await lost(settings) == []
+    prepared.rows._tables.pop(keys.ACCOUNTS)
+    assert await lost(settings) == [f"table {keys.ACCOUNTS}", f"table {keys.WEBHOOKS}"]
+
+
 async def test_a_registry_that_lost_its_row_is_named(
     records: RegistryRecords, prepared: Memory, settings: Settings
 ) -> None:
