@@ -2,7 +2,7 @@
 
 from functions import oauth2
 from functions.acr import fallback as acr_fallback
-from functions.jobs import fan_out, garbage, later, poison, upkeep, verification
+from functions.jobs import fan_out, garbage, later, poison, upkeep, verification, webhooks
 from functions.v2 import base, blobs, catalog, fallback, manifests, referrers, tags, uploads
 
 BLUEPRINTS = (
@@ -22,5 +22,6 @@ BLUEPRINTS = (
     upkeep.bp,
     uploads.bp,
     verification.bp,
+    webhooks.bp,
 )
 """Every blueprint of the app; the only list of them."""

@@ -54,7 +54,10 @@ from shared.storage.stores import Stores
 from shared.wire.request import host
 
 if TYPE_CHECKING:
+    from shared.assembly.delivering import Outside
+    from shared.model.posting import Poster
     from shared.services.rebuild.recovery import Recovery
+    from shared.storage.messages.delivering import ToDeliver
 
 _KEPT_SECONDS = 60
 _BODIES_BYTES = 64 * 1024 * 1024
@@ -104,6 +107,7 @@ class Registries:
         self._once: Once[str, Registry] = Once()
         self._jobs: dict[str, tuple[float, Jobs]] = {}
         self._once_jobs: Once[str, Jobs] = Once()
+        self._outside: Outside | None = None
 
     async def at(self, login_server: str) -> Registry:
         """Give the registry behind a login server; raises NameUnknown, StateRefused."""
@@ -140,11 +144,28 @@ class Registries:
         scrubs = [self._open_jobs(record).scrub for record in records]
         await tick_all(scrubs, time.monotonic, int(now().timestamp()) // 3_600)
 
+    async def deliver(self, asked: "ToDeliver") -> None:
+        """Do what a message of the queue `deliveries` asks for."""
+        from shared.assembly.delivering import Outside, tasks_of  # noqa: PLC0415 - no request needs it
+
+        here = await self.jobs(asked.generation)
+        if self._outside is None:
+            self._outside = Outside(open_poster(self._settings))
+        await tasks_of(self._settings, here.stores, here.host, self._outside).do(asked)
+
+    async def tend(self) -> None:
+        """See to the webhooks of each registry, for some minutes at the most."""
+        from shared.assembly.delivering import tending_of  # noqa: PLC0415 - as above
+        from shared.services.webhooks.tending import tend_all  # noqa: PLC0415 - as above
+
+        opened = [self._open_jobs(record).stores for record in await self._records.all()]
+        tendings = [tending_of(self._settings, stores) for stores in opened]
+        await tend_all(tendings, time.monotonic)
+
     def _open_jobs(self, record: RegistryRecord) -> Jobs:
         reads_all = replace(record, flags=frozenset())
-        login_server = self._login_server(record) or record.name
-        stores = self._stores(reads_all, self._ports.rows)
-        return jobs_of(self._settings, record, login_server, stores)
+        host = self._login_server(record) or record.name
+        return jobs_of(self._settings, record, self._stores(reads_all, self._ports.rows), host)
 
     def stores(self, record: RegistryRecord) -> Stores:
         """Give the stores of a registry's generation for work on its rows."""
@@ -271,6 +292,13 @@ class Registries:
 
 def _is_known(asked: float) -> bool:
     return time.monotonic() - asked < _KEPT_SECONDS
+
+
+def open_poster(settings: Settings) -> "Poster":
+    """Give the only way out."""
+    from shared.outbound import Outbound  # noqa: PLC0415 - loaded with the first delivery
+
+    return Outbound(settings.outbound_allowed, settings.outbound_proxy)
 
 
 def open_ports(parts: Mapping[str, str]) -> tuple[Rows, Objects, Messages, Objects]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Self
 
+from shared.model.egress import Address, AddressInvalid, Allowed
 from shared.model.login_server import host_of, read_login_server
 
 _NAME = re.compile(r"[a-z0-9]{5,50}")
@@ -44,6 +45,9 @@ class Settings:
     grace: timedelta
     url_lifetime: timedelta
     scrub_bytes_per_day: int
+    outbound_allowed: Allowed
+    outbound_proxy: str
+    webhook_event_days: int
     storage: Mapping[str, str]
 
     @classmethod
@@ -65,6 +69,9 @@ class Settings:
             grace=reader.seconds("REGISTRY_GRACE_SECONDS", 86_400),
             url_lifetime=reader.seconds("REGISTRY_BLOB_URL_SECONDS", 1_200, LONGEST_URL_LIFE),
             scrub_bytes_per_day=reader.number("REGISTRY_SCRUB_BYTES_PER_DAY", _SCRUB_BYTES),
+            outbound_allowed=reader.allowed("REGISTRY_OUTBOUND_ALLOW"),
+            outbound_proxy=reader.proxy("REGISTRY_OUTBOUND_PROXY"),
+            webhook_event_days=reader.days("REGISTRY_WEBHOOK_EVENT_DAYS", 7, least=1),
             storage=reader.connection("AzureWebJobsStorage"),
         )
         reader.check()
@@ -149,15 +156,35 @@ class _Reader:
             return default
         return int(value)
 
-    def days(self, name: str, default: int) -> int:
+    def days(self, name: str, default: int, least: int = 0) -> int:
         value = self.text(name, str(default))
         is_number = re.fullmatch(r"\d{1,3}", value, re.ASCII)
-        if not is_number or int(value) > _MOST_DAYS:
+        if not is_number or not least <= int(value) <= _MOST_DAYS:
             self._faults.append(
-                f"{name}={value!r} must be a whole number of days, 0 to {_MOST_DAYS}"
+                f"{name}={value!r} must be a whole number of days, {least} to {_MOST_DAYS}"
             )
             return default
         return int(value)
+
+    def allowed(self, name: str) -> Allowed:
+        try:
+            return Allowed.read(self.text(name, ""))
+        except ValueError as error:
+            self._faults.append(f"{name}: {error}")
+            return Allowed()
+
+    def proxy(self, name: str) -> str:
+        value = self.text(name, "")
+        try:
+            is_one = not value or Address.parse(value).target == "/"
+        except AddressInvalid:
+            is_one = False
+        if not is_one:  # not told what it is: it may hold a password
+            self._faults.append(
+                f"{name} must be http://HOST:PORT or https://HOST:PORT, with USER:PASSWORD@ before"
+                " the host if the proxy asks for that"
+            )
+        return value
 
     def connection(self, name: str) -> Mapping[str, str]:
         """Give a connection: its string under the empty key, or its parts (`NAME__part`)."""

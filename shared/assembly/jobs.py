@@ -35,9 +35,10 @@ class Jobs:
     """The services of one registry's generation that nobody's request waits for.
 
     `sweep_with` gives a sweep that tells others than queues; `rounds` are the stores of those who
-    come again.
+    come again; `host` is the registry's login server, or its name where it has none.
     """
 
+    host: str
     stores: Stores
     rounds: Stores
     fan_out: FanOut
@@ -53,7 +54,7 @@ class Jobs:
     scrub: Scrub
 
 
-def jobs_of(settings: Settings, record: RegistryRecord, login_server: str, stores: Stores) -> Jobs:
+def jobs_of(settings: Settings, record: RegistryRecord, stores: Stores, host: str) -> Jobs:
     """Put them together; `stores` heed no flag, and so read all there is."""
     lasting = settings.lasting(record.policies.soft_delete_days)
     manifests = Manifests(stores, lasting)
@@ -73,9 +74,10 @@ def jobs_of(settings: Settings, record: RegistryRecord, login_server: str, store
     verification = Verification(stores, leftovers, manifests, seal, grace)
     scrubbing = Verification(rounds, leftovers, manifests, seal, grace)
     return Jobs(
+        host=host,
         stores=stores,
         rounds=rounds,
-        fan_out=FanOut(stores, login_server),
+        fan_out=FanOut(stores, host),
         upkeep=upkeep,
         garbage=garbage,
         collection=Collection(stores, garbage),

@@ -7,6 +7,9 @@ from typing import Protocol
 ANSWER_BYTES = 4 * 1024
 """How much of an answer's body is read and kept."""
 
+HEADERS_BYTES = 4 * 1024
+"""How much of an answer's headers is kept; of a single one a quarter of that."""
+
 
 @dataclass(frozen=True, slots=True)
 class Posting:
@@ -25,7 +28,11 @@ class Posting:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a receiver answered: its body is cut to ANSWER_BYTES, and may be less than it sent."""
+    """What a receiver answered.
+
+    Its body is cut to ANSWER_BYTES, its headers to HEADERS_BYTES, and both may be less than it
+    sent: what counts is the status. Names of headers are as it wrote them.
+    """
 
     status: int
     reason: str
@@ -37,7 +44,8 @@ class Reply:
 class NoReply(Exception):
     """Nothing was answered; says why, without any address's path or query.
 
-    `took_all`: the receiver took the whole body, and may have done what it asks for.
+    `took_all`: the receiver took the whole body and was silent until its time was over, so it may
+    do what it is asked for. One that breaks off has not taken it, whatever it read.
     """
 
     def __init__(self, why: str, *, took_all: bool = False) -> None:

@@ -87,11 +87,13 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     with Azurite(folder / "data", log=folder / "calls") as storage:
         jobs = (
             "collect_garbage",
+            "deliver_webhook",
             "fan_out_event",
             "revive_poison",
             "run_errand",
             "scrub_blobs",
             "sweep_garbage",
+            "tend_webhooks",
             "verify_blob",
             "verify_object",
             "wake_sleepers",

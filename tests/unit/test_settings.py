@@ -1,7 +1,9 @@
 from datetime import timedelta
+from ipaddress import ip_network
 
 import pytest
 
+from shared.model.egress import Allowed
 from shared.settings import LONGEST_URL_LIFE, Settings, SettingsInvalid
 from shared.storage.azure import blobs as azure_blobs
 from shared.storage.azure.connections import open_ports
@@ -29,6 +31,7 @@ FAULTS = [
     ("REGISTRY_SOFT_DELETE_DAYS", "366", "must be a whole number of days, 0 to 365"),
     ("REGISTRY_SOFT_DELETE_DAYS", "-1", "must be a whole number of days"),
     ("REGISTRY_SOFT_DELETE_DAYS", "\N{ARABIC-INDIC DIGIT ONE}", "must be a whole number of days"),
+    ("REGISTRY_WEBHOOK_EVENT_DAYS", "0", "must be a whole number of days, 1 to 365"),
     ("REGISTRY_SCRUB_BYTES_PER_DAY", "-1", "must be a whole number, 0 or more"),
     ("REGISTRY_SCRUB_BYTES_PER_DAY", "1 GiB", "must be a whole number"),
     ("REGISTRY_UPLOAD_SECONDS", "0", "must be a whole number of seconds"),
@@ -36,6 +39,18 @@ FAULTS = [
     ("REGISTRY_BLOB_URL_SECONDS", "1.5", "must be a whole number of seconds"),
     ("REGISTRY_BLOB_URL_SECONDS", "1" * 10, "must be a whole number of seconds"),
     ("REGISTRY_BLOB_URL_SECONDS", "604501", "must be at most 604500"),
+    (
+        "REGISTRY_OUTBOUND_ALLOW",
+        "10.1.2.3/16",
+        "'10.1.2.3/16' is not a network such as 10.1.0.0/16",
+    ),
+    ("REGISTRY_OUTBOUND_ALLOW", "10.0.0.0/8,10.0.0.0/33", "'10.0.0.0/33' is not a network"),
+    ("REGISTRY_OUTBOUND_ALLOW", "hooks.internal:8080", "'hooks.internal:8080' is neither"),
+    ("REGISTRY_OUTBOUND_ALLOW", "*.internal", "'*.internal' is neither a host's name, whole"),
+    ("REGISTRY_OUTBOUND_ALLOW", "10.1", "'10.1' is neither"),
+    ("REGISTRY_OUTBOUND_PROXY", "proxy.internal:3128", "must be http://HOST:PORT or https://"),
+    ("REGISTRY_OUTBOUND_PROXY", "socks5://proxy.internal", "must be http://HOST:PORT"),
+    ("REGISTRY_OUTBOUND_PROXY", "http://proxy.internal/path", "must be http://HOST:PORT"),
     ("REGISTRY_GRACE_SECONDS", "\N{ARABIC-INDIC DIGIT ONE}", "must be a whole number of seconds"),
 ]
 
@@ -56,6 +71,9 @@ def test_the_least_one_must_say() -> None:
         grace=timedelta(days=1),
         url_lifetime=timedelta(minutes=20),
         scrub_bytes_per_day=100 * 1024**3,
+        outbound_allowed=Allowed(),
+        outbound_proxy="",
+        webhook_event_days=7,
         storage={"": "UseDevelopmentStorage=true"},
     )
 
@@ -75,6 +93,9 @@ def test_all_that_one_may_say() -> None:
         "REGISTRY_GRACE_SECONDS": "120",
         "REGISTRY_BLOB_URL_SECONDS": "30",
         "REGISTRY_SCRUB_BYTES_PER_DAY": "0",
+        "REGISTRY_OUTBOUND_ALLOW": "Hooks.Internal., 10.1.0.0/16,::1",
+        "REGISTRY_OUTBOUND_PROXY": "http://user:pw@proxy.internal:3128",
+        "REGISTRY_WEBHOOK_EVENT_DAYS": "30",
     }
     assert Settings.from_env({**LEAST, **said}) == Settings(
         registry_name="myreg01",
@@ -91,6 +112,11 @@ def test_all_that_one_may_say() -> None:
         grace=timedelta(minutes=2),
         url_lifetime=timedelta(seconds=30),
         scrub_bytes_per_day=0,
+        outbound_allowed=Allowed(
+            frozenset({"hooks.internal"}), (ip_network("10.1.0.0/16"), ip_network("::1"))
+        ),
+        outbound_proxy="http://user:pw@proxy.internal:3128",
+        webhook_event_days=30,
         storage={"": "UseDevelopmentStorage=true"},
     )
 
@@ -181,3 +207,9 @@ def test_the_environment_is_read_where_nothing_is_given(monkeypatch: pytest.Monk
     for name, value in {**LEAST, "REGISTRY_NAME": "fromenv"}.items():
         monkeypatch.setenv(name, value)
     assert Settings.from_env().registry_name == "fromenv"
+
+
+def test_a_proxys_password_is_in_no_message() -> None:
+    with pytest.raises(SettingsInvalid) as caught:
+        Settings.from_env({**LEAST, "REGISTRY_OUTBOUND_PROXY": "http://user:hidden@proxy/path"})
+    assert "hidden" not in str(caught.value)

@@ -26,9 +26,6 @@ from shared.storage.stores import Stores
 FAILURES = 5
 """After how many failures in a row a receiver is held."""
 
-UNSEEN = timedelta(seconds=1)
-"""How long a message is not seen that is sent before the row that it is about is changed."""
-
 _FIRST_PAUSE = timedelta(seconds=10)
 _TRIES = 8
 
@@ -86,7 +83,7 @@ class Holding:
             if there is None or not (there.health.failures or there.health.held):
                 return
             if there.health.held:
-                await self._stores.delivering.drain(there.name, there.id, after=UNSEEN)
+                await self._stores.delivering.drain(there.name, there.id)
             health = replace(there.health, failures=0, held=None, why="", due=None)
             if await self._put(replace(there, health=health)):
                 return

@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from shared.model.webhooks import Webhook
-from shared.services.webhooks.holding import UNSEEN
+from shared.storage.messages.delivering import UNSEEN
 from shared.storage.ports import Conflict, NotFound
 from shared.storage.rows.deliveries import Delivery
 from shared.storage.stores import Stores

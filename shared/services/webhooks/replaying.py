@@ -14,10 +14,9 @@ from dataclasses import replace
 from datetime import datetime
 
 from shared.model.webhooks import Webhook
-from shared.services.webhooks.holding import UNSEEN
 from shared.services.webhooks.parking import Parking
 from shared.storage import keys
-from shared.storage.messages.delivering import FIRST
+from shared.storage.messages.delivering import FIRST, UNSEEN
 from shared.storage.ports import Conflict, NotFound
 from shared.storage.rows.deliveries import Attempt, Delivery, State
 from shared.storage.stores import Stores

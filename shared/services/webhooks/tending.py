@@ -14,6 +14,7 @@ another probe; parked deliveries of one that is not held get a drain; what waits
 disabled is kept.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -22,15 +23,34 @@ from shared.model.webhooks import Webhook
 from shared.services.webhooks.holding import Holding
 from shared.services.webhooks.outcomes import Outcome, Verdict
 from shared.services.webhooks.parking import Parking, is_open
+from shared.storage.ages import Span
 from shared.storage.ports import Conflict, NotFound
 from shared.storage.rows.deliveries import State, Waiting
 from shared.storage.stores import Stores
 
+_log = logging.getLogger(__name__)
+
 LATE = timedelta(hours=1)
 """How long after its time a message is thought to be lost."""
 
+TICK = timedelta(minutes=4)
+"""How long the timer runs at the most."""
+
 _PAGE = 1_000
 _PAGES = 5
+
+
+async def tend_all(tendings: Sequence["Tending"], ticks: Callable[[], float]) -> None:
+    """Tend all, one after the other; raises what the first to fail did, once all have been."""
+    span, failed = Span(ticks, TICK), list[Exception]()
+    for tending in tendings:
+        try:
+            await tending.tend(lambda: span.is_over)
+        except Exception as error:  # noqa: BLE001 - whatever it is, other registries are waiting
+            _log.warning("webhooks are tended at the next tick: %r", error)
+            failed.append(error)
+    if failed:
+        raise failed[0]
 
 
 class Tending:

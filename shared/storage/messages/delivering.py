@@ -29,6 +29,9 @@ _ID = re.compile(r"[0-9A-Za-z-]{1,64}", re.ASCII)
 _NAME = re.compile(r"\d{8}T\d{12}-[0-9a-zA-Z]{1,64}|", re.ASCII)
 _TICKET = re.compile(r"(\d{1,9})-([0-9a-f]{0,32})", re.ASCII)
 
+UNSEEN = timedelta(seconds=1)
+"""How long a message is not seen that is sent before the row that it is about is changed."""
+
 _NOW = timedelta()
 
 
@@ -146,12 +149,12 @@ class Delivering:
         """Have a receiver that is held asked."""
         await self._send(Task.PROBE, name, webhook_id, "", ticket, after)
 
-    async def drain(self, name: str, webhook_id: str, after: timedelta = _NOW) -> None:
+    async def drain(self, name: str, webhook_id: str) -> None:
         """Have delivered what waits for a webhook without a message of its own.
 
-        Sent before the webhook is changed such that it may be delivered to.
+        Sent before the webhook is changed such that it may be delivered to; seen a second later.
         """
-        await self._send(Task.DRAIN, name, webhook_id, "", Ticket(), after)
+        await self._send(Task.DRAIN, name, webhook_id, "", Ticket(), UNSEEN)
 
     async def look_again(self, asked: ToDeliver) -> bool:
         """Have a message come again that may have come too early; False where it has often."""

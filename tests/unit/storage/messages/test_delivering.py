@@ -22,7 +22,7 @@ async def test_a_message_says_what_to_look_at_and_is_read_again(
     assert [(queue, delay) for queue, _, delay in sent] == [
         (keys.DELIVERIES, 10),
         (keys.DELIVERIES, 600),
-        (keys.DELIVERIES, 0),
+        (keys.DELIVERIES, 1),
     ]
     read = [ToDeliver.read(body.encode()) for _, body, _ in sent]
     generation = stores.generation

@@ -1,0 +1,36 @@
+"""The delivery to webhooks put together; loaded with the first message or tick that is for it."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from shared.assembly.derived import derived
+from shared.model.callbacks import CallbackSeal
+from shared.model.posting import Poster
+from shared.services.webhooks.attempting import Attempting, Underway
+from shared.services.webhooks.delivering import Deliverer
+from shared.services.webhooks.probing import Probing
+from shared.services.webhooks.tasks import Tasks
+from shared.services.webhooks.tending import Tending
+from shared.settings import Settings
+from shared.storage.stores import Stores
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What bounds a process, and leads out of it, for all of its registries together."""
+
+    poster: Poster
+    underway: Underway = field(default_factory=Underway)
+
+
+def tasks_of(settings: Settings, stores: Stores, host: str, outside: Outside) -> Tasks:
+    """Give what messages come to; `host` is the registry's login server, or its name."""
+    seal = CallbackSeal(derived(settings.master_key, "webhooks", stores.generation))
+    attempting = Attempting(outside.poster, seal, host, stores.clock, stores.ticks)
+    deliverer = Deliverer(stores, attempting, outside.underway)
+    return Tasks(deliverer, Probing(stores, deliverer, outside.underway))
+
+
+def tending_of(settings: Settings, stores: Stores) -> Tending:
+    """Give who sees to deliveries once an hour."""
+    return Tending(stores, timedelta(days=settings.webhook_event_days))

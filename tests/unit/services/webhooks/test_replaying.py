@@ -1,0 +1,137 @@
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+
+import pytest
+
+from shared.model.webhooks import Health
+from shared.services.webhooks.replaying import ReplayRefused
+from shared.storage.rows.deliveries import State
+from tests.support.app import Memory
+from tests.support.webhooks import OK, REFUSED, Rig, replies
+from tests.unit.services.conftest import Crash
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.mark.parametrize("status", [200, 400, 302])
+async def test_what_is_over_is_sent_again_under_its_id(rig: Rig, status: int) -> None:
+    hook = await rig.hook()
+    rig.poster.answers = [replies(status)]
+    name = await rig.push()
+    await rig.run(days=2)
+    await rig.replays.replay(hook, name)
+    await rig.run(hours=1)
+    first, second = rig.poster.posted
+    assert first.body == second.body
+    assert first.headers["webhook-id"] == second.headers["webhook-id"]
+    assert first.headers["webhook-signature"] != second.headers["webhook-signature"]
+    delivery = await rig.find(hook, name)
+    assert (delivery.state, delivery.attempts) == (State.DELIVERED, 2)
+    assert await rig.stores.deliveries.failed(hook.id) == []
+
+
+async def test_a_replay_has_24_hours_of_its_own(rig: Rig) -> None:
+    hook = await rig.hook()
+    rig.poster.answers = [replies(400)]
+    name = await rig.push()
+    await rig.run(days=2)
+    rig.poster.answers = [REFUSED]
+    await rig.replays.replay(hook, name)
+    await rig.run(hours=1)
+    assert (await rig.find(hook, name)).state is State.DELIVERED
+
+
+async def test_what_waits_may_be_sent_at_once(rig: Rig) -> None:
+    hook = await rig.hook()
+    rig.poster.answers = [replies(503, {"Retry-After": "3600"})]
+    name = await rig.push()
+    await rig.run(seconds=1)
+    await rig.replays.replay(hook, name)
+    await rig.run(seconds=5)
+    assert len(rig.poster.posted) == 2
+    await rig.run(days=1)
+    assert len(rig.poster.posted) == 2
+
+
+async def test_a_stretch_of_time_follows_the_oldest_first(rig: Rig) -> None:
+    hook = await rig.hook()
+    began = rig.clock()
+    names = []
+    for _ in range(8):
+        names.append(await rig.push())
+        await rig.run(hours=1)
+    await rig.replays.ping(hook)
+    await rig.run(minutes=1)
+    rig.poster.posted.clear()
+    count = await rig.replays.replay_between(hook, began + HOUR * 3 / 2, began + HOUR * 11 / 2)
+    await rig.run(hours=1)
+    assert count == 4
+    assert rig.poster.ids == [name.partition("-")[2] for name in names[2:6]]
+
+
+async def test_only_those_that_failed_where_that_is_asked(rig: Rig) -> None:
+    hook = await rig.hook()
+    began = rig.clock()
+    rig.poster.answers = [OK, replies(400), OK]
+    for _ in range(3):
+        await rig.push()
+    await rig.run(seconds=1)
+    count = await rig.replays.replay_between(hook, began, rig.clock(), {State.FAILED})
+    await rig.run(hours=1)
+    assert (count, len(rig.poster.posted)) == (1, 4)
+
+
+async def test_what_is_sent_again_to_a_receiver_that_is_held_waits(rig: Rig) -> None:
+    hook = await rig.hook()
+    name = await rig.push()
+    await rig.run(seconds=1)
+    now = rig.clock()
+    hook = await rig.change(health=Health(5, now, "it is dead", probe="1-ab", due=now))
+    await rig.replays.replay(hook, name)
+    await rig.run(hours=1)
+    assert len(rig.poster.posted) == 1
+    assert (await rig.find(hook, name)).is_parked
+    await rig.stores.delivering.drain(hook.name, hook.id)
+    await rig.change(health=Health())
+    await rig.run(minutes=1)
+    assert len(rig.poster.posted) == 2
+
+
+@pytest.mark.parametrize("writes", range(3))
+async def test_a_replay_that_dies_is_whole_or_nothing(
+    rig: Rig, memory: Memory, crash: Callable[[Memory, int], Callable[[], None]], writes: int
+) -> None:
+    hook = await rig.hook()
+    name = await rig.push()
+    await rig.run(seconds=1)
+    revive = crash(memory, writes)
+    with suppress(Crash):
+        await rig.replays.replay(hook, name)
+    revive()
+    await rig.run(hours=1)
+    assert len(rig.poster.posted) == 1 + (writes == 2)
+    assert (await rig.find(hook, name)).state is State.DELIVERED
+    assert rig.waiting() == []
+
+
+async def test_what_cannot_be_sent_is_refused(rig: Rig) -> None:
+    hook = await rig.hook()
+    ping = await rig.replays.ping(hook)
+    with pytest.raises(ReplayRefused, match="sent once"):
+        await rig.replays.replay(hook, ping.name)
+    with pytest.raises(ReplayRefused, match="has no event"):
+        await rig.replays.replay(hook, "20260101T000000000000-ab")
+    disabled = await rig.change(is_enabled=False)
+    with pytest.raises(ReplayRefused, match="enable it"):
+        await rig.replays.replay_between(disabled, rig.clock() - HOUR, rig.clock())
+
+
+async def test_events_and_attempts_are_listed(rig: Rig) -> None:
+    hook = await rig.hook()
+    rig.poster.answers = [replies(400)]
+    names = [await rig.push() for _ in range(3)]
+    await rig.run(seconds=1)
+    assert [one.name for one in await rig.replays.events(hook)] == names[::-1]
+    assert [one.name for one in await rig.replays.failed(hook)] == names[:1]
+    assert [one.status for one in await rig.replays.attempts(hook, names[0])] == [400]
