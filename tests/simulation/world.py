@@ -1,6 +1,6 @@
 """A world: the stores of a registry in memory, a clock, and the processes that work on them."""
 
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import count
@@ -222,12 +222,22 @@ class World:
         self, number: int, gate: Gate | None = None, generation: str = GENERATION
     ) -> "Process":
         """Start a process, behind a gate or not."""
+        start = self.started
         if gate is None:
-            return Process(self, number, self.rows, self.objects, self.messages, generation)
+            return start(self, number, self.rows, self.objects, self.messages, generation)
         rows, objects = GatedRows(self.rows, gate), GatedObjects(self.objects, gate)
-        process = Process(self, number, rows, objects, GatedMessages(self.messages, gate))
+        process = start(self, number, rows, objects, GatedMessages(self.messages, gate))
         process.gate = gate
         return process
+
+    def time_of(self, number: int) -> Callable[[], datetime]:
+        """Give the clock of a process: no two have the very same time."""
+        return lambda: self.clock.now + timedelta(microseconds=number)
+
+    @property
+    def started(self) -> type["Process"]:
+        """Give what processes are here."""
+        return Process
 
     def objects_now(self) -> Mapping[str, _Object]:
         """Give the objects by name."""
@@ -289,10 +299,7 @@ class World:
 
 
 class Process:
-    """The services of one process, with its own expectations of what is there.
-
-    No two processes have the very same time.
-    """
+    """The services of one process, with its own expectations of what is there."""
 
     def __init__(
         self,
@@ -313,7 +320,7 @@ class Process:
             generation,
             beside=world.beside,
             bodies=Bodies(100_000),
-            clock=lambda: world.clock.now + timedelta(microseconds=number),
+            clock=world.time_of(number),
             new_id=lambda: f"{number:08x}{next(numbers):08x}{0:016x}",
             pause=no_pause,
             ticks=world.clock.ticks,
