@@ -101,4 +101,6 @@ async def recovery(settings: Settings, *, is_dry: bool = False) -> AsyncIterator
 def _imagined(rows: Rows, objects: Objects, _: Messages, beside: Objects) -> Ports:
     """Give ports that write in memory alone; nothing is put beside the content."""
     kept = cast("Objects", ImaginedObjects(objects))
-    return Ports(ImaginedRows(rows, MemoryRows(bootstrap.now)), kept, MemoryMessages(bootstrap.now), beside)
+    return Ports(
+        ImaginedRows(rows, MemoryRows(bootstrap.now)), kept, MemoryMessages(bootstrap.now), beside
+    )

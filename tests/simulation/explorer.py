@@ -41,6 +41,10 @@ class Scenario:
     is_sparse: bool = False
     page: int | None = None
 
+    def run(self, loop: Loop) -> "Run":
+        """Begin a run through it."""
+        return Run(self, loop)
+
 
 @dataclass(slots=True)
 class Report:
@@ -318,7 +322,7 @@ class Explorer:
         return self.report
 
     def _run(self, path: list[Choice], loop: Loop) -> list[Choice]:
-        run = Run(self.scenario, loop)
+        run = self.scenario.run(loop)
         self.report.runs += 1
         taken: list[Choice] = []
         try:

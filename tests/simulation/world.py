@@ -1,6 +1,6 @@
 """A world: the stores of a registry in memory, a clock, and the processes that work on them."""
 
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property
 from itertools import count
@@ -57,8 +57,8 @@ class NumberedRows(MemoryRows):
     """Rows whose ETags count the writes of their partition, not those of the world.
 
     So two writes to different partitions lead to the same state in either order. `told` are all
-    events that there ever were, `lost` those that went before they were handed on. `commits` are
-    all that went well, where they are kept.
+    events that there ever were, `lost` those that went before they were handed on, `ended` the
+    lives of manifests that are over. `commits` are all that went well, where they are kept.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -68,6 +68,7 @@ class NumberedRows(MemoryRows):
         self.marks: dict[tuple[str, str], int] = {}
         self.told: dict[str, Mapping[str, Value]] = {}
         self.lost: list[str] = []
+        self.ended: list[str] = []
         self.commits: list[tuple[str, str, Sequence[Change]]] | None = None
 
     async def commit(self, table: str, partition: str, changes: Sequence[Change]) -> list[str]:
@@ -93,6 +94,8 @@ class NumberedRows(MemoryRows):
 
     def _note(self, changes: Sequence[Change], before: Mapping[str, Row]) -> None:
         for change in changes:
+            if isinstance(change, Insert) and change.key.startswith("deleted|"):
+                self.ended.append(keys.last_part(change.key))
             if not change.key.startswith("outbox|"):
                 continue
             if isinstance(change, Insert):
@@ -109,7 +112,7 @@ class NumberedRows(MemoryRows):
         }
         other._writes, other.marks = dict(self._writes), dict(self.marks)
         other._said = dict(self._said)
-        other.told, other.lost = dict(self.told), list(self.lost)
+        other.told, other.lost, other.ended = dict(self.told), list(self.lost), list(self.ended)
         other.commits = self.commits
         return other
 
@@ -228,12 +231,22 @@ class World:
         self, number: int, gate: Gate | None = None, generation: str = GENERATION
     ) -> "Process":
         """Start a process, behind a gate or not."""
+        start = self.started
         if gate is None:
-            return Process(self, number, self.rows, self.objects, self.messages, generation)
+            return start(self, number, self.rows, self.objects, self.messages, generation)
         rows, objects = GatedRows(self.rows, gate), GatedObjects(self.objects, gate)
-        process = Process(self, number, rows, objects, GatedMessages(self.messages, gate))
+        process = start(self, number, rows, objects, GatedMessages(self.messages, gate))
         process.gate = gate
         return process
+
+    def time_of(self, number: int) -> Callable[[], datetime]:
+        """Give the clock of a process: no two have the very same time."""
+        return lambda: self.clock.now + timedelta(microseconds=number)
+
+    @property
+    def started(self) -> type["Process"]:
+        """Give what processes are here."""
+        return Process
 
     def objects_now(self) -> Mapping[str, _Object]:
         """Give the objects by name."""
@@ -297,8 +310,7 @@ class World:
 class Process:
     """The services of one process, with its own expectations of what is there.
 
-    No two processes have the very same time. A service is made when it is first asked for: most
-    processes need one or two.
+    A service is made when it is first asked for: most processes need one or two.
     """
 
     def __init__(
@@ -320,7 +332,7 @@ class Process:
             generation,
             beside=world.beside,
             bodies=Bodies(100_000),
-            clock=lambda: world.clock.now + timedelta(microseconds=number),
+            clock=world.time_of(number),
             new_id=lambda: f"{number:08x}{next(numbers):08x}{0:016x}",
             pause=no_pause,
             ticks=world.clock.ticks,

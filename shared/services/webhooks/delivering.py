@@ -219,7 +219,12 @@ def _again(counted: Delivery, tried: _Tried, now: datetime) -> Delivery:
 
 
 def _met(before: Delivery, there: Delivery, after: Delivery) -> Delivery:
-    """Give a delivery that another has changed: that the receiver has it counts."""
+    """Give a delivery that another has changed: that the receiver has it counts.
+
+    Where that has only written down an attempt our message is still the one that counted.
+    """
+    if there.ticket == before.ticket:
+        return replace(after, attempts=there.attempts + 1)
     counted = replace(there, attempts=there.attempts + 1)
     if after.state is State.DELIVERED and there.since == before.since:
         return replace(after, attempts=counted.attempts)

@@ -78,12 +78,11 @@ class Probing:
         if not live:
             await self._holding.answered(webhook)
             return
-        longest = min(live[:_CANDIDATES], key=lambda one: (one.due, one.name))
-        delivery = await self._deliveries.find(webhook.id, longest.name)
+        delivery = await self._longest(webhook, live)
         there = await self._deliverer.webhook(asked)
         if there is None or there.health.probe != webhook.health.probe or not _is_held(there):
             return
-        if delivery is None or delivery.state is not State.WAITING:
+        if delivery is None:
             outcome = Outcome(Verdict.AGAIN)
         else:
             outcome = await self._deliverer.attempt(there, delivery, is_probe=True)
@@ -92,6 +91,14 @@ class Probing:
                 await self._stores.delivering.drain(there.name, there.id)
         elif outcome.verdict is not Verdict.GONE:
             await self._holding.answered(there)
+
+    async def _longest(self, webhook: Webhook, live: Sequence[Waiting]) -> Delivery | None:
+        """Find what has waited longest, but a ping: that is sent once, by its own message."""
+        for one in sorted(live[:_CANDIDATES], key=lambda one: (one.due, one.name)):
+            delivery = await self._deliveries.find(webhook.id, one.name)
+            if delivery and delivery.state is State.WAITING and not delivery.is_ping:
+                return delivery
+        return None
 
     async def give_up_old(self, webhook: Webhook) -> Sequence[Waiting]:
         """Let fail what has been tried for its 24 hours; give some of the others, oldest first."""

@@ -45,7 +45,10 @@ class Replays:
         now = self._stores.clock()
         ping = Delivery.ping(keys.time_id(now, self._stores.new_id()), now)
         await self._stores.delivering.deliver(webhook.name, webhook.id, ping.name, FIRST, UNSEEN)
-        return await self._deliveries.add(webhook.id, ping)
+        try:
+            return await self._deliveries.add(webhook.id, ping)
+        except Conflict:  # ours: the answer was lost, and the storage client has sent it again
+            return await self._deliveries.find(webhook.id, ping.name) or ping
 
     async def events(
         self, webhook: Webhook, after: str = "", limit: int = 100

@@ -415,3 +415,17 @@ async def test_how_an_address_of_before_did_says_nothing_of_another(rig: Rig) ->
     )
     await rig.run(seconds=0)
     assert await rig.health() == Health()
+
+
+async def test_no_probe_sends_a_ping_that_has_its_own_message(rig: Rig) -> None:
+    hook = await rig.hook()
+    rig.poster.always = REFUSED
+    await rig.push()
+    await rig.run(hours=1)
+    assert (await rig.health()).held
+    await rig.replays.ping(hook)
+    rig.memory.messages.sent.pop()  # it is slow
+    rig.poster.posted.clear()
+    await rig.run(hours=1)
+    assert rig.poster.posted
+    assert not [posting for posting in rig.poster.posted if b'"action":"ping"' in posting.body]

@@ -1,6 +1,8 @@
+import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -135,3 +137,45 @@ async def test_events_and_attempts_are_listed(rig: Rig) -> None:
     assert [one.name for one in await rig.replays.events(hook)] == names[::-1]
     assert [one.name for one in await rig.replays.failed(hook)] == names[:1]
     assert [one.status for one in await rig.replays.attempts(hook, names[0])] == [400]
+
+
+async def test_a_ping_that_the_storage_client_wrote_twice_is_sent_once(
+    rig: Rig, memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hook, commit = await rig.hook(), memory.rows.commit
+
+    async def twice(*arguments: Any) -> list[str]:
+        await commit(*arguments)
+        return await commit(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(memory.rows, "commit", twice)
+        ping = await rig.replays.ping(hook)
+    await rig.run(hours=1)
+    assert (await rig.find(hook, ping.name)).state is State.DELIVERED
+    assert len(rig.poster.posted) == 1
+
+
+async def test_who_delivers_meanwhile_leaves_a_replay_that_fails_its_next_try(rig: Rig) -> None:
+    begun, goes_on = asyncio.Event(), asyncio.Event()
+    hook, name = await rig.hook(), await rig.push()
+
+    async def hangs() -> None:
+        begun.set()
+        await goes_on.wait()
+
+    [asked] = rig.waiting()
+    rig.memory.messages.sent.clear()
+    rig.poster.meanwhile, rig.poster.answers = hangs, [OK, REFUSED]
+    first = asyncio.create_task(rig.tasks.do(asked))
+    await begun.wait()
+    await rig.replays.replay(hook, name)
+
+    async def first_ends() -> None:
+        goes_on.set()
+        await first
+
+    rig.poster.meanwhile = first_ends
+    await rig.run(hours=1)
+    delivery = await rig.find(hook, name)
+    assert (delivery.state, delivery.attempts, len(rig.poster.posted)) == (State.DELIVERED, 3, 3)

@@ -1,0 +1,1 @@
+"""Webhooks: who delivers, retries, holds, drains and replays, and whom they meet."""
