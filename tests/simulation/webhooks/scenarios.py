@@ -7,8 +7,8 @@ import pytest
 
 from shared.services.webhooks import holding
 from shared.storage import keys
-from tests.simulation.aftermath import Loop
 from tests.simulation.explorer import Run, Scenario
+from tests.simulation.loop import Loop
 from tests.simulation.operations import Operation, Push, Untag
 from tests.simulation.scenarios import ONE, TWO, V1, A, Past, X, Y
 from tests.simulation.webhooks.operations import (

@@ -254,7 +254,7 @@ class HookProcess(Process):
         self.replays = Replays(stores)
         self.tending = Tending(stores, _KEPT)
         self.fan_out = FanOut(stores, SERVER)
-        self.registering = Registering(stores, seal, poster.check, stores.delivering.drain)
+        self.registering = Registering(stores, seal, poster)
 
     async def hear(self, message: Sent) -> None:
         """Do what a message says, as the function behind its queue does."""
