@@ -86,13 +86,19 @@ class World:
 
 
 @pytest.fixture
-def world(storage: Azurite, tmp_path: Path) -> Iterator[World]:
-    settings = settings_of(storage, REGISTRY_OUTBOUND_ALLOW="127.0.0.0/8")
+def module(request: pytest.FixtureRequest) -> str:
+    """The host to run; a test has its own by `indirect`."""
+    own: str = getattr(request, "param", "infra.devhost")
+    return own
+
+
+@pytest.fixture
+def world(storage: Azurite, tmp_path: Path, module: str) -> Iterator[World]:
+    settings = settings_of(storage, REGISTRY_OUTBOUND_ALLOW="127.0.0.0/8", TIME_FACTOR="20")
     settings["REGISTRY_NAME"] = f"hooks{time.time_ns()}"[:30]
-    with running(settings, tmp_path / "log") as (host, registry):
+    with running(settings, tmp_path / "log", module=module) as (host, registry):
         httpx.get(f"{registry.url}/v2/")
-        world = World(host, registry, settings)
-        yield world
+        yield World(host, registry, settings)
 
 
 def verified(received: Received) -> str:
@@ -171,6 +177,7 @@ def test_a_redirection_is_not_followed_and_a_refusal_is_final(world: World) -> N
         assert "REGISTRY_OUTBOUND_ALLOW" in one.why
 
 
+@pytest.mark.parametrize("module", ["tests.support.scaled_host"], indirect=True)
 def test_a_host_that_is_killed_while_a_receiver_has_it_tells_it_once_more(world: World) -> None:
     with Receiver(in_turn(receivers.is_slow(30), answers())) as receiver:
         world.hook("slowly", receiver.url(), seconds=60)
@@ -178,7 +185,7 @@ def test_a_host_that_is_killed_while_a_receiver_has_it_tells_it_once_more(world:
         receiver.wait_for(1, SOON)
         world.host.kill()
         world.host.start()
-        receiver.wait_for(2, 200)
+        receiver.wait_for(2, SOON)  # hidden for half a minute there, and not for ten
         until(lambda: world.states("slowly") == [State.DELIVERED], SOON)
         assert len({verified(one) for one in receiver.received}) == 1
 
