@@ -15,7 +15,8 @@ from shared.events import Cause, ManifestDeleted, ManifestPushed
 from shared.model.webhooks import Action, Webhook
 from shared.storage import keys
 from shared.storage.messages.letters import Letter
-from shared.storage.rows.deliveries import Attempt, Deliveries, Delivery, State
+from shared.storage.rows.attempts import Attempt
+from shared.storage.rows.deliveries import Deliveries, Delivery, State
 from shared.storage.rows.webhooks import Webhooks
 from tests.admin.conftest import Run
 from tests.support.app import GENERATION, Memory

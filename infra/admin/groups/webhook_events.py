@@ -19,7 +19,8 @@ from shared.model.webhooks import Webhook
 from shared.services.webhooks.bodies import event_id
 from shared.services.webhooks.listing import no_response_message, request_message, response_message
 from shared.services.webhooks.replaying import REPLAYED
-from shared.storage.rows.deliveries import Attempt, Delivery, State
+from shared.storage.rows.attempts import Attempt
+from shared.storage.rows.deliveries import Delivery, State
 
 __all__ = ["webhook"]
 

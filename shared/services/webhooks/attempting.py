@@ -19,7 +19,8 @@ from shared.services.webhooks.masking import masked_headers, masked_reply, origi
 from shared.services.webhooks.outcomes import Outcome, judge
 from shared.services.webhooks.posting import posting_of
 from shared.services.webhooks.signatures import fingerprint, signing
-from shared.storage.rows.deliveries import Attempt, Delivery
+from shared.storage.rows.attempts import Attempt
+from shared.storage.rows.deliveries import Delivery
 
 MOST_AT_ONCE = 4
 """How many attempts run at once, for each webhook and process."""

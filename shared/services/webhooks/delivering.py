@@ -35,7 +35,8 @@ from shared.services.webhooks.outcomes import LIFE, MOST_UNANSWERED, Outcome, Ve
 from shared.services.webhooks.parking import Parking
 from shared.storage.messages.delivering import Ticket, ToDeliver
 from shared.storage.ports import Conflict, NotFound
-from shared.storage.rows.deliveries import Attempt, Delivery, State
+from shared.storage.rows.attempts import Attempt
+from shared.storage.rows.deliveries import Delivery, State
 from shared.storage.stores import Stores
 
 NO_ANSWER = "the receiver did not answer for 24 hours"

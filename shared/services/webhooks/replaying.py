@@ -18,7 +18,8 @@ from shared.services.webhooks.parking import Parking
 from shared.storage import keys
 from shared.storage.messages.delivering import FIRST, UNSEEN
 from shared.storage.ports import Conflict, NotFound
-from shared.storage.rows.deliveries import Attempt, Delivery, State
+from shared.storage.rows.attempts import Attempt
+from shared.storage.rows.deliveries import Delivery, State
 from shared.storage.stores import Stores
 
 _PAGE = 100
