@@ -6,7 +6,7 @@ before; either may be empty.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -50,7 +50,10 @@ class ManifestPushed:
 
 @dataclass(frozen=True, slots=True)
 class ManifestDeleted:
-    """A manifest was deleted, and with it all its tags; `life` is the one that is over."""
+    """A manifest was deleted, and with it all its tags; `life` is the one that is over.
+
+    `deletion` is the id of its repository's, if it went with that.
+    """
 
     digest: str
     media_type: str
@@ -58,6 +61,7 @@ class ManifestDeleted:
     at: datetime
     subject: str = ""
     life: str = ""
+    deletion: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,10 @@ class TagDeleted:
 
 @dataclass(frozen=True, slots=True)
 class RepositoryDeleted:
-    """A repository was deleted with all its manifests; `deletion` is the id that these bear."""
+    """A repository was deleted with all its manifests; `deletion` is the id that these bear.
+
+    Each of them has been told of before.
+    """
 
     deletion: str
     cause: Cause
@@ -118,10 +125,14 @@ def values(event: Event) -> Mapping[str, str | int | datetime]:
 
 
 def read(said: Mapping[str, Any]) -> Event:
-    """Give the event with these values, from a row or from JSON; raises KeyError for none."""
+    """Give the event with these values, from a row or from JSON; raises KeyError for none.
+
+    What a version before this one did not say is as usual.
+    """
     kind = _KINDS[said["event"]]
     cause = Cause(**{field.name: said[field.name] for field in fields(Cause)})
-    told = {field.name: said[field.name] for field in fields(kind) if field.name != "cause"}
+    wanted = [it.name for it in fields(kind) if it.name in said or it.default is MISSING]
+    told = {name: said[name] for name in wanted if name != "cause"}
     if isinstance(told["at"], str):
         told["at"] = datetime.fromisoformat(told["at"])
     return kind(cause=cause, **told)

@@ -77,7 +77,7 @@ def jobs_of(settings: Settings, record: RegistryRecord, stores: Stores, host: st
         host=host,
         stores=stores,
         rounds=rounds,
-        fan_out=FanOut(stores),
+        fan_out=FanOut(stores, host),
         upkeep=upkeep,
         garbage=garbage,
         collection=Collection(stores, garbage),

@@ -1,9 +1,11 @@
 """Promises that hold at every moment, whoever is in the midst of what."""
 
 import functools
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import cast
 
+from shared.events import ManifestDeleted, ManifestRotted
 from shared.model.descriptor import Descriptor
 from shared.model.digest import Digest
 from shared.model.manifest import Manifest, read_manifest
@@ -95,6 +97,11 @@ def _events(world: World) -> Iterator[str]:
             yield f"the event {key} has happened and nobody hears of it"
     for key in world.rows.lost:
         yield f"the event {key} has gone and was not handed on"
+    kinds = {ManifestDeleted.__name__, ManifestRotted.__name__}
+    events = world.rows.told.values()
+    told = Counter(str(event["life"]) for event in events if event["event"] in kinds)
+    if told != Counter(world.rows.ended):
+        yield f"the lives {world.rows.ended} are over, and it is told of {[*told.elements()]}"
 
 
 def _tag(repository: RepositoryName, rows: Mapping[str, Row], row: Row) -> Iterator[str]:

@@ -57,8 +57,8 @@ class NumberedRows(MemoryRows):
     """Rows whose ETags count the writes of their partition, not those of the world.
 
     So two writes to different partitions lead to the same state in either order. `told` are all
-    events that there ever were, `lost` those that went before they were handed on. `commits` are
-    all that went well, where they are kept.
+    events that there ever were, `lost` those that went before they were handed on, `ended` the
+    lives of manifests that are over. `commits` are all that went well, where they are kept.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -68,6 +68,7 @@ class NumberedRows(MemoryRows):
         self.marks: dict[tuple[str, str], int] = {}
         self.told: dict[str, Mapping[str, Value]] = {}
         self.lost: list[str] = []
+        self.ended: list[str] = []
         self.commits: list[tuple[str, str, Sequence[Change]]] | None = None
 
     async def commit(self, table: str, partition: str, changes: Sequence[Change]) -> list[str]:
@@ -93,6 +94,8 @@ class NumberedRows(MemoryRows):
 
     def _note(self, changes: Sequence[Change], before: Mapping[str, Row]) -> None:
         for change in changes:
+            if isinstance(change, Insert) and change.key.startswith("deleted|"):
+                self.ended.append(keys.last_part(change.key))
             if not change.key.startswith("outbox|"):
                 continue
             if isinstance(change, Insert):
@@ -109,7 +112,7 @@ class NumberedRows(MemoryRows):
         }
         other._writes, other.marks = dict(self._writes), dict(self.marks)
         other._said = dict(self._said)
-        other.told, other.lost = dict(self.told), list(self.lost)
+        other.told, other.lost, other.ended = dict(self.told), list(self.lost), list(self.ended)
         other.commits = self.commits
         return other
 

@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
+from shared.model.names import RepositoryName
 from shared.services.content.pushes import Pushes
 from shared.services.events.fan_out import FanOut
 from shared.services.upkeep.garbage import Garbage
@@ -52,9 +53,9 @@ def _heed_no_edge() -> None:
 def _lose_what_is_handed_on() -> None:
     hand_on = FanOut._hand_on
 
-    async def some(self: FanOut, *of_what: Any) -> None:
+    async def some(self: FanOut, repository: RepositoryName, row: Row, *webhooks: Any) -> None:
         if _DRAWS.random() > _SOME:
-            await hand_on(self, *of_what)
+            await hand_on(self, repository, row, *webhooks)
 
     cast("Any", FanOut)._hand_on = some
 

@@ -348,6 +348,19 @@ async def test_one_of_its_names_stands_for_a_registry(
     assert (await bootstrap.registries().at(asked)).login_server == login_server
 
 
+@pytest.mark.parametrize(
+    ("settings", "login_server"),
+    [({}, NAME), ({"LOGIN_SERVER": "reg.example"}, "reg.example")],
+    indirect=["settings"],
+)
+async def test_what_runs_behind_requests_knows_that_name_too(
+    environment: None, memory: Memory, login_server: str
+) -> None:
+    await store(memory)
+    jobs = await bootstrap.registries().jobs(GENERATION)
+    assert jobs.fan_out._login_server == login_server
+
+
 async def test_rows_are_written_on_a_record_that_is_not_old(
     environment: None, memory: Memory, stopwatch: Stopwatch
 ) -> None:

@@ -42,6 +42,7 @@ def test_an_event_is_told_by_its_name_and_values() -> None:
     [
         ManifestPushed("d", "t", "m", 7, BY, AT, "s"),
         ManifestDeleted("d", "m", BY, AT, "s", "l"),
+        ManifestDeleted("d", "m", BY, AT, "s", "l", "of all"),
         ManifestRotted("d", "m", BY, AT, "s", "l"),
         TagDeleted("t", BY, AT, "d"),
         RepositoryDeleted("id", Cause("me"), AT),
@@ -50,6 +51,13 @@ def test_an_event_is_told_by_its_name_and_values() -> None:
 def test_an_event_is_read_as_it_was_told(event: Event) -> None:
     assert read(values(event)) == event
     assert read(json.loads(json.dumps(values(event), default=datetime.isoformat))) == event
+
+
+def test_an_event_that_the_version_before_told_is_read() -> None:
+    event = ManifestDeleted("d", "m", BY, AT, "s", "l")
+    assert read({name: it for name, it in values(event).items() if name != "deletion"}) == event
+    with pytest.raises(KeyError):
+        read({name: it for name, it in values(event).items() if name != "digest"})
 
 
 def test_a_user_agent_is_cut() -> None:

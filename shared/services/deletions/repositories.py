@@ -2,14 +2,16 @@
 
     S1 find the repository neither locked nor being deleted, and nothing in it that is locked
     S2 transaction: take `writable`, write the deletion's id into `repository`, as it was read
-    S3 transactions: end the life of each manifest, as its own deletion does; each merges
-       `repository` by the ETag that the one before has left
+    S3 transactions: end the life of each manifest, as its own deletion does, with an event; each
+       merges `repository` by the ETag that the one before has left
     S4 transaction: clear the id; the event
     S5 strike off the index row, as it was read before
 
 Without `writable` no push begins; those under way meet S2. Who finds the id goes on under it, and
 stops where it is gone: so of two that go on each step is made once, and what was pushed after S4
-is not touched. Before S2 upkeep is told, to be there when this must be over.
+is not touched. Before S2 upkeep is told, to be there when this must be over. Before S3 the fan-out
+is told of the events of a page of manifests, in one message: those that another writes, or nobody,
+it looks for in vain.
 """
 
 import logging
@@ -19,7 +21,7 @@ from datetime import datetime, timedelta
 from typing import cast
 
 from shared.errors import ManifestBlobUnknown, ManifestUnknown, NameUnknown, Unavailable
-from shared.events import Cause, RepositoryDeleted, values
+from shared.events import Cause, ManifestDeleted, RepositoryDeleted, values
 from shared.model import media_types
 from shared.model.attributes import Attributes
 from shared.model.digest import Digest
@@ -200,20 +202,26 @@ class RepositoryDeletions:
         """End the life of each manifest, then the deletion; raises _Overtaken."""
         etag = row.etag
         while some := await self._contents.manifests(repository, "", _SOME):
-            for record in some:
-                etag = await self._end_life(repository, row, record, etag, span)
+            for deletion, record in await self._told(repository, row, some):
+                etag = await self._end_life(deletion, record, etag, span)
                 _check(repository, span)
         await self._end(repository, row, etag)
 
+    async def _told(
+        self, repository: RepositoryName, row: Row, some: Sequence[ManifestRecord]
+    ) -> Sequence[tuple[Deletion, ManifestRecord]]:
+        """Tell of the deletions of some manifests, which are about to be made, and give them."""
+        told = ages.Span(self._stores.ticks, ages.L)
+        deletions = [self._deletion(repository, row, record) for record in some]
+        await self._stores.outbox.promise(repository, [each.outbox for each in deletions])
+        for each in deletions:
+            each.told = told
+        return [*zip(deletions, some, strict=True)]
+
     async def _end_life(
-        self,
-        repository: RepositoryName,
-        row: Row,
-        record: ManifestRecord,
-        etag: str,
-        span: ages.Span,
+        self, deletion: Deletion, record: ManifestRecord, etag: str, span: ages.Span
     ) -> str:
-        deletion = self._deletion(repository, row, record)
+        repository = deletion.repository
         some = WITH_NAMES if self._stores.policies.keeps_names else _TAGS
         while True:
             page = await self._contents.tags_of(repository, record.digest, some)
@@ -227,7 +235,10 @@ class RepositoryDeletions:
             raise _Overtaken
         deletion.etag = whole.etag
         end = ended(deletion, whole, ManifestRecord.read(whole))
-        return await self._commit(repository, etag, [*end, *marks])
+        etag = await self._commit(repository, etag, [_event(deletion, record), *end, *marks])
+        if deletion.told and deletion.told.is_over:
+            await self._stores.outbox.promise_again(repository, [deletion.outbox])
+        return etag
 
     async def _end(self, repository: RepositoryName, row: Row, etag: str) -> None:
         by, at = _cause(row), cast("datetime", row.values["deletion_at"])
@@ -264,9 +275,23 @@ class RepositoryDeletions:
             by=_cause(row),
             at=at,
             until=at + self._kept,
-            outbox="",
+            outbox=self._stores.outbox.key(at),
             with_repository=str(row.values["deletion"]),
         )
+
+
+def _event(deletion: Deletion, record: ManifestRecord) -> Insert:
+    """Tell of a manifest that goes with its repository."""
+    event = ManifestDeleted(
+        digest=str(deletion.digest),
+        media_type=record.media_type,
+        cause=deletion.by,
+        at=deletion.at,
+        subject=record.subject,
+        life=record.life,
+        deletion=deletion.with_repository,
+    )
+    return Insert(deletion.outbox, values(event))
 
 
 def _check(repository: RepositoryName, span: ages.Span) -> None:

@@ -5,7 +5,8 @@
                                               F3 the message once more, seen 3 L later
                                               F4 that one removes the rows
 
-A message that comes before N2, or whose N2 never comes, finds no rows: copies of it are seen
+A message that comes before N2, or whose N2 never comes, finds no rows, or not all of those that
+several transactions write: copies of it, for those that are missing, are seen
 L / 10, L and 2 L after it, and the last one drops, since N2 comes within 2 L or not at all. A push
 that died may have left its repository in the catalog: the last one sends upkeep to see to that.
 
@@ -15,13 +16,21 @@ consumer hears of an event once or more. Webhooks are among them (`services/webh
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Self
 
 import orjson
 
-from shared.events import BlobWithdrawn, Event, ManifestPushed, TagDeleted, read, values
+from shared.events import (
+    BlobWithdrawn,
+    Event,
+    ManifestDeleted,
+    ManifestPushed,
+    TagDeleted,
+    read,
+    values,
+)
 from shared.model.digest import Digest
 from shared.model.names import (
     RepositoryName,
@@ -31,6 +40,7 @@ from shared.model.names import (
     referrers_tag,
 )
 from shared.model.webhooks import Webhook
+from shared.services.events.outside import told
 from shared.services.webhooks.hearing import action_of
 from shared.services.webhooks.telling import Telling
 from shared.storage import ages
@@ -61,10 +71,11 @@ class Announcement:
 
 
 class FanOut:
-    """Hands on the events of one registry generation."""
+    """Hands on the events of one registry generation, which goes by this login server."""
 
-    def __init__(self, stores: Stores) -> None:
+    def __init__(self, stores: Stores, login_server: str = "") -> None:
         self._stores = stores
+        self._login_server = login_server
         self._contents = stores.contents
         self._telling = Telling(stores)
 
@@ -74,20 +85,23 @@ class FanOut:
             await self._remove(announcement)
             return
         rows = await self._contents.rows(announcement.repository, announcement.events)
-        if not rows:
-            await self._look_again(announcement)
-            return
         waiting = [row for row in rows if row.values.get("state") != _HANDED]
         webhooks = await self._telling.webhooks() if any(map(_is_told, waiting)) else []
         for row in waiting:
             await self._hand_on(announcement.repository, row, webhooks)
-        await self._send(announcement, _REMOVAL, 3 * ages.L)
+        found = [row.key for row in rows]
+        if found:
+            await self._send(replace(announcement, events=found), _REMOVAL, 3 * ages.L)
+        missing = [key for key in announcement.events if key not in found]
+        if missing:
+            await self._look_again(replace(announcement, events=missing))
 
     async def _hand_on(
         self, repository: RepositoryName, row: Row, webhooks: Sequence[Webhook]
     ) -> None:
         event = read(row.values)
-        await self._telling.tell(repository, row.key, event, webhooks)
+        outside = told(row, self._login_server)
+        await self._telling.tell(repository, row.key, outside, webhooks)
         for kind in _consumers(event):
             await self._stores.errands.send(kind, repository, event=dict(values(event)))
         with suppress(NotFound):  # removed by another, who has handed it on
@@ -127,6 +141,8 @@ def _is_told(row: Row) -> bool:
 
 def _consumers(event: Event) -> Sequence[Kind]:
     if isinstance(event, BlobWithdrawn):  # for those outside: healing has messages of its own
+        return []
+    if isinstance(event, ManifestDeleted) and event.deletion:  # upkeep sees to the repository's
         return []
     lists = [Kind.KEEP_LIST] if tags_of_lists(event) else []
     if isinstance(event, TagDeleted):

@@ -129,10 +129,10 @@ def a_name_is_not_retired_when_a_message_drops(patch: Patch) -> None:
 def events_are_marked_first(patch: Patch) -> None:
     hand_on = FanOut._hand_on
 
-    async def hasty(self: FanOut, repository: RepositoryName, row: Row, *others: Any) -> None:
+    async def hasty(self: FanOut, repository: RepositoryName, row: Row, *webhooks: Any) -> None:
         with suppress(NotFound):
             await self._contents.commit(repository, [Update(row.key, {"state": "handed"})])
-        await hand_on(self, repository, row, *others)
+        await hand_on(self, repository, row, *webhooks)
 
     patch.setattr(FanOut, "_hand_on", hasty)
 

@@ -1,9 +1,12 @@
-from collections.abc import Callable
-from datetime import timedelta
+import json
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import cast
 
 import pytest
 
 from shared.errors import ManifestBlobUnknown, NameUnknown, Unavailable, Unsupported
+from shared.events import ManifestDeleted, read
 from shared.model.digest import Digest
 from shared.model.names import Tag
 from shared.services.content.manifests import Manifests
@@ -18,6 +21,7 @@ from shared.storage.stores import Stores
 from tests.support.app import Memory
 from tests.support.causes import ME, YOU
 from tests.support.clock import Clock
+from tests.support.messages import addressed
 from tests.unit.services.conftest import (
     LATEST,
     REPOSITORY,
@@ -61,6 +65,67 @@ async def test_a_repository_goes_and_comes_back(
     record = await stores.contents.manifest(REPOSITORY, INDEX.digest, with_body=False)
     assert record
     assert not record.is_incomplete
+
+
+async def told(stores: Stores, memory: Memory) -> list[ManifestDeleted]:
+    """Give the deletions of manifests that the fan-out hears of."""
+    sent = [body for queue, body, _ in addressed(memory.messages.sent) if queue == keys.EVENTS]
+    said = {key for body in sent for key in json.loads(body)["events"]}
+    rows = await stores.contents.rows(REPOSITORY, sorted(said))
+    events = [read(row.values) for row in rows]
+    return [event for event in events if isinstance(event, ManifestDeleted)]
+
+
+async def test_each_manifest_that_goes_with_its_repository_is_told_once(
+    stores: Stores, deletions: RepositoryDeletions, memory: Memory
+) -> None:
+    record = await stores.contents.manifest(REPOSITORY, IMAGE.digest, with_body=False)
+    assert record
+    memory.messages.sent.clear()
+    await deletions.delete(REPOSITORY, by=YOU)
+    row = await stores.contents.repository(REPOSITORY)
+    assert row
+    gone = await told(stores, memory)
+    events = {event.digest: event for event in gone}
+    assert len(events) == len(gone) == 2
+    assert events[str(IMAGE.digest)] == ManifestDeleted(
+        digest=str(IMAGE.digest),
+        media_type=IMAGE.media_type,
+        cause=YOU,
+        at=cast("datetime", row.values["deletion_at"]),
+        life=record.life,
+        deletion=str(row.values["deleted"]),
+    )
+
+
+async def test_a_page_of_manifests_is_told_in_one_message(
+    pushes: Pushes, deletions: RepositoryDeletions, memory: Memory
+) -> None:
+    for number in range(8):
+        await pushes.put(REPOSITORY, image_of(TWO, annotations={"n": str(number)}), [], by=ME)
+    memory.messages.sent.clear()
+    await deletions.delete(REPOSITORY, by=YOU)
+    sent = [queue for queue, _, _ in addressed(memory.messages.sent) if queue == keys.EVENTS]
+    assert len(sent) == 2  # all manifests, and the repository
+
+
+async def test_a_manifest_that_goes_long_after_it_was_told_of_is_told_again(
+    deletions: RepositoryDeletions, memory: Memory, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = memory.rows.commit
+
+    async def slow(table: str, partition: str, changes: Sequence[Change]) -> list[str]:
+        if any(change.key == keys.manifest(IMAGE.digest) for change in changes):
+            clock.move(seconds=101)
+        return await commit(table, partition, changes)
+
+    memory.messages.sent.clear()
+    monkeypatch.setattr(memory.rows, "commit", slow)
+    with pytest.raises(Unavailable, match="goes on"):
+        await deletions.delete(REPOSITORY, by=ME)
+    sent = [body for queue, body, _ in addressed(memory.messages.sent) if queue == keys.EVENTS]
+    [gone] = [key for key in memory.keys("outbox|") if key in sent[0]]
+    assert json.loads(sent[1])["events"] == [gone]
 
 
 async def test_what_lacks_a_blob_keeps_nothing_else_from_coming_back(
@@ -109,6 +174,7 @@ async def test_a_deletion_that_dies_is_gone_on_with(
     with pytest.raises(Crash):
         await deletions.delete(REPOSITORY, by=ME)
     revive()
+    gone = await told(stores, memory)
     if not memory.keys("writable"):
         row = await stores.contents.repository(REPOSITORY)
         if row and row.values["deletion"]:
@@ -116,6 +182,9 @@ async def test_a_deletion_that_dies_is_gone_on_with(
                 await pushes.put(REPOSITORY, IMAGE, [LATEST], by=YOU)
     await run_errands(memory, upkeep)
     assert memory.keys("manifest|") == []
+    gone += await told(stores, memory)
+    assert {event.digest for event in gone} == {str(IMAGE.digest), str(INDEX.digest)}
+    assert len(gone) == 2
     await pushes.put(REPOSITORY, IMAGE, [LATEST], by=YOU)
     await run_errands(memory, upkeep)
     assert memory.keys("tag|") == ["tag|latest"]

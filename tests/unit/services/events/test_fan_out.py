@@ -80,6 +80,7 @@ async def test_an_event_reaches_each_consumer_with_all_it_says(
             [Kind.KEEP_LIST, Kind.AFTER_PUSH],
         ),
         (ManifestDeleted("d", "m", ME, AT), [Kind.AFTER_DELETION]),
+        (ManifestDeleted("d", "m", ME, AT, SUBJECT, "l", deletion="of all"), []),
         (ManifestRotted("d", "m", ME, AT), [Kind.AFTER_DELETION]),
         (TagDeleted("t", ME, AT), []),
     ],
@@ -104,6 +105,22 @@ async def test_a_message_that_comes_twice_hands_on_once_and_removes_later(
     for _ in range(2):
         await fan_out.follow(removal)
         assert memory.keys("outbox|") == []
+
+
+async def test_rows_of_several_transactions_are_found_one_after_the_other(
+    stores: Stores, memory: Memory, fan_out: FanOut
+) -> None:
+    first, second = (stores.outbox.key(AT) for _ in range(2))
+    await stores.outbox.promise(REPOSITORY, [first, second])
+    await stores.contents.commit(REPOSITORY, [Insert(second, values(DELETED))])
+    await fan_out.follow(next_one(memory))
+    sent = [body for queue, body, _ in addressed(memory.messages.sent) if queue == keys.EVENTS]
+    removal, copy = (Announcement.read(body.encode()) for body in sent)
+    assert (removal.events, removal.stage) == ([second], -1)
+    assert (copy.events, copy.stage) == ([first], 1)
+    await stores.contents.commit(REPOSITORY, [Insert(first, values(DELETED))])
+    await fan_out.follow(copy)
+    assert len(errands(memory)) == 4
 
 
 async def test_rows_that_come_late_are_found_by_a_copy(
