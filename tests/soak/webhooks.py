@@ -1,11 +1,13 @@
 """The webhooks of a soak: who hears of what happens, and whether they heard it.
 
-everything   all of it, in ACR's form
-clouds       one repository, as CloudEvents
-moody        all of it; its receiver misbehaves
-paused       all of it; disabled for a while, then enabled, and what it kept is replayed
-former       all of it, until it is deleted, and made again under its name:
-latter       all that happens from then on
+    everything   all of it, in ACR's form
+    clouds       CloudEvents
+    moody        its receiver misbehaves
+    paused       disabled for a while, then enabled, and what it kept is replayed
+    former       told until its webhook is deleted, and made again under the same name:
+    latter       told of what happens from then on
+
+All but the first hear of one repository each.
 """
 
 import time
@@ -28,8 +30,8 @@ from tests.soak.model import Known, Place
 from tests.soak.weather import LONGEST_DELAY
 from tests.soak.worlds import World
 
-ONE = "soak/0"
-"""The repository that one of them hears of."""
+_SCOPES = {"clouds": "soak/0", "moody": "soak/1", "paused": "soak/2"}
+_OF_REMADE = "soak/3"
 
 _REMADE = "remade"
 _UNDER_WAY_SECONDS = 2
@@ -66,13 +68,12 @@ class Webhooks:
 
     async def make(self) -> None:
         """Make them."""
-        for listener in (self.everything, self.paused):
-            await self.registering.create(listener.name, _wish(listener))
-        await self.registering.create(_REMADE, _wish(self.former))
-        wish = _wish(self.moody, seconds=PATIENCE_SECONDS)
-        await self.registering.create(self.moody.name, wish)
-        wish = _wish(self.clouds, scope=f"{ONE}:*", form=Form.CLOUDEVENTS)
-        await self.registering.create(self.clouds.name, wish)
+        for listener in (self.everything, self.clouds, self.moody, self.paused):
+            wish = _wish(listener, _SCOPES.get(listener.name, ""))
+            await self.registering.create(listener.name, wish)
+        await self.registering.create(_REMADE, _wish(self.former, _OF_REMADE))
+        await self.registering.update(self.clouds.name, Wish(form=Form.CLOUDEVENTS))
+        await self.registering.update(self.moody.name, Wish(seconds=PATIENCE_SECONDS))
 
     async def silence_some(self) -> None:
         """Disable one, and delete another."""
@@ -84,7 +85,7 @@ class Webhooks:
         """Enable the one and replay what it kept, and make the other again."""
         self.silence = (self.silence[0], time.time())
         await self.registering.update(self.paused.name, Wish(is_enabled=True))
-        made = await self.registering.create(_REMADE, _wish(self.latter))
+        made = await self.registering.create(_REMADE, _wish(self.latter, _OF_REMADE))
         self.made_again, self.told_before = made.created, self.told()
         await self.replay()
 
@@ -112,16 +113,11 @@ class Webhooks:
 
     def _misheard(self, heard: Changes) -> Iterator[str]:
         """Compare with the consumers of events, who hear of the same, and with what was told."""
-        heard = _outside(heard)
-        of_one = Counter({it: count for it, count in heard.items() if it[1] == ONE})
-        wanted = {"everything": heard, "clouds": of_one, "moody": heard, "paused": heard}
-        for listener in self.listeners:
-            if (all_of_it := wanted.get(listener.name)) is None:
-                continue
-            found = listener.changes()
-            yield from _said(f"{listener.name} was not told of", all_of_it - found)
-            yield from _said(f"{listener.name} alone was told of", found - all_of_it)
-        lately = _outside(self.told() - self.told_before)
+        for listener in (self.everything, self.clouds, self.moody, self.paused):
+            wanted, found = _outside(heard, _SCOPES.get(listener.name)), listener.changes()
+            yield from _said(f"{listener.name} was not told of", wanted - found)
+            yield from _said(f"{listener.name} alone was told of", found - wanted)
+        lately = _outside(self.told() - self.told_before, _OF_REMADE)
         yield from _said("latter was not told of", lately - self.latter.changes())
 
     def _noise(self) -> Iterator[str]:
@@ -155,22 +151,15 @@ async def webhooks(world: World, told: Callable[[], Changes]) -> AsyncIterator[W
             yield all_of_them
 
 
-def _wish(
-    listener: Listener, scope: str = "", form: Form = Form.ACR, seconds: int | None = None
-) -> Wish:
-    return Wish(
-        uri=listener.address,
-        secret=listener.secret,
-        actions=_ALL,
-        scope=scope,
-        form=form,
-        seconds=seconds,
-    )
+def _wish(listener: Listener, repository: str) -> Wish:
+    scope = f"{repository}:*" if repository else ""
+    return Wish(uri=listener.address, secret=listener.secret, actions=_ALL, scope=scope)
 
 
-def _outside(changes: Changes) -> Changes:
-    """Leave out what is for those inside alone."""
-    return Counter({it: count for it, count in changes.items() if it[0] != "KEEP_LIST"})
+def _outside(changes: Changes, repository: str | None = None) -> Changes:
+    """Leave out what is for those inside alone, and all that is of other repositories."""
+    told = {it: n for it, n in changes.items() if it[0] != "KEEP_LIST"}
+    return Counter({it: n for it, n in told.items() if repository in {None, it[1]}})
 
 
 def _said(what: str, changes: Changes) -> Iterator[str]:
