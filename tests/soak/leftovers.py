@@ -132,8 +132,8 @@ def stored(storage: str) -> Stored:
         registries = tables.get_table_client(keys.REGISTRIES)
         failing = registries.query_entities(f"PartitionKey eq '{keys.FAILING}'")
         why = [f"{row['RowKey']}: {row['why']}" for row in failing if "due" not in row]
-        undelivered = _undelivered(tables)
-    return Stored(contents, blobs, _objects(storage), messages(storage), why, undelivered)
+        left = undelivered(tables)
+    return Stored(contents, blobs, _objects(storage), messages(storage), why, left)
 
 
 async def tidy(storage: str, seconds: float) -> Stored:
@@ -166,7 +166,7 @@ def _rows(tables: TableServiceClient, name: str) -> Mapping[str, Rows]:
     return found
 
 
-def _undelivered(tables: TableServiceClient) -> Sequence[str]:
+def undelivered(tables: TableServiceClient) -> Sequence[str]:
     """Find what is over of webhooks; what was delivered stays for some days, and is not read."""
     table = tables.get_table_client(keys.WEBHOOKS)
     hooks = list(table.query_entities("id gt ''", select=["PartitionKey", "id"]))
