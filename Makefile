@@ -32,7 +32,7 @@ test: setup ## All tests; installs the clients they drive where it may
 	else echo "Not tested behind Microsoft's front: functions-front is not on PATH" >&2; fi
 
 .PHONY: soak
-soak: setup ## Let many clients act at once, in calm and in storm, and hold every promise: OPERATIONS=100000 SEED=1
+soak: setup ## Let many clients act at once, in calm, and a hundredth of it in each weather: OPERATIONS=100000 SEED=1
 	@$(BIN)/pytest -s -m soak $(if $(OPERATIONS),--operations=$(OPERATIONS)) $(if $(SEED),--seed=$(SEED)) tests/soak
 
 .PHONY: conformance

@@ -1,6 +1,7 @@
 """What is in storage when all is quiet: each row and object serves what is live, and none is over.
 
 messages   every queue is empty, sleepers and poison with it
+webhooks   no delivery waits or has failed, and nothing is there of a webhook that is gone
 contents   no event waits, nothing is half made or half deleted, and nothing deleted is kept any
            more; a link has an edge, an edge comes from a life that is live, and so on
 blobs      a digest's content is sound and in service, each holder has its link, and nothing
@@ -30,7 +31,8 @@ type Rows = Mapping[str, Mapping[str, object]]
 class Stored:
     """All rows of two tables by partition and key, the names of all objects, and all messages.
 
-    `unreadable` says of letters why nobody could read them.
+    `unreadable` says of letters why nobody could read them, `undelivered` what is left over of
+    webhooks.
     """
 
     contents: Mapping[str, Rows]
@@ -38,6 +40,7 @@ class Stored:
     objects: frozenset[str]
     messages: Mapping[str, int]
     unreadable: Sequence[str] = ()
+    undelivered: Sequence[str] = ()
 
     def live(self) -> set[tuple[str, str]]:
         """Name the manifests that are there, each with its repository."""
@@ -53,6 +56,7 @@ class Stored:
         return [
             *(f"{count} messages in {queue}" for queue, count in self.messages.items()),
             *(f"a letter cannot be read: {why}" for why in self.unreadable),
+            *self.undelivered,
             *(fault for it in self.contents for fault in _in_repository(it, self.contents[it])),
             *(fault for partition in self.blobs for fault in self._in_digest(partition)),
             *self._in_objects(),
@@ -128,7 +132,8 @@ def stored(storage: str) -> Stored:
         registries = tables.get_table_client(keys.REGISTRIES)
         failing = registries.query_entities(f"PartitionKey eq '{keys.FAILING}'")
         why = [f"{row['RowKey']}: {row['why']}" for row in failing if "due" not in row]
-    return Stored(contents, blobs, _objects(storage), messages(storage), why)
+        left = undelivered(tables)
+    return Stored(contents, blobs, _objects(storage), messages(storage), why, left)
 
 
 async def tidy(storage: str, seconds: float) -> Stored:
@@ -159,6 +164,18 @@ def _rows(tables: TableServiceClient, name: str) -> Mapping[str, Rows]:
     for row in tables.get_table_client(name).list_entities(select=wanted):
         found[row["PartitionKey"]][row["RowKey"]] = row
     return found
+
+
+def undelivered(tables: TableServiceClient) -> Sequence[str]:
+    """Find what is over of webhooks; what was delivered stays for some days, and is not read."""
+    table = tables.get_table_client(keys.WEBHOOKS)
+    hooks = list(table.query_entities("id gt ''", select=["PartitionKey", "id"]))
+    known = {keys.deliveries(row["PartitionKey"], row["id"]) for row in hooks}
+    states = "(RowKey ge 'waiting|' and RowKey lt 'waiting}') or state eq 'failed'"
+    others = " and ".join(f"PartitionKey ne '{name}'" for name in {*known})
+    gone = f" or (PartitionKey gt '{hooks[0]['PartitionKey']}|' and {others})" if hooks else ""
+    found = table.query_entities(f"{states}{gone}", select=["PartitionKey", "RowKey", "why"])
+    return [f"{row['PartitionKey']}: {row['RowKey']} is left: {row.get('why')}" for row in found]
 
 
 def _objects(storage: str) -> frozenset[str]:

@@ -9,6 +9,9 @@ from shared.model.names import RepositoryName
 from shared.services.content.pushes import Pushes
 from shared.services.events.fan_out import FanOut
 from shared.services.upkeep.garbage import Garbage
+from shared.services.webhooks import attempting
+from shared.services.webhooks.outcomes import Outcome, Verdict, judge
+from shared.services.webhooks.telling import Telling
 from shared.storage.ports import Row
 from shared.storage.rows.contents import Contents
 from tests.support import scaled_host
@@ -60,10 +63,30 @@ def _lose_what_is_handed_on() -> None:
     cast("Any", FanOut)._hand_on = some
 
 
+def _forget_a_webhook() -> None:
+    hand = Telling._hand
+
+    async def some(self: Telling, *of_what: Any) -> None:
+        if _DRAWS.random() > _SOME:
+            await hand(self, *of_what)
+
+    cast("Any", Telling)._hand = some
+
+
+def _take_an_error_for_success() -> None:
+    def judged(answer: Any, *more: Any) -> Outcome:
+        is_error = getattr(answer, "status", 0) == 500
+        return Outcome(Verdict.DELIVERED) if is_error else judge(answer, *more)
+
+    vars(attempting)["judge"] = judged
+
+
 FAULTS: Mapping[str, Callable[[], None]] = {
     "a push that is acknowledged and not written": _acknowledge_what_is_not_written,
     "a collector that heeds no edge": _heed_no_edge,
     "an event that is lost on its way": _lose_what_is_handed_on,
+    "a fan-out that forgets a webhook": _forget_a_webhook,
+    "a delivery that counts although it was answered with 500": _take_an_error_for_success,
 }
 
 

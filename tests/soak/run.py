@@ -18,8 +18,12 @@ from tests.soak.asking import Asker, BrokenPromise, Login
 from tests.soak.model import State, places, pool
 from tests.soak.operators import Operator
 from tests.soak.pushing import Pusher
+from tests.soak.webhooks import Webhooks, webhooks
 from tests.soak.worlds import GRACE_SECONDS, QUIET_SECONDS, World
 from tests.support import witness
+
+_MIDDLE = 500
+"""Of how many operations some webhooks are not told at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,7 @@ class Outcome:
     actors: Sequence[Actor]
     acting: float
     resting: float
+    hooks: Webhooks
 
     @property
     def did(self) -> Counter[str]:
@@ -46,24 +51,29 @@ class Outcome:
         return sum((actor.asker.did for actor in self.actors), Counter())
 
     def __str__(self) -> str:
-        """Say it in two lines."""
+        """Say it in some lines."""
         done = sum(len(actor.story) for actor in self.actors)
         speed = f"{done} operations in {self.acting:.0f} s, {done / self.acting:.1f} a second"
-        return f"{speed}; at rest after {self.resting:.0f} s\n{dict(self.did.most_common())}"
+        did = dict(self.did.most_common())
+        return f"{speed}; at rest after {self.resting:.0f} s\n{did}\n{self.hooks}"
 
 
 async def soak(world: World, size: Size, seed: int) -> Outcome:
     """Let the actors act in a world, and see then that everything is as they were told."""
     began = time.monotonic()
-    async with _actors(world, size, seed) as actors:
-        await _act(world, actors, size, seed)
+    async with (
+        _actors(world, size, seed) as actors,
+        webhooks(world, lambda: told_to(actors)) as hooks,
+    ):
+        await _act(world, actors, size, seed, hooks)
         ended = time.monotonic()
+        hooks.be_kind()
         await _each(actors, settle)
-        there = await leftovers.tidy(world.emulator.connection_string, QUIET_SECONDS)
+        there = await _tidy(world, hooks)
         await _each(actors, check)
         check_rows(actors, there)
-        check_events(actors, world)
-    outcome = Outcome(actors, ended - began, time.monotonic() - ended)
+        check_events(actors, world, hooks)
+    outcome = Outcome(actors, ended - began, time.monotonic() - ended, hooks)
     print(f"\n{outcome}", flush=True)
     assert not outcome.did["500"], world.told()
     return outcome
@@ -71,15 +81,35 @@ async def soak(world: World, size: Size, seed: int) -> Outcome:
 
 async def acted(world: World, size: Size, seed: int) -> Sequence[Actor]:
     """Let the actors act, and no more."""
-    async with _actors(world, size, seed) as actors:
-        await _act(world, actors, size, seed)
+    async with (
+        _actors(world, size, seed) as actors,
+        webhooks(world, lambda: told_to(actors)) as hooks,
+    ):
+        await _act(world, actors, size, seed, hooks)
         return actors
 
 
-async def _act(world: World, actors: Sequence[Actor], size: Size, seed: int) -> None:
-    async with world.troubled(seed), asyncio.TaskGroup() as group:
-        for actor in actors:
-            group.create_task(actor.act(size.operations // size.actors))
+async def _act(
+    world: World, actors: Sequence[Actor], size: Size, seed: int, hooks: Webhooks
+) -> None:
+    """Let the actors act; for a while in the middle some webhooks are told nothing."""
+    times = size.operations // size.actors
+    middle = min(times // 10, _MIDDLE // size.actors)
+    first = (times - middle) // 2
+    async with world.troubled(seed):
+        await _each(actors, lambda actor: actor.act(first))
+        await hooks.silence_some()
+        await _each(actors, lambda actor: actor.act(middle))
+        await hooks.bring_back()
+        await _each(actors, lambda actor: actor.act(times - middle - first))
+
+
+async def _tidy(world: World, hooks: Webhooks) -> leftovers.Stored:
+    """Wait until all is quiet, also when all was sent that webhooks had kept."""
+    while True:
+        there = await leftovers.tidy(world.emulator.connection_string, QUIET_SECONDS)
+        if not await hooks.replay():
+            return there
 
 
 async def settle(actor: Actor) -> None:
@@ -112,12 +142,18 @@ def check_rows(actors: Sequence[Actor], there: leftovers.Stored) -> None:
         raise BrokenPromise(f"not there: {wanted - found}; there: {found - wanted}")
 
 
-def check_events(actors: Sequence[Actor], world: World) -> None:
-    """See that each consumer has heard of each change that was acknowledged."""
+def check_events(actors: Sequence[Actor], world: World, hooks: Webhooks) -> None:
+    """See that each consumer has heard of each change that was acknowledged, webhooks too."""
     heard = witness.heard(world.witness)
-    told = sum((actor.mine.told for actor in actors), Counter())
-    if missing := told - heard:
+    if missing := told_to(actors) - heard:
         raise BrokenPromise(f"events that were not heard: {missing.most_common(10)}")
+    tags = {place: it for actor in actors for place, it in actor.mine.certain_tags().items()}
+    hooks.check(heard, tags)
+
+
+def told_to(actors: Sequence[Actor]) -> Counter[tuple[str, str, str, str]]:
+    """Count what was acknowledged by now."""
+    return sum((actor.mine.told for actor in actors), Counter())
 
 
 async def _each(actors: Sequence[Actor], do: Callable[[Actor], Awaitable[None]]) -> None:

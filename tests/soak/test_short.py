@@ -32,7 +32,7 @@ def test_promises_hold_for_thousands_of_operations(emulator: Azurite, tmp_path: 
 
 def test_promises_hold_while_all_goes_wrong(emulator: Azurite, tmp_path: Path) -> None:
     with world(emulator, tmp_path, weather.ALL_AT_ONCE, SEED) as there:
-        outcome = asyncio.run(soak(there, Size(400), SEED))
+        outcome = asyncio.run(soak(there, Size(240), SEED))
         assert there.relay
         assert {fault for _, fault in there.relay.counts} >= set(weather.ALL_AT_ONCE.faults)
         assert there.relay.deliveries.counts.keys() == set(weather.ALL_AT_ONCE.deliveries)

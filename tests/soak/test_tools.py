@@ -75,6 +75,7 @@ def test_nothing_is_at_fault_where_all_serves_what_is_live() -> None:
             Stored({}, {}, frozenset(), {}, ["1: it is odd"]),
             "a letter cannot be read: 1: it is odd",
         ),
+        (Stored({}, {}, frozenset(), {}, undelivered=["one waits"]), "one waits"),
     ],
 )
 def test_what_is_left_over_is_noticed(stored: Stored, fault: str) -> None:

@@ -81,6 +81,8 @@ def world(
             REGISTRY_BLOB_REDIRECTS="false",
             REGISTRY_GRACE_SECONDS=str(GRACE_SECONDS),
             REGISTRY_SOFT_DELETE_DAYS="0",
+            REGISTRY_OUTBOUND_ALLOW="127.0.0.1",
+            REGISTRY_WEBHOOK_EVENT_DAYS="14",
             TIME_FACTOR=str(FACTOR),
             WITNESS=str(folder / "witness"),
             CLOCK_JUMPS=str(weather.jump_seconds),

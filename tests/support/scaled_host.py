@@ -1,10 +1,12 @@
 """python -m tests.support.scaled_host: the dev host, in a world where time goes by faster.
 
 What is taken for granted of time (L, the quarter of an hour, schedules, how long a message is
-hidden that is worked on) is divided by the number in TIME_FACTOR; grace periods are settings. A day
-between two rounds, of the sweep or the scrub, becomes twenty minutes of that world, and what fails
-waits no longer than that. The app's clock jumps by up to CLOCK_JUMPS seconds, and what its
-consumers have been told of events goes into the file WITNESS; none of both, unless set.
+hidden that is worked on, how long and in which rhythm receivers of webhooks are tried) is divided
+by the number in TIME_FACTOR; grace periods are settings. A day between two rounds, of the sweep or
+the scrub, or for which webhooks keep events, becomes twenty minutes of that world; what fails waits
+no longer than that, and webhooks are tended every ten minutes. The app's clock jumps by up to
+CLOCK_JUMPS seconds, and what its consumers have been told of events goes into the file WITNESS;
+none of both, unless set.
 """
 
 import argparse
@@ -21,14 +23,19 @@ from infra.devhost.command import command, serve
 from infra.devhost.settings import HostSettings
 from infra.devhost.triggers import ncrontab, queues, timers
 from shared import bootstrap
+from shared.assembly import delivering as assembly
 from shared.services.letters import poison, retries, sleepers
 from shared.services.sweep import rounds
 from shared.services.upkeep import leftovers, scrub
+from shared.services.webhooks import delivering, holding, outcomes, probing, tending
 from shared.storage import ages
 from tests.support import witness
 from tests.support.jumping_clock import JumpingClock
 
 ROOT = Path(__file__).parents[2]
+
+_TENDING = "0 41 * * * *"
+_TENDINGS_AN_HOUR = 6
 
 
 class Faster:
@@ -54,9 +61,27 @@ def scale(factor: float) -> None:
     sleepers._HIDDEN_SECONDS = poison._HIDDEN_SECONDS = int(poison._HIDDEN_SECONDS / factor)
     scrub._SLACK /= factor
     queues.VISIBILITY /= factor
+    _hurry_webhooks(factor)
     parse, read = ncrontab.parse, HostSettings.read
-    vars(timers)["parse"] = lambda schedule: Faster(parse(schedule), factor)
+    vars(timers)["parse"] = lambda schedule: Faster(
+        parse(schedule), factor * (_TENDINGS_AN_HOUR if schedule == _TENDING else 1)
+    )
     vars(host)["HostSettings"] = SimpleNamespace(read=lambda app: _hurried(read(app), factor))
+
+
+def _hurry_webhooks(factor: float) -> None:
+    outcomes.LIFE /= factor
+    vars(delivering)["LIFE"] = vars(probing)["LIFE"] = outcomes.LIFE
+    outcomes._SHORTEST /= factor
+    outcomes._LONGEST /= factor
+    outcomes._LONGEST_PAUSE /= factor
+    delivering._SHORTEST_WAIT /= factor
+    delivering._LONGEST_WAIT /= factor
+    holding._FIRST_PAUSE /= factor
+    probing._NEXT /= factor
+    probing._CROWDED /= factor
+    tending.LATE /= factor
+    vars(assembly)["timedelta"] = lambda days: timedelta(minutes=20) / factor * days
 
 
 def _hurried(settings: HostSettings, factor: float) -> HostSettings:
