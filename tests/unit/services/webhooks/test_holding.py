@@ -320,7 +320,7 @@ async def test_two_drains_release_each_once(rig: Rig) -> None:
 
 async def test_one_that_waited_for_too_long_is_tried_once_its_receiver_answers(rig: Rig) -> None:
     hook = await held(rig, 3)
-    await rig.run(seconds=1)
+    await rig.run(minutes=1)
     rig.clock.move(hours=25)
     rig.poster.always = OK
     await rig.run(minutes=5)
