@@ -95,11 +95,13 @@ class Replays:
         Raises ReplayRefused.
         """
         _refuse_disabled(webhook)
-        count, after = 0, keys.time_id(until, "")
+        count, end = 0, keys.time_id(until, "")
+        after = end
         while page := await self._deliveries.page(webhook.id, after, _PAGE, since):
             count += sum([await self._park(webhook, one) for one in page if one.state in states])
             after = page[-1].name
-        await self._stores.delivering.drain(webhook.name, webhook.id)
+        if after != end:
+            await self._stores.delivering.drain(webhook.name, webhook.id)
         return count
 
     async def _again(self, webhook: Webhook, delivery: Delivery) -> Delivery:

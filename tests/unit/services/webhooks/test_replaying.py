@@ -84,6 +84,10 @@ async def test_a_long_stretch_of_time_sends_one_drain(
     await rig.run(minutes=1)
     assert await rig.replays.replay_between(hook, began, rig.clock()) == 7
     assert [one.task for one in rig.waiting()] == [Task.DRAIN]
+    rig.memory.messages.sent.clear()  # it died before
+    assert await rig.replays.replay_between(hook, began, rig.clock()) == 0
+    await rig.run(minutes=1)
+    assert len(rig.poster.posted) == 14
 
 
 async def test_only_those_that_failed_where_that_is_asked(rig: Rig) -> None:
