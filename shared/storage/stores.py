@@ -17,6 +17,7 @@ from shared.storage.messages.verifying import Verifying
 from shared.storage.ports import Messages, Objects, Rotten, Rows
 from shared.storage.rows.contents import Contents
 from shared.storage.rows.deliveries import Deliveries
+from shared.storage.rows.drains import Drains
 from shared.storage.rows.holdings import Holdings
 from shared.storage.rows.index import Index
 from shared.storage.rows.outbox import Outbox
@@ -94,7 +95,7 @@ class Stores:
             collecting=Collecting(late, generation),
             verifying=Verifying(late, generation, ticks),
             deliveries=Deliveries(rows, generation),
-            delivering=Delivering(late, generation),
+            delivering=Delivering(late, generation, Drains(rows, generation), new_id),
             halt=Halt(beside),
             bodies=bodies,
             clock=clock,

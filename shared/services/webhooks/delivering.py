@@ -19,6 +19,10 @@ D2 is next to D3: once a webhook is deleted, disabled or held no attempt begins.
 gone drops the message, its rows go later (`tending`). One that is disabled keeps the delivery for a
 replay; one that is held parks it (`parking`).
 
+Where all places are taken the message comes again, after a wait that grows to ten minutes. Whatever
+keeps a delivery from being sent, once its 24 hours are over, and an hour after it was last due, it
+fails at D1: no message comes again for ever.
+
 A ping is written down as sent before it is: it is never sent twice.
 
     P1 the delivery is read, and changed: it has failed, the answer is not known
@@ -31,7 +35,14 @@ from datetime import datetime, timedelta
 from shared.model.webhooks import Webhook
 from shared.services.webhooks.attempting import Attempting, Underway
 from shared.services.webhooks.holding import Holding
-from shared.services.webhooks.outcomes import LIFE, MOST_UNANSWERED, Outcome, Verdict, delay
+from shared.services.webhooks.outcomes import (
+    LIFE,
+    MOST_UNANSWERED,
+    Outcome,
+    Verdict,
+    delay,
+    is_over,
+)
 from shared.services.webhooks.parking import Parking
 from shared.storage.messages.delivering import Ticket, ToDeliver
 from shared.storage.ports import Conflict, NotFound
@@ -39,14 +50,17 @@ from shared.storage.rows.attempts import Attempt
 from shared.storage.rows.deliveries import Delivery, State
 from shared.storage.stores import Stores
 
-NO_ANSWER = "the receiver did not answer for 24 hours"
+OVER = "its 24 hours are over"
+NO_ANSWER = f"{OVER}, and its receiver does not answer"
+TOO_SLOW = f"{OVER}, and its receiver was too slow: others were being sent"
+UNSENT = f"{OVER}, and it could not be sent"
 
 _UNKNOWN = "it was sent, and the answer is not known: send another ping"
 _DISABLED = "it was not sent: the webhook is disabled"
 _TRIES = 8
 _SHORTEST_WAIT = timedelta(seconds=2)
-_LONGEST_WAIT = timedelta(seconds=60)
-_GROWTHS = 5
+_LONGEST_WAIT = timedelta(minutes=10)
+_GROWTHS = 9
 _SPREAD = 16**4
 
 
@@ -78,7 +92,12 @@ class Deliverer:
             return
         if delivery is None or asked.ticket != row:
             await self._stores.delivering.look_again(asked)
-        elif delivery.state is State.WAITING:
+        elif delivery.state is not State.WAITING:
+            return
+        elif is_over(delivery.since, delivery.due, self._stores.clock()):
+            why = TOO_SLOW if asked.waits else delivery.why or UNSENT
+            await self._note(asked.id, delivery, State.FAILED, why)
+        else:
             await self._go(asked, delivery)
 
     async def _go(self, asked: ToDeliver, delivery: Delivery) -> None:
@@ -212,7 +231,7 @@ def _again(counted: Delivery, tried: _Tried, now: datetime) -> Delivery:
         return replace(counted, state=State.UNANSWERED)
     end = counted.since + LIFE
     if now >= end:
-        return replace(counted, state=State.FAILED, why=f"{NO_ANSWER}: {counted.why}")
+        return replace(counted, state=State.FAILED, why=f"{OVER}: {counted.why}")
     if tried.is_probe:
         return replace(counted, is_parked=True, due=now)
     wait = delay(counted.tries, counted.ticket.drawn, tried.outcome.wait)

@@ -20,6 +20,9 @@ from shared.model.webhooks import Webhook
 LIFE = timedelta(hours=24)
 """How long a delivery is tried."""
 
+LATE = timedelta(hours=1)
+"""How long after its time a message is thought to be lost, or to come no further."""
+
 MOST_UNANSWERED = 4
 """How often one is sent that the receiver takes and does not answer."""
 
@@ -87,6 +90,11 @@ def delay(tries: int, drawn: str, wait: timedelta) -> timedelta:
     growth: int = 2 ** min(tries - 1, _GROWTHS)
     longest = min(_SHORTEST * growth, _LONGEST)
     return max(longest * (1 - int(drawn[:4], 16) / _SPREAD / 4), wait)
+
+
+def is_over(since: datetime, due: datetime, now: datetime) -> bool:
+    """Tell whether a delivery is tried no more: its life is over, and its last try did not come."""
+    return now >= max(since + LIFE, due) + LATE
 
 
 def pause(held: timedelta, wait: timedelta) -> timedelta:

@@ -5,8 +5,9 @@
 
 Who dies between them has sent nothing (`storage/messages/delivering`). What is replayed to a
 receiver that is held is parked, as all that is for it (`parking`). A stretch of time is parked as
-well, and a drain sent after each page: it follows at a drain's pace, the oldest first. Who dies
-before that leaves rows that the next drain releases, or the timer (`tending`).
+well, and one drain sent at its end: it follows at a drain's pace, the oldest first. Who dies
+before that leaves rows that the next drain releases (who asks again sends one), or the timer
+(`tending`).
 """
 
 from collections.abc import Collection, Sequence
@@ -94,13 +95,13 @@ class Replays:
         Raises ReplayRefused.
         """
         _refuse_disabled(webhook)
-        count, after = 0, keys.time_id(until, "")
+        count, end = 0, keys.time_id(until, "")
+        after = end
         while page := await self._deliveries.page(webhook.id, after, _PAGE, since):
-            parked = [await self._park(webhook, one) for one in page if one.state in states]
-            if any(parked):
-                await self._stores.delivering.drain(webhook.name, webhook.id)
-            count += sum(parked)
+            count += sum([await self._park(webhook, one) for one in page if one.state in states])
             after = page[-1].name
+        if after != end:
+            await self._stores.delivering.drain(webhook.name, webhook.id)
         return count
 
     async def _again(self, webhook: Webhook, delivery: Delivery) -> Delivery:

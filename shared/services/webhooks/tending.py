@@ -9,29 +9,28 @@ What is older than events are kept goes, but what waits; so does all of a webhoo
 
 All else here is for what should not happen: a queue that was emptied, a message that nobody could
 read. A delivery that waits, and was due long ago, gets a message with another ticket, by which the
-one that may still come is dropped. A receiver that is held, and was to be probed long ago, gets
-another probe; parked deliveries of one that is not held get a drain; what waits for one that is
-disabled is kept.
+one that may still come is dropped; where its 24 hours are over it fails. A receiver that is held,
+and was to be probed long ago, gets another probe; parked deliveries of one that is not held get a
+drain; what waits for one that is disabled is kept.
 """
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from shared.model.webhooks import Webhook
+from shared.services.webhooks.delivering import UNSENT
 from shared.services.webhooks.holding import Holding
-from shared.services.webhooks.outcomes import Outcome, Verdict
+from shared.services.webhooks.outcomes import LATE, LIFE, Outcome, Verdict
 from shared.services.webhooks.parking import Parking, is_open
 from shared.storage.ages import Span
 from shared.storage.ports import Conflict, NotFound
-from shared.storage.rows.deliveries import State, Waiting
+from shared.storage.rows.deliveries import Delivery, State, Waiting
 from shared.storage.stores import Stores
 
 _log = logging.getLogger(__name__)
-
-LATE = timedelta(hours=1)
-"""How long after its time a message is thought to be lost."""
 
 TICK = timedelta(minutes=4)
 """How long the timer runs at the most."""
@@ -110,15 +109,18 @@ class Tending:
         there = await self._stores.webhooks.find(webhook.name)
         if there is None or there.id != webhook.id:
             return
-        if there.is_enabled:
+        if not there.is_enabled:
+            await self._end(webhook, delivery, State.KEPT, "the webhook was disabled")
+        elif delivery.since + LIFE <= self._stores.clock():
+            await self._end(webhook, delivery, State.FAILED, delivery.why or UNSENT)
+        else:
             await self._parking.release(there, delivery)
-            return
-        kept = replace(delivery, state=State.KEPT, is_parked=False, why="the webhook was disabled")
+
+    async def _end(self, webhook: Webhook, delivery: Delivery, state: State, why: str) -> None:
         ticket = delivery.ticket.after(self._stores.new_id())
-        try:
-            await self._deliveries.change(webhook.id, delivery, replace(kept, ticket=ticket))
-        except (Conflict, NotFound):
-            return
+        ended = replace(delivery, state=state, is_parked=False, why=why, ticket=ticket)
+        with suppress(Conflict, NotFound):  # it goes on by itself
+            await self._deliveries.change(webhook.id, delivery, ended)
 
 
 def _is_stuck(webhook: Webhook, one: Waiting, now: datetime) -> bool:

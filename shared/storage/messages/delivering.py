@@ -11,9 +11,13 @@ and sends another one. So a message whose number is the row's, but not its draw,
 lower, is dropped: there is another, sent before the row was written. One whose number is higher may
 have come before T2: it looks again, L / 10, L and 2 L after it was sent, and is dropped then, since
 T2 comes within 2 L or not at all.
+
+A drain's ticket has a row of its own, and each message of its chain another ticket: the newest
+chain counts, and one that forks, as its message came twice, goes on once.
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
@@ -23,7 +27,8 @@ from typing import Any, Self
 import orjson
 
 from shared.storage import ages, keys
-from shared.storage.ports import Messages
+from shared.storage.ports import Conflict, Messages, NotFound
+from shared.storage.rows.drains import Drain, Drains
 
 _ID = re.compile(r"[0-9A-Za-z-]{1,64}", re.ASCII)
 _NAME = re.compile(r"\d{8}T\d{12}-[0-9a-zA-Z]{1,64}|", re.ASCII)
@@ -33,6 +38,7 @@ UNSEEN = timedelta(seconds=1)
 """How long a message is not seen that is sent before the row that it is about is changed."""
 
 _NOW = timedelta()
+_TRIES = 8
 
 
 class Task(StrEnum):
@@ -135,9 +141,13 @@ class ToDeliver:
 class Delivering:
     """Sends what is to be done for the webhooks of one registry generation."""
 
-    def __init__(self, messages: Messages, generation: str) -> None:
+    def __init__(
+        self, messages: Messages, generation: str, drains: Drains, new_id: Callable[[], str]
+    ) -> None:
         self._messages = messages
         self._generation = generation
+        self._drains = drains
+        self._new_id = new_id
 
     async def deliver(
         self, name: str, webhook_id: str, event: str, ticket: Ticket, after: timedelta = _NOW
@@ -153,8 +163,28 @@ class Delivering:
         """Have delivered what waits for a webhook without a message of its own.
 
         Sent before the webhook is changed such that it may be delivered to; seen a second later.
+        It begins with the oldest, in place of a drain that runs. Raises Conflict where others ask
+        all the time: one of theirs runs.
         """
-        await self._send(Task.DRAIN, name, webhook_id, "", Ticket(), UNSEEN)
+        asked = ToDeliver(Task.DRAIN, self._generation, name, webhook_id)
+        for _ in range(_TRIES):
+            if await self.drain_on(asked, await self._drains.find(webhook_id), UNSEEN):
+                return
+        raise Conflict(f"the drain of webhook {name}")
+
+    async def counting(self, asked: ToDeliver) -> Drain:
+        """Give which drain counts for the webhook of one."""
+        return await self._drains.find(asked.id)
+
+    async def drain_on(self, asked: ToDeliver, before: Drain, after: timedelta) -> bool:
+        """Have a drain go on; False where another counts by now."""
+        ticket = Ticket.read(before.ticket).after(self._new_id())
+        await self.send_again(replace(asked, ticket=ticket, looks=0, waits=0), after)
+        try:
+            await self._drains.change(asked.id, before, str(ticket))
+        except (Conflict, NotFound):
+            return False
+        return True
 
     async def look_again(self, asked: ToDeliver) -> bool:
         """Have a message come again that may have come too early; False where it has often."""

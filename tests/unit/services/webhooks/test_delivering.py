@@ -185,7 +185,7 @@ async def test_tries_end_after_24_hours(rig: Rig) -> None:
     name = await rig.push()
     rig.poster.answers = [REFUSED]
     await rig.run(seconds=1)
-    rig.clock.move(hours=25)
+    rig.clock.move(hours=24)
     rig.poster.always = REFUSED
     await rig.run(hours=1)
     delivery = await rig.find(hook, name)
@@ -202,9 +202,32 @@ async def test_at_most_four_run_at_once_for_each_webhook(rig: Rig) -> None:
         await rig.run(hours=1)
         assert len(rig.poster.posted) == 1
         waits = [one.waits for one in rig.waiting()]
-        assert waits[0] > 50
-    await rig.run(minutes=2)
+        assert 10 < waits[0] < 25
+    await rig.run(minutes=10)
     assert await rig.states(hook) == await rig.states(other) == [State.DELIVERED]
+
+
+async def test_one_for_which_no_place_is_ever_free_fails_after_a_day(rig: Rig) -> None:
+    hook, name = await rig.hook(), await rig.push()
+    with _taken(rig, hook.id):
+        await rig.run(hours=24)
+        assert 140 < rig.waiting()[0].waits < 300
+        await rig.run(hours=2)
+    delivery = await rig.find(hook, name)
+    assert (delivery.state, delivery.attempts) == (State.FAILED, 0)
+    assert "too slow" in delivery.why
+    assert [one.name for one in await rig.replays.failed(hook)] == [name]
+    assert rig.waiting() == []
+
+
+async def test_one_that_could_not_be_sent_for_a_day_is_tried_no_more(rig: Rig) -> None:
+    hook, name = await rig.hook(), await rig.push()
+    rig.clock.move(hours=26)
+    await rig.run(seconds=1)
+    assert ((await rig.find(hook, name)).state, rig.poster.posted) == (State.FAILED, [])
+    await rig.replays.replay(hook, name)
+    await rig.run(minutes=1)
+    assert (await rig.find(hook, name)).state is State.DELIVERED
 
 
 def _taken(rig: Rig, webhook: str) -> ExitStack:

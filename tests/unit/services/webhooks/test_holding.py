@@ -310,8 +310,35 @@ async def test_two_drains_release_each_once(rig: Rig) -> None:
     before = len(rig.poster.posted)
     for _ in range(3):
         await rig.stores.delivering.drain(hook.name, hook.id)
+    sent = rig.memory.messages.sent
+    sent.append(sent[-1])  # the host shows it twice
+    await rig.run(seconds=1)
+    assert [one.task for one in rig.waiting()].count(Task.DRAIN) == 1
     await rig.run(minutes=5)
     assert len(rig.poster.posted) - before == 20 + FAILURES
+
+
+async def test_one_that_waited_for_too_long_is_tried_once_its_receiver_answers(rig: Rig) -> None:
+    hook = await held(rig, 3)
+    await rig.run(minutes=1)
+    rig.clock.move(hours=25)
+    rig.poster.always = OK
+    await rig.run(minutes=5)
+    assert set(await rig.states(hook)) == {State.DELIVERED}
+
+
+async def test_new_ones_that_are_due_keep_no_drain_back(rig: Rig) -> None:
+    hook = await held(rig, 1)
+    await rig.change(health=Health())
+    for number in range(WINDOW + 1):
+        await rig.push(f"new{number}")
+    rig.memory.messages.sent.clear()
+    await rig.stores.delivering.drain(hook.name, hook.id)
+    rig.poster.always = OK
+    await rig.run(minutes=1)
+    assert not [
+        one for one in await rig.stores.deliveries.waiting(hook.id, "", 99) if one.is_parked
+    ]
 
 
 @pytest.mark.parametrize("writes", range(9))
@@ -343,7 +370,7 @@ async def test_a_probe_that_dies_anywhere_is_followed_by_one(
     assert rig.waiting() == []
 
 
-@pytest.mark.parametrize("writes", range(1, 9))
+@pytest.mark.parametrize("writes", range(9))
 async def test_a_drain_that_dies_anywhere_loses_nothing(
     rig: Rig, memory: Memory, crash: Callable[[Memory, int], Callable[[], None]], writes: int
 ) -> None:
@@ -359,6 +386,7 @@ async def test_a_drain_that_dies_anywhere_loses_nothing(
     with suppress(Crash):
         await rig.tasks.do(drain)
     revive()
+    await rig.tasks.do(drain)  # the host shows it again
     await rig.run(minutes=10)
     assert set(await rig.states(hook)) == {State.DELIVERED}
     assert len(rig.poster.posted) - before == 3 + FAILURES

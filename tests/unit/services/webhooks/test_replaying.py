@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from shared.model.webhooks import Health
+from shared.services.webhooks import replaying
 from shared.services.webhooks.replaying import ReplayRefused
+from shared.storage.messages.delivering import Task
 from shared.storage.rows.deliveries import State
 from tests.support.app import Memory
 from tests.support.webhooks import OK, REFUSED, Rig, replies
@@ -70,6 +72,22 @@ async def test_a_stretch_of_time_follows_the_oldest_first(rig: Rig) -> None:
     await rig.run(hours=1)
     assert count == 4
     assert rig.poster.ids == [name.partition("-")[2] for name in names[2:6]]
+
+
+async def test_a_long_stretch_of_time_sends_one_drain(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hook, began = await rig.hook(), rig.clock()
+    monkeypatch.setattr(replaying, "_PAGE", 2)
+    for _ in range(7):
+        await rig.push()
+    await rig.run(minutes=1)
+    assert await rig.replays.replay_between(hook, began, rig.clock()) == 7
+    assert [one.task for one in rig.waiting()] == [Task.DRAIN]
+    rig.memory.messages.sent.clear()  # it died before
+    assert await rig.replays.replay_between(hook, began, rig.clock()) == 0
+    await rig.run(minutes=1)
+    assert len(rig.poster.posted) == 14
 
 
 async def test_only_those_that_failed_where_that_is_asked(rig: Rig) -> None:

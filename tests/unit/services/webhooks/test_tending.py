@@ -72,6 +72,15 @@ async def test_a_message_that_was_lost_is_sent_again(rig: Rig) -> None:
     assert len(rig.poster.posted) == 1
 
 
+async def test_a_message_that_was_lost_a_day_ago_is_sent_no_more(rig: Rig) -> None:
+    hook = await rig.hook()
+    name = await rig.push()
+    rig.memory.messages.sent.clear()
+    rig.clock.move(hours=25)
+    await rig.tending().tend(never)
+    assert ((await rig.find(hook, name)).state, rig.waiting()) == (State.FAILED, [])
+
+
 async def test_what_is_parked_for_nobody_and_lost_probes_go_on(rig: Rig) -> None:
     hook = await rig.hook()
     rig.poster.always = REFUSED

