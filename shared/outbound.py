@@ -246,10 +246,8 @@ class _Attempt:
                 return f"a header for {self.address} has characters that HTTP does not allow"
             case httpcore.RemoteProtocolError():
                 return f"{self.address} hung up, or what it sent is not HTTP{self._way}"
-            case httpcore.ConnectError():
+            case httpcore.ConnectError() | ssl.SSLError():
                 return self._unconnected(error)
-            case ssl.SSLError():
-                return f"TLS with {self.address} broke: {error.reason or 'its end'}{self._way}"
             case _ if not isinstance(error, (httpcore.NetworkError, OSError)):
                 _log.warning("a connection to %s ended by %s", self.address, type(error).__name__)
         when = "before it answered" if self.is_sent else "before it had the whole request"
@@ -273,10 +271,10 @@ class _Attempt:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    cause = error.__context__  # the pool of connections drops __cause__
+    cause: BaseException | None = error
     while cause is not None:
         yield cause
-        cause = cause.__cause__ or cause.__context__
+        cause = cause.__cause__ or cause.__context__  # the pool of connections drops __cause__
 
 
 def _kept(headers: Sequence[tuple[bytes, bytes]]) -> Mapping[str, str]:

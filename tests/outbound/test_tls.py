@@ -134,7 +134,7 @@ async def test_tls_that_breaks_in_place_of_an_answer_is_told(
 ) -> None:
     with (
         Receiver(beside_tls(data), tls=authority.context(HOST)) as receiver,
-        pytest.raises(NoReply, match=re.escape(f"TLS with https://{HOST}:{receiver.port} broke: ")),
+        pytest.raises(NoReply, match=f"no TLS with https://{HOST}:{receiver.port}: "),
     ):
         await _outbound().post(_posting(receiver.url("/", HOST), authority.pem))
 
