@@ -47,6 +47,8 @@ _OWN_HEADERS = frozenset(
     }
 )
 
+_log = logging.getLogger(__name__)
+
 type Lookup = Callable[[str], Iterable[str]]
 """Gives the addresses that a host's name leads to, and blocks meanwhile; raises OSError."""
 
@@ -76,8 +78,8 @@ class Outbound:
                 await self._send(posting, attempt)
         except (TimeoutError, httpcore.TimeoutException):
             failure = attempt.late()
-        except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.ProxyError) as error:
-            failure = NoReply(attempt.why(error))
+        except Exception as error:  # noqa: BLE001 - whatever the other side brings about
+            failure = error if isinstance(error, NoReply) else NoReply(attempt.why(error))
         if attempt.reply is None:
             raise failure or NoReply(f"{attempt.address} gave no answer")
         return attempt.reply
@@ -244,8 +246,10 @@ class _Attempt:
                 return f"a header for {self.address} has characters that HTTP does not allow"
             case httpcore.RemoteProtocolError():
                 return f"{self.address} hung up, or what it sent is not HTTP{self._way}"
-            case httpcore.ConnectError():
+            case httpcore.ConnectError() | ssl.SSLError():
                 return self._unconnected(error)
+            case _ if not isinstance(error, (httpcore.NetworkError, OSError)):
+                _log.warning("a connection to %s ended by %s", self.address, type(error).__name__)
         when = "before it answered" if self.is_sent else "before it had the whole request"
         return f"{self.address} broke off {when}{self._way}"
 
@@ -267,10 +271,10 @@ class _Attempt:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    cause = error.__context__  # the pool of connections drops __cause__
+    cause: BaseException | None = error
     while cause is not None:
         yield cause
-        cause = cause.__cause__ or cause.__context__
+        cause = cause.__cause__ or cause.__context__  # the pool of connections drops __cause__
 
 
 def _kept(headers: Sequence[tuple[bytes, bytes]]) -> Mapping[str, str]:

@@ -28,7 +28,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from infra.admin.opening import AdminError, desk
-from infra.admin.output import Answer, Listing, Output, show
+from infra.admin.output import Answer, Listing, Output, cell, show
 from infra.devhost.settings import StartError
 from shared.errors import RegistryError
 from shared.settings import SettingsInvalid
@@ -148,5 +148,5 @@ async def _done(work: Awaitable[Answer | Listing], output: Output) -> bool:
 
 def _fail(message: str) -> NoReturn:
     """End the command with one line on standard error."""
-    typer.echo(f"admin: {' '.join(message.split())}", err=True)
+    typer.echo(f"admin: {cell(' '.join(message.split()))}", err=True)
     raise typer.Exit(1)

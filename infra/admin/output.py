@@ -5,6 +5,7 @@ progress and errors, goes to standard error. A document is written when it is wh
 that fails has written none.
 """
 
+import re
 import shutil
 import sys
 import tempfile
@@ -24,6 +25,7 @@ from rich.text import Text
 _ROWS_A_TABLE = 1_000
 _WIDE = 10_000
 _SPOOLED_BYTES = 8 * 1024 * 1024
+_OBEYED = re.compile("[\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 
 
 class Output(StrEnum):
@@ -91,6 +93,10 @@ def cell(value: object) -> str:
         case timedelta():
             return str(timedelta(seconds=round(value.total_seconds())))
     text = str(value)
+    return _line(text)
+
+
+def _line(text: str) -> str:
     return text if text.isprintable() else ascii(text)[1:-1]
 
 
@@ -106,13 +112,19 @@ async def show(answer: Answer | Listing, output: Output) -> None:
             if isinstance(part, Table):
                 console.print(part)
             else:
-                print(part)
+                print("\n".join(map(_line, part.split("\n"))))
 
 
 def document(value: object, options: int = 0) -> bytes:
     """Write a value as JSON: digests and the like as text, spans of time in seconds."""
     options |= orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
-    return orjson.dumps(value, default=_plain, option=options)
+    return _written_out(orjson.dumps(value, default=_plain, option=options))
+
+
+def _written_out(data: bytes) -> bytes:
+    """Escape what a terminal would obey and JSON allows; it stands in strings alone."""
+    text = data.decode()
+    return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()
 
 
 @contextmanager

@@ -7,13 +7,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
+import orjson
 import pytest
 import typer
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from infra.admin import output
-from infra.admin.app import Group, assembled
+from infra.admin.app import Group, _fail, assembled
 from infra.admin.opening import AdminError, Desk
 from infra.admin.output import Answer, Listing, cell, progress, said
 from shared.errors import NameInvalid
@@ -202,6 +203,26 @@ def test_a_wrong_call_ends_with_2(call: Run, arguments: str) -> None:
 )
 def test_people_see_what_a_value_is_and_no_terminal_obeys_it(value: object, shown: str) -> None:
     assert cell(value) == shown
+
+
+def test_a_document_has_nothing_that_a_terminal_obeys() -> None:
+    text = "a\x1b\x07\x7f\x9b\u202e\u2028b\u00e9"
+    written = output.document({"it": text})
+    assert written.decode().isprintable()
+    assert orjson.loads(written) == {"it": text}
+
+
+def test_a_failure_has_nothing_that_a_terminal_obeys(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit):
+        _fail("it answered 500 \x1b]0;x\x07 \x9b31m")
+    assert capsys.readouterr().err == "admin: it answered 500 \\x1b]0;x\\x07 \\x9b31m\n"
+
+
+async def test_a_sentence_has_nothing_that_a_terminal_obeys(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    await output.show(said("red\x1b[31m\nnext"), output.Output.TABLE)
+    assert capsys.readouterr().out == "red\\x1b[31m\nnext\n"
 
 
 def test_progress_is_shown_on_a_terminal_only(call: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,9 @@
 """A receiver is known by its certificate, under the name that was asked for."""
 
+import os
 import re
+import socket
+import ssl
 
 import pytest
 
@@ -9,7 +12,7 @@ from shared.model.posting import NoReply, Posting
 from shared.outbound import Outbound
 from tests.support import receivers
 from tests.support.authority import Authority
-from tests.support.receivers import Receiver
+from tests.support.receivers import Connection, Manner, Receiver, head
 
 HOST = "hooks.internal"
 
@@ -107,3 +110,62 @@ async def test_floods_over_tls_end(authority: Authority, manner: receivers.Manne
     ):
         await _outbound().post(_posting(receiver.url("/", HOST), authority.pem))
     assert receiver.flooded < 16 << 20
+
+
+def beside_tls(data: bytes, answer: bytes = b"") -> Manner:
+    """Take the whole request, answer, and send what is no TLS on the same connection."""
+
+    def manner(connection: Connection) -> None:
+        connection.read()
+        connection.send(answer)
+        with socket.socket(fileno=os.dup(connection.socket.fileno())) as beneath:
+            beneath.sendall(data)
+            connection.wait(1)
+
+    return manner
+
+
+BAD_RECORD = b"\x17\x03\x03\x00\x20" + b"x" * 32
+
+
+@pytest.mark.parametrize("data", [b"HTTP/1.1 200 OK\r\n\r\n", BAD_RECORD])
+async def test_tls_that_breaks_in_place_of_an_answer_is_told(
+    authority: Authority, data: bytes
+) -> None:
+    with (
+        Receiver(beside_tls(data), tls=authority.context(HOST)) as receiver,
+        pytest.raises(NoReply, match=f"no TLS with https://{HOST}:{receiver.port}: "),
+    ):
+        await _outbound().post(_posting(receiver.url("/", HOST), authority.pem))
+
+
+async def test_an_answer_counts_though_tls_breaks_in_its_body(authority: Authority) -> None:
+    answer = head(200, {"Content-Length": "100"}) + b"some"
+    with Receiver(beside_tls(BAD_RECORD, answer), tls=authority.context(HOST)) as receiver:
+        reply = await _outbound().post(_posting(receiver.url("/", HOST), authority.pem))
+    assert reply.status == 200
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_who_wants_a_certificate_of_ours_is_told(
+    authority: Authority, version: ssl.TLSVersion
+) -> None:
+    context = authority.context(HOST)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(cadata=authority.pem)
+    context.minimum_version = context.maximum_version = version
+    with Receiver(tls=context) as receiver, pytest.raises(NoReply, match="hooks"):
+        await _outbound().post(_posting(receiver.url("/", HOST), authority.pem))
+
+
+@pytest.mark.parametrize("error", [ValueError("hidden"), OSError("hidden"), RuntimeError("hidden")])
+async def test_whatever_comes_out_of_a_connection_is_no_reply(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fails(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("httpcore.AsyncConnectionPool.handle_async_request", fails)
+    with pytest.raises(NoReply, match="broke off") as caught:
+        await _outbound().post(_posting("http://127.0.0.1:9/hidden", ""))
+    assert "hidden" not in str(caught.value) + caplog.text

@@ -110,7 +110,7 @@ def _asked_wait(reply: Reply, now: datetime) -> timedelta:
         return min(timedelta(seconds=min(int(text[:10]), 10**9)), _LONGEST)
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+        asked = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now
+    except (ValueError, OverflowError, TypeError):
         return timedelta()
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return min(max(moment - now, timedelta()), _LONGEST)
+    return min(max(asked, timedelta()), _LONGEST)

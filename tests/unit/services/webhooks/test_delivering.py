@@ -93,7 +93,13 @@ async def test_other_4xx_are_tried_again_where_that_is_asked(
 
 @pytest.mark.parametrize(
     ("said", "least", "most"),
-    [("120", 120, 600), ("999999999999", 3_600, 4_200), ("soon", 7, 11), ("-5", 7, 11)],
+    [
+        *[("120", 120, 600), ("999999999999", 3_600, 4_200), ("soon", 7, 11), ("-5", 7, 11)],
+        (f"Thu, 01 Jan {'9' * 20} 12:00:00 GMT", 7, 11),
+        (f"Thu, 01 Jan 2026 12:00:00 +{'9' * 20}", 7, 11),
+        ("Sat, 01 Jan 0001 00:00:00 +2359", 7, 11),
+        ("Fri, 31 Dec 9999 23:59:59 -2359", 7, 3_600 + 600),
+    ],
 )
 async def test_a_receiver_says_how_long_to_wait_up_to_an_hour(
     rig: Rig, said: str, least: int, most: int
