@@ -17,7 +17,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from shared.bootstrap import administration
+from shared.administration import administration
 from shared.model.webhooks import Action, Form
 from shared.services.webhooks.registering import Registering, Wish
 from shared.services.webhooks.replaying import Replays

@@ -80,7 +80,8 @@ def _hurry_webhooks(factor: float) -> None:
     holding._FIRST_PAUSE /= factor
     probing._NEXT /= factor
     probing._CROWDED /= factor
-    tending.LATE /= factor
+    outcomes.LATE /= factor
+    vars(tending)["LATE"] = outcomes.LATE
     vars(assembly)["timedelta"] = lambda days: timedelta(minutes=20) / factor * days
 
 
