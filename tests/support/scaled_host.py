@@ -71,7 +71,8 @@ def scale(factor: float) -> None:
 
 def _hurry_webhooks(factor: float) -> None:
     outcomes.LIFE /= factor
-    vars(delivering)["LIFE"] = vars(probing)["LIFE"] = outcomes.LIFE
+    for one in (delivering, probing, tending):
+        vars(one)["LIFE"] = outcomes.LIFE
     outcomes._SHORTEST /= factor
     outcomes._LONGEST /= factor
     outcomes._LONGEST_PAUSE /= factor
