@@ -116,7 +116,8 @@ class Health:
 
     `failures` in a row; `held` since when nothing is sent but probes, and `why`; `disabled` is why
     it is disabled, where that was not by an operator (410). `probe` is the ticket of the message
-    that probes it, which is `due` then.
+    that probes it, which is `due` then. `begun` is how often an operator has begun anew with it:
+    what an attempt of before was answered does not disable it.
     """
 
     failures: int = 0
@@ -125,6 +126,7 @@ class Health:
     disabled: str = ""
     probe: str = ""
     due: datetime | None = None
+    begun: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,12 @@ from shared.storage.rows.deliveries import Delivery
 MOST_AT_ONCE = 4
 """How many attempts run at once, for each webhook and process."""
 
+MOST_IN_ALL = 8
+"""As long as so many run in a process, each webhook has one: slow receivers leave room for others.
+
+What has no place is put off at once. The host gives the function of the queue 24 (`host.json`).
+"""
+
 _HEADERS_BYTES = 8 * 1024
 _WORD_CHARACTERS = 200
 
@@ -35,10 +41,15 @@ class Underway:
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
 
+    @property
+    def count(self) -> int:
+        """Tell how many run, for whichever webhook."""
+        return self._counts.total()
+
     @contextmanager
     def place(self, webhook: str) -> Iterator[bool]:
         """Take a place for a while; False where none is free."""
-        if self._counts[webhook] >= MOST_AT_ONCE:
+        if not self._has_room(webhook):
             yield False
             return
         self._counts[webhook] += 1
@@ -48,6 +59,10 @@ class Underway:
             self._counts[webhook] -= 1
             if not self._counts[webhook]:
                 del self._counts[webhook]
+
+    def _has_room(self, webhook: str) -> bool:
+        own = self._counts[webhook]
+        return not own or (own < MOST_AT_ONCE and self.count < MOST_IN_ALL)
 
 
 @dataclass(frozen=True, slots=True)

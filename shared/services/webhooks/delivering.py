@@ -1,6 +1,7 @@
 """Delivering: a message says which delivery is due; its webhook is read, posted to, and told of.
 
-    D1 the delivery is read: it waits, and the message bears its ticket
+    D1 the delivery is read: it waits, and the message bears its ticket; where its ticket is one of
+       before, and the delivery is parked, `parking` K3
     D2 the webhook is read: it is there under its id, enabled, and not held
     D3 the receiver is posted to
     D4 where it is to be tried again, the next message is sent, with the ticket that follows
@@ -43,9 +44,9 @@ from shared.services.webhooks.outcomes import (
     delay,
     is_over,
 )
-from shared.services.webhooks.parking import Parking
+from shared.services.webhooks.parking import Parking, is_open
 from shared.storage.messages.delivering import Ticket, ToDeliver
-from shared.storage.ports import Conflict, NotFound
+from shared.storage.ports import Conflict, NotFound, Unavailable
 from shared.storage.rows.attempts import Attempt
 from shared.storage.rows.deliveries import Delivery, State
 from shared.storage.stores import Stores
@@ -89,8 +90,8 @@ class Deliverer:
         delivery = await self._deliveries.find(asked.id, asked.event)
         row = delivery.ticket if delivery else Ticket()
         if asked.ticket.is_before(row):
-            return
-        if delivery is None or asked.ticket != row:
+            await self._look_after(asked, delivery)
+        elif delivery is None or asked.ticket != row:
             await self._stores.delivering.look_again(asked)
         elif delivery.state is not State.WAITING:
             return
@@ -99,6 +100,13 @@ class Deliverer:
             await self._note(asked.id, delivery, State.FAILED, why)
         else:
             await self._go(asked, delivery)
+
+    async def _look_after(self, asked: ToDeliver, delivery: Delivery | None) -> None:
+        """See to what was parked by somebody who may not have looked at the webhook since."""
+        if delivery and delivery.is_parked and delivery.state is State.WAITING:
+            webhook = await self.webhook(asked)
+            if webhook and is_open(webhook):
+                await self._parking.release(webhook, delivery)
 
     async def _go(self, asked: ToDeliver, delivery: Delivery) -> None:
         if delivery.is_ping:
@@ -186,6 +194,7 @@ class Deliverer:
                 there = await self._deliveries.find(webhook.id, before.name)
             else:
                 return
+        raise Unavailable(f"delivery {before.name} is being changed too often")
 
     async def _keep(self, webhook: Webhook, delivery: Delivery) -> None:
         await self._note(webhook.id, delivery, State.KEPT, "the webhook was disabled")

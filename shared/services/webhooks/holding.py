@@ -10,7 +10,9 @@ fails is followed by the next one, as in H1 and H2.
 
 The row is changed by its ETag alone. Where it was changed meanwhile it is read again; a webhook of
 another id, or with other secrets (an operator gave it another address), is none of ours any more:
-how the receiver of before did says nothing of it.
+how the receiver of before did says nothing of it. Where that one is held it is probed soon, so that
+the chain of its probes goes on. A receiver that is gone disables its webhook only where no operator
+has begun anew with it since the attempt began.
 """
 
 from collections.abc import Callable
@@ -20,7 +22,7 @@ from datetime import timedelta
 from shared.model.webhooks import Health, Webhook
 from shared.services.webhooks.outcomes import Outcome, pause
 from shared.storage.messages.delivering import Ticket
-from shared.storage.ports import Conflict, NotFound
+from shared.storage.ports import Conflict, NotFound, Unavailable
 from shared.storage.stores import Stores
 
 FAILURES = 5
@@ -44,6 +46,8 @@ class Holding:
         for _ in range(_TRIES):
             if there is None or there.health.held or not there.is_enabled:
                 return
+            if there.sealed != webhook.sealed:
+                return
             failures = there.health.failures + 1
             health = replace(there.health, failures=failures, why=why)
             if failures >= FAILURES:
@@ -61,20 +65,25 @@ class Holding:
     async def still_fails(self, webhook: Webhook, outcome: Outcome) -> bool:
         """Have a receiver probed again that is held; False where it is held so no more."""
         there: Webhook | None = webhook
-        now, drawn = self._stores.clock(), self._stores.new_id()
+        now = self._stores.clock()
         for _ in range(_TRIES):
             if there is None or not there.health.held or _is_other(there, webhook):
                 return False
-            health = there.health
-            ticket = Ticket.read(health.probe).after(drawn)
-            wait = pause(now - there.health.held, outcome.wait)
-            await self._stores.delivering.probe(webhook.name, webhook.id, ticket, wait)
-            why = outcome.why or health.why
-            health = replace(health, probe=str(ticket), due=now + wait, why=why)
-            if await self._put(replace(there, health=health)):
+            is_ours = there.sealed == webhook.sealed
+            wait = pause(now - there.health.held, outcome.wait) if is_ours else _FIRST_PAUSE
+            if await self._probe(there, wait, outcome.why if is_ours else ""):
                 return True
             there = await self._again(webhook)
-        return True
+        raise _too_often(webhook)
+
+    async def _probe(self, there: Webhook, wait: timedelta, why: str) -> bool:
+        """Have one that is held probed next; False where it was changed meanwhile."""
+        ticket = Ticket.read(there.health.probe).after(self._stores.new_id())
+        await self._stores.delivering.probe(there.name, there.id, ticket, wait)
+        due = self._stores.clock() + wait
+        why = why or there.health.why
+        health = replace(there.health, probe=str(ticket), due=due, why=why)
+        return await self._put(replace(there, health=health))
 
     async def answered(self, webhook: Webhook) -> None:
         """Note that a receiver works; what has waited for it follows."""
@@ -82,18 +91,29 @@ class Holding:
         for _ in range(_TRIES):
             if there is None or not (there.health.failures or there.health.held):
                 return
-            if there.health.held:
-                await self._stores.delivering.drain(there.name, there.id)
-            health = replace(there.health, failures=0, held=None, why="", due=None)
-            if await self._put(replace(there, health=health)):
+            if (
+                await self._open(there)
+                if there.sealed == webhook.sealed
+                else await self._ask(there)
+            ):
                 return
             there = await self._again(webhook)
+        raise _too_often(webhook)
+
+    async def _open(self, there: Webhook) -> bool:
+        if there.health.held:
+            await self._stores.delivering.drain(there.name, there.id)
+        health = replace(there.health, failures=0, held=None, why="", due=None)
+        return await self._put(replace(there, health=health))
+
+    async def _ask(self, there: Webhook) -> bool:
+        return not there.health.held or await self._probe(there, _FIRST_PAUSE, "")
 
     async def gone(self, webhook: Webhook, why: str) -> bool:
         """Disable a webhook whose receiver says so; False where it is another by now."""
         there: Webhook | None = webhook
         for _ in range(_TRIES):
-            if there is None:
+            if there is None or _has_begun_anew(there, webhook):
                 return False
             if not there.is_enabled:
                 return True
@@ -113,9 +133,15 @@ class Holding:
     async def _again(self, webhook: Webhook) -> Webhook | None:
         """Read a webhook that has changed; None where it is another."""
         there = await self._stores.webhooks.find(webhook.name)
-        if there is None or (there.id, there.sealed) != (webhook.id, webhook.sealed):
-            return None
-        return there
+        return there if there and there.id == webhook.id else None
+
+
+def _too_often(webhook: Webhook) -> Unavailable:
+    return Unavailable(f"webhook {webhook.name} is being changed too often")
+
+
+def _has_begun_anew(there: Webhook, webhook: Webhook) -> bool:
+    return (there.sealed, there.health.begun) != (webhook.sealed, webhook.health.begun)
 
 
 def _is_other(there: Webhook, webhook: Webhook) -> bool:

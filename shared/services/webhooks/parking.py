@@ -6,7 +6,9 @@
        then the delivery is released
 
 A drain begins after A2. Either K3 comes after A2, and sees it, or K2 came before A2, and the drain
-sees the row. Where both do, each releases it by its ETag: one of them does.
+sees the row. Where both do, each releases it by its ETag: one of them does. Who dies between K2 and
+K3, or hears nothing of K2, leaves the message, whose ticket is none any more: it does K3
+(`delivering` D1). Whose K2 was repeated by the storage client sees by the ticket that it was his.
 
     R1 the message is sent, with the ticket that follows the row's
     R2 the row is parked no more, and bears that ticket
@@ -36,11 +38,18 @@ class Parking:
     async def park(self, webhook: Webhook, delivery: Delivery) -> None:
         """Let a delivery wait until its receiver answers again."""
         ticket = delivery.ticket.after(self._stores.new_id())
-        with suppress(Conflict, NotFound):  # another has it
-            parked = await self._stores.deliveries.change(
-                webhook.id, delivery, replace(delivery, is_parked=True, ticket=ticket)
-            )
+        wanted = replace(delivery, is_parked=True, ticket=ticket)
+        parked = await self.change(webhook, delivery, wanted)
+        if parked:
             await self.release_if_open(webhook, parked)
+
+    async def change(self, webhook: Webhook, before: Delivery, wanted: Delivery) -> Delivery | None:
+        """Write a delivery that bears a ticket of its own; None where another has it."""
+        try:
+            return await self._stores.deliveries.change(webhook.id, before, wanted)
+        except (Conflict, NotFound):
+            there = await self._stores.deliveries.find(webhook.id, wanted.name)
+        return there if there and there.ticket == wanted.ticket else None
 
     async def release_if_open(self, webhook: Webhook, delivery: Delivery) -> None:
         """Look at the webhook again, once a delivery was written that is parked (K3)."""

@@ -185,11 +185,13 @@ class Registering:
     async def _wished(self, there: Webhook, wish: Wish) -> Webhook:
         """Give a webhook as it is wished for; raises WebhookInvalid.
 
-        What is sealed stays as it is where nothing of it is another: attempts under way tell by
-        that whether they still speak for its receiver.
+        What is sealed stays as it is where nothing of it is another, but for secrets that sign no
+        more: attempts under way tell by that whether they still speak for its receiver.
         """
-        before = self.callback(there)
-        changed, callback = _changed(there, before, wish, self._clock())
+        now = self._clock()
+        sealed = self.callback(there)
+        before = replace(sealed, secrets=_valid(sealed.secrets, now))
+        changed, callback = _changed(there, before, wish, now)
         await self._check(changed, callback)
         if callback == before:
             return changed
@@ -238,7 +240,7 @@ def _changed(
 
 def _health(there: Health, wish: Wish) -> Health:
     """Forget what a receiver did, where it may do otherwise from now on."""
-    forgotten = replace(there, failures=0, held=None, why="", due=None)
+    forgotten = replace(there, failures=0, held=None, why="", due=None, begun=there.begun + 1)
     if wish.is_enabled:
         return replace(forgotten, disabled="")
     how = (wish.uri, wish.headers, wish.secret, wish.seconds, wish.ca, wish.form, wish.hmacs)
@@ -248,7 +250,7 @@ def _health(there: Health, wish: Wish) -> Health:
 
 def _secrets(there: Sequence[Secret], wish: Wish, now: datetime) -> Sequence[Secret]:
     """Give the secrets that sign from now on, the newest first; raises WebhookInvalid."""
-    valid = [secret for secret in there if secret.until is None or now < secret.until]
+    valid = _valid(there, now)
     newest = valid[0].text if wish.secret is None and valid else wish.secret
     if not newest:
         return []
@@ -261,6 +263,10 @@ def _secrets(there: Sequence[Secret], wish: Wish, now: datetime) -> Sequence[Sec
             " until one of them ends, or let them end sooner (--overlap)"
         )
     return [Secret(newest), *olds]
+
+
+def _valid(secrets: Sequence[Secret], now: datetime) -> Sequence[Secret]:
+    return [secret for secret in secrets if secret.until is None or now < secret.until]
 
 
 def _ending(secret: Secret, wish: Wish, end: datetime) -> Secret:

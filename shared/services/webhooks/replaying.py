@@ -120,11 +120,7 @@ class Replays:
         if delivery.is_ping:
             return False
         wanted = replace(self._anew(delivery), is_parked=True)
-        try:
-            await self._deliveries.change(webhook.id, delivery, wanted)
-        except (Conflict, NotFound):  # it is under way, or has just gone
-            return False
-        return True
+        return await self._parking.change(webhook, delivery, wanted) is not None
 
     def _anew(self, delivery: Delivery) -> Delivery:
         now = self._stores.clock()

@@ -7,7 +7,8 @@ from itertools import pairwise
 import pytest
 
 from shared.model.webhooks import Callback
-from shared.services.webhooks.attempting import MOST_AT_ONCE
+from shared.services.webhooks.attempting import MOST_AT_ONCE, MOST_IN_ALL
+from shared.services.webhooks.registering import Registering, Wish
 from shared.services.webhooks.replaying import ReplayRefused
 from shared.services.webhooks.telling import Telling
 from shared.storage.messages.delivering import Task
@@ -241,6 +242,47 @@ def _taken(rig: Rig, webhook: str) -> ExitStack:
     for _ in range(MOST_AT_ONCE):
         assert stack.enter_context(rig.underway.place(webhook))
     return stack
+
+
+async def test_slow_receivers_leave_room_for_others(rig: Rig) -> None:
+    with ExitStack() as slow:
+        for count in range(8 * MOST_AT_ONCE):
+            slow.enter_context(rig.underway.place(f"slow{count % 8}"))
+        assert rig.underway.count == MOST_IN_ALL
+        hook = await rig.hook()
+        await rig.push()
+        await rig.run(seconds=0)
+        assert await rig.states(hook) == [State.DELIVERED]
+
+
+async def test_a_late_410_disables_none_that_was_enabled_meanwhile(rig: Rig) -> None:
+    hook = await rig.hook()
+    registering = Registering(rig.stores, rig.seal, rig.poster)
+    await rig.push()
+
+    async def mend() -> None:
+        await registering.update(hook.name, Wish(is_enabled=False))
+        await registering.update(hook.name, Wish(is_enabled=True))
+
+    rig.poster.meanwhile = mend
+    rig.poster.answers = [replies(410)]
+    await rig.run(hours=1)
+    assert (await rig.change()).is_enabled
+    assert await rig.states(hook) == [State.DELIVERED]
+
+
+async def test_who_cannot_write_an_attempt_down_has_it_come_again(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await rig.hook()
+    await rig.push()
+
+    async def conflict(*_: object) -> None:
+        raise Conflict("row", 0)
+
+    monkeypatch.setattr(Deliveries, "change", conflict)
+    with pytest.raises(Unavailable, match="too often"):
+        await rig.run(seconds=0)
 
 
 async def test_secrets_stand_in_no_row_message_or_reason(rig: Rig) -> None:

@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 
 from shared.model.posting import Posting
-from shared.model.webhooks import Health, Webhook
+from shared.model.webhooks import Callback, Health, Webhook
 from shared.services.webhooks.holding import FAILURES
 from shared.services.webhooks.probing import WINDOW
 from shared.services.webhooks.telling import Telling
 from shared.storage.messages.delivering import Task, Ticket
-from shared.storage.rows.deliveries import State
+from shared.storage.ports import Conflict, Unavailable
+from shared.storage.rows.deliveries import Deliveries, State
+from shared.storage.rows.webhooks import Webhooks
 from tests.support.app import Memory
 from tests.support.messages import awake
 from tests.support.webhooks import OK, REFUSED, REPOSITORY, SILENT, Answer, Rig, replies
@@ -289,6 +291,58 @@ async def test_what_a_message_parks_while_the_hold_ends_is_released(
     await rig.tasks.do(asked)
     await rig.run(seconds=3)
     assert (await rig.find(hook, name)).state is State.DELIVERED
+
+
+@pytest.mark.parametrize("how", ["repeated", "answer lost", "not read again"])
+async def test_what_is_parked_is_looked_at_again_whatever_is_heard_of_it(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    hook = await held(rig)
+    name = await rig.push()
+    delivery = await rig.find(hook, name)
+    ticket = delivery.ticket.after("ab")
+    awake_row = replace(delivery, is_parked=False, ticket=ticket)
+    await rig.stores.deliveries.change(hook.id, delivery, awake_row)
+    await rig.stores.delivering.deliver(hook.name, hook.id, name, ticket)
+    asked = next(one for one in rig.waiting() if one.event == name)
+    rig.memory.messages.sent.clear()
+    rig.poster.always = OK
+    change, find = Deliveries.change, Webhooks.find
+
+    async def unreadable(*_: Any) -> Any:
+        raise Unavailable("the rows do not answer")
+
+    async def late(*of_what: Any, **more: Any) -> Any:
+        monkeypatch.setattr(Deliveries, "change", change)
+        await rig.change(health=Health())
+        done = await change(*of_what, **more)
+        if how == "not read again":
+            monkeypatch.setattr(Webhooks, "find", unreadable)
+            return done
+        raise Conflict("row", 0) if how == "repeated" else Unavailable("the answer was lost")
+
+    monkeypatch.setattr(Deliveries, "change", late)
+    with suppress(Unavailable):
+        await rig.tasks.do(asked)
+    monkeypatch.setattr(Webhooks, "find", find)
+    if how != "repeated":
+        await rig.tasks.do(asked)  # the host shows it again
+    await rig.run(seconds=3)
+    assert (await rig.find(hook, name)).state is State.DELIVERED
+
+
+@pytest.mark.parametrize("answer", [OK, REFUSED])
+async def test_other_secrets_while_a_probe_runs_end_no_chain_of_probes(
+    rig: Rig, answer: Answer
+) -> None:
+    hook = await held(rig, 2)
+    sealed = rig.seal.close(Callback("https://elsewhere.example/"), hook.id)
+    rig.poster.meanwhile = lambda: rig.change(sealed=sealed)
+    rig.poster.answers = [answer]
+    rig.poster.always = OK
+    await rig.run(minutes=5)
+    assert (await rig.health()).held is None
+    assert State.WAITING not in await rig.states(hook)
 
 
 async def test_a_probe_that_comes_again_after_the_hold_releases_what_it_parked(rig: Rig) -> None:

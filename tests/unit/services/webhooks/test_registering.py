@@ -19,6 +19,7 @@ from shared.services.webhooks.registering import (
     Wish,
     new_secret,
 )
+from shared.services.webhooks.signatures import signing
 from shared.storage import keys
 from shared.storage.messages.delivering import Task, ToDeliver
 from shared.storage.ports import Conflict, Unavailable
@@ -227,8 +228,11 @@ async def test_a_secret_is_rotated_and_the_old_one_signs_for_a_day(
     again = await webhooks.update(NAME, Wish(secret="new"))
     assert webhooks.callback(again).secrets == [Secret("new"), Secret("old", until)]
     clock.move(hours=23)
-    changed = await webhooks.update(NAME, Wish(seconds=5))
-    assert texts(webhooks, changed) == ["new"]
+    changed = await webhooks.update(NAME, Wish(scope="team/app:*"))
+    assert changed.sealed == again.sealed  # an attempt under way still speaks for its receiver
+    assert signing(webhooks.callback(changed).secrets, clock()) == [Secret("new")]
+    changed = await webhooks.update(NAME, Wish(secret="newest"))
+    assert texts(webhooks, changed) == ["newest", "new"]
 
 
 async def test_an_old_secret_ends_when_it_is_told_to(webhooks: Registering, clock: Clock) -> None:
