@@ -15,9 +15,14 @@ _STANDARD_INPUT = "-"
 
 def text_of(given: str, what: str) -> str:
     """Give a text; of a file or of standard input without the end of its last line."""
+    text = given
     if given == _STANDARD_INPUT:
-        return sys.stdin.read().rstrip("\r\n")
-    return read(Path(given[1:]), what).rstrip("\r\n") if given.startswith("@") else given
+        text = sys.stdin.read().rstrip("\r\n")
+    elif given.startswith("@"):
+        text = read(Path(given[1:]), what).rstrip("\r\n")
+    if not text:
+        raise AdminError(f"{what} is empty")
+    return text
 
 
 def read(file: Path, what: str) -> str:
@@ -27,6 +32,14 @@ def read(file: Path, what: str) -> str:
     except (OSError, UnicodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not text (UTF-8)"
         raise AdminError(f"{what} cannot be read from {file}: {why}") from None
+
+
+def certificates_of(file: Path | None) -> str | None:
+    """Give the certificates in a file, if one is given; raises AdminError for an empty one."""
+    text = read(file, "certificates") if file else None
+    if text is not None and not text.strip():
+        raise AdminError(f"{file} is empty: it holds no certificates (PEM)")
+    return text
 
 
 def only_one_reads_input(*given: str | None) -> None:

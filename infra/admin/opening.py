@@ -38,8 +38,8 @@ class Desk:
         async with administration(self.settings, self.registry) as here:
             if here is None:
                 raise AdminError(
-                    f"there is no registry {self.registry} in this storage: the app makes it when"
-                    " first asked; another is named with --registry"
+                    f"there is no registry {self.registry} in this storage: the app makes it at its"
+                    " first request (GET /v2/ will do); another is named with --registry"
                 )
             yield here
 

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from shared import bootstrap
+from shared.events import Cause, ManifestDeleted
 from shared.model.webhooks import Health, Webhook
 from shared.storage import keys
 from shared.storage.messages.letters import Letter
+from shared.storage.rows.deliveries import Deliveries, Delivery, State
 from shared.storage.rows.webhooks import Webhooks
 from tests.admin.conftest import Run
 from tests.support.app import GENERATION, Memory
@@ -124,6 +126,8 @@ REFUSED: list[tuple[str, tuple[str, ...], str]] = [
     ("a header of ours", ("--header", "Host=a"), "registry's own to send"),
     ("an unreadable CA", ("--ca", __file__), "holds no certificates"),
     ("a CA that is missing", ("--ca", "/nowhere/ca"), "certificates cannot be read from"),
+    ("an empty CA", ("--ca", "/dev/null"), "is empty: it holds no certificates"),
+    ("an empty file", ("--uri", "@/dev/null"), "the URI is empty"),
     ("a CA that is no text", ("--ca", "/bin/true"), "it is not text"),
     ("a short secret", ("--secret", "whsec_AAAA"), "holds 3 bytes"),
     ("no secret", ("--secret", ""), "the secret is empty"),
@@ -229,6 +233,22 @@ def test_it_is_disabled_and_enabled(made: None, run: Run, memory: Memory) -> Non
     (sent,) = memory.messages.sent
     assert sent[0] == keys.DELIVERIES
     assert json.loads(Letter.read(sent[1], bootstrap.now()).body)["task"] == "drain"
+
+
+def test_what_was_kept_is_told_when_it_is_enabled(made: None, run: Run, memory: Memory) -> None:
+    async def keep() -> None:
+        there = await Webhooks(memory.rows, GENERATION).find(HOOK)
+        assert there
+        event = ManifestDeleted("sha256:" + "a" * 64, "", Cause("me"), bootstrap.now())
+        name = f"20260102T030405000000-{'e' * 32}"
+        kept = Delivery.of(name, "delete", "a", event, bootstrap.now())
+        await Deliveries(memory.rows, GENERATION).add(there.id, replace(kept, state=State.KEPT))
+
+    asyncio.run(keep())
+    assert run("webhook", "update", HOOK, "--disable").stdout == f"webhook {HOOK} is changed\n"
+    assert "what was kept" in run("webhook", "update", HOOK, "--enable").stdout
+    (row,) = json.loads(run("webhook", "list", "-o", "json").stdout)
+    assert row["not_replayed"]
 
 
 def test_it_is_made_disabled(registry: None, run: Run) -> None:

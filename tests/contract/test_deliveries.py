@@ -64,6 +64,18 @@ async def test_what_is_there_already_is_not_added(stores: Stores) -> None:
     await stores.deliveries.add("another", delivery)
 
 
+async def test_a_ping_that_failed_is_not_among_those(stores: Stores) -> None:
+    now = datetime.now(UTC)
+    (one,) = await add(stores, 1)
+    ping = await stores.deliveries.add(
+        HOOK, Delivery.ping(f"20250101T000000000000-{'f' * 32}", now)
+    )
+    await stores.deliveries.change(HOOK, ping, replace(ping, state=State.FAILED))
+    assert not await stores.deliveries.has_failed(HOOK)
+    await stores.deliveries.change(HOOK, one, replace(one, state=State.FAILED))
+    assert await failed(stores) == [one.name]
+
+
 @pytest.mark.parametrize("state", State)
 async def test_those_that_wait_or_failed_are_found_as_long_as_they_do(
     stores: Stores, state: State
@@ -72,8 +84,8 @@ async def test_those_that_wait_or_failed_are_found_as_long_as_they_do(
     assert await waiting(stores) == [one.name]
     other = await stores.deliveries.change(HOOK, one, replace(one, state=state))
     assert await waiting(stores) == [one.name] * (state is State.WAITING)
-    assert await failed(stores) == [one.name] * state.is_failure
-    assert await stores.deliveries.has_failed(HOOK) == state.is_failure
+    assert await failed(stores) == [one.name] * state.is_owed
+    assert await stores.deliveries.has_failed(HOOK) == state.is_owed
     again = await stores.deliveries.change(HOOK, other, one)
     assert (await waiting(stores), await failed(stores)) == ([one.name], [])
     await stores.deliveries.change(HOOK, again, replace(one, state=state))

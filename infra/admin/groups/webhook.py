@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from infra.admin.app import Group
-from infra.admin.given import headers_of, only_one_reads_input, read, text_of
+from infra.admin.given import certificates_of, headers_of, only_one_reads_input, text_of
 from infra.admin.naming import repository_of
 from infra.admin.opening import AdminError, Desk
 from infra.admin.output import Answer, Listing, cell, said
@@ -140,7 +140,7 @@ async def create(  # noqa: PLR0913 - an option each
         is_tagged_only=tagged_only,
         retries_4xx=retry_4xx,
         seconds=seconds,
-        ca=read(ca, "certificates") if ca else "",
+        ca=certificates_of(ca) or "",
     )
     async with opened(desk) as here:
         made = await here.webhooks.create(name, wish)
@@ -214,15 +214,25 @@ async def update(  # noqa: PLR0913 - an option each
         is_tagged_only=tagged_only,
         retries_4xx=retry_4xx,
         seconds=seconds,
-        ca="" if Part.CA in gone else read(ca, "certificates") if ca else None,
+        ca="" if Part.CA in gone else certificates_of(ca),
     )
     if wish == Wish():
         raise AdminError(f"say what of webhook {name} is to be another")
     async with opened(desk) as here:
         changed = await here.webhooks.update(name, wish)
         ends = [it.until for it in here.webhooks.callback(changed).secrets if it.until]
-    until = f"; the old secret signs, too, until {cell(max(ends))} UTC" if typed and ends else ""
-    return _with_secret(f"webhook {changed.name} is changed{until}", changed, typed)
+        is_owed = await here.webhooks.has_failed(changed)
+    told = f"webhook {changed.name} is changed"
+    if Part.SECRET in gone:
+        told += "; it signs no more from now on"
+    if ends and (typed or overlap is not None):
+        told += f"; the old secret signs, too, until {cell(max(ends))} UTC"
+    if enable and is_owed:
+        told += (
+            "; what was kept or has failed before is not sent by that: see webhook failed"
+            f" {name}, and send it by webhook replay {name} --since TIME --failed"
+        )
+    return _with_secret(told, changed, typed)
 
 
 @webhook.command("delete")
@@ -292,6 +302,7 @@ def _document(here: Administration, there: Webhook, *, is_open: bool) -> dict[st
         "state": state_of(there),
         "disabled_because": health.disabled,
         "held_since": health.held,
+        "next_probe": health.due if health.held else None,
         "failures": health.failures,
         "why": health.why,
         "actions": sorted(there.actions),

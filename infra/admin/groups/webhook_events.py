@@ -97,7 +97,9 @@ async def events(
 async def failed(desk: Desk, name: WebhookName) -> Listing:
     """List what failed for good and was not sent again, the oldest first."""
     shown = ("event", "at", "action", "what", "state", "attempts", "why")
-    return Listing(Told, _failed(desk, name), f"nothing for webhook {name} failed for good", shown)
+    return Listing(
+        Told, _failed(desk, name), f"nothing for webhook {name} failed for good or was kept", shown
+    )
 
 
 @webhook.command("replay")
@@ -117,19 +119,21 @@ async def replay(
         typer.Option("--until", formats=_TIMES, help="Only what was before (UTC)."),
     ] = None,
     only_failed: Annotated[
-        bool, typer.Option("--failed", help="Only what failed for good.")
+        bool, typer.Option("--failed", help="Only what failed for good, or was kept.")
     ] = False,
 ) -> Answer:
     """Send an event again, or all of some time, for 24 hours from now; its id stays."""
     if bool(event) == bool(since) or (event and (until or only_failed)):
         raise AdminError("name one EVENT, as webhook events lists it, or say --since")
+    if since and _utc(since) >= min(_utc(until) if until else now(), now()):
+        raise AdminError("--since is not before --until, or is still to come: nothing was then")
     async with opened(desk) as here:
         there = await here.webhooks.show(name)
         if since is None:
             sent = await here.replays.replay(there, _event(event))
             return said(f"{sent.name} is sent again to webhook {name}", count=1)
         end = _utc(until) if until else now() + _SOON
-        states = {state for state in State if state.is_failure} if only_failed else REPLAYED
+        states = {state for state in State if state.is_owed} if only_failed else REPLAYED
         count = await here.replays.replay_between(there, _utc(since), end, states)
     return said(f"{count} events are sent again to webhook {name}, the oldest first", count=count)
 

@@ -30,6 +30,7 @@ A ping is written down as sent before it is: it is never sent twice.
     P2 D2, D3, D5
 """
 
+import logging
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -50,6 +51,8 @@ from shared.storage.ports import Conflict, NotFound, Unavailable
 from shared.storage.rows.attempts import Attempt
 from shared.storage.rows.deliveries import Delivery, State
 from shared.storage.stores import Stores
+
+_log = logging.getLogger(__name__)
 
 OVER = "its 24 hours are over"
 NO_ANSWER = f"{OVER}, and its receiver does not answer"
@@ -193,6 +196,7 @@ class Deliverer:
             except (Conflict, NotFound):
                 there = await self._deliveries.find(webhook.id, before.name)
             else:
+                _tell_of_end(webhook.name, wanted)
                 return
         raise Unavailable(f"delivery {before.name} is being changed too often")
 
@@ -208,6 +212,11 @@ class Deliverer:
             return await self._deliveries.change(webhook, delivery, after)
         except (Conflict, NotFound):  # another has it
             return None
+
+
+def _tell_of_end(webhook: str, delivery: Delivery) -> None:
+    if delivery.state.is_failure:
+        _log.warning("webhook %s: %s failed for good: %r", webhook, delivery.name, delivery.why)
 
 
 def _after(before: Delivery, tried: _Tried, ticket: Ticket, now: datetime) -> Delivery:

@@ -15,6 +15,7 @@ the chain of its probes goes on. A receiver that is gone disables its webhook on
 has begun anew with it since the attempt began.
 """
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -24,6 +25,8 @@ from shared.services.webhooks.outcomes import Outcome, pause
 from shared.storage.messages.delivering import Ticket
 from shared.storage.ports import Conflict, NotFound, Unavailable
 from shared.storage.stores import Stores
+
+_log = logging.getLogger(__name__)
 
 FAILURES = 5
 """After how many failures in a row a receiver is held."""
@@ -53,6 +56,8 @@ class Holding:
             if failures >= FAILURES:
                 health = await self._held(there, health)
             if await self._put(replace(there, health=health)):
+                if health.held:
+                    _log.warning("webhook %s is held: %r", webhook.name, why)
                 return
             there = await self._again(webhook)
 
@@ -104,7 +109,10 @@ class Holding:
         if there.health.held:
             await self._stores.delivering.drain(there.name, there.id)
         health = replace(there.health, failures=0, held=None, why="", due=None)
-        return await self._put(replace(there, health=health))
+        is_open = await self._put(replace(there, health=health))
+        if is_open and there.health.held:
+            _log.info("webhook %s is held no more: its receiver answers", there.name)
+        return is_open
 
     async def _ask(self, there: Webhook) -> bool:
         return not there.health.held or await self._probe(there, _FIRST_PAUSE, "")
@@ -119,6 +127,7 @@ class Holding:
                 return True
             health = replace(there.health, disabled=why)
             if await self._put(replace(there, is_enabled=False, health=health)):
+                _log.warning("webhook %s is disabled by its receiver: %r", webhook.name, why)
                 return True
             there = await self._again(webhook)
         return False

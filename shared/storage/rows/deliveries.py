@@ -3,7 +3,8 @@
     webhooks   GENERATION|ID   delivery|INVERSE-ID    an event, and what has become of it
                                attempt|INVERSE-ID|N   what was sent, where, and the answer
                                waiting|TIME-ID        there while the delivery waits
-                               failed|TIME-ID         there once nobody tries it any more
+                               failed|TIME-ID         there once a replay alone sends it: it failed,
+                                                      or was kept
 
 A delivery, and what is there while it waits or has failed, change in one transaction, by the
 delivery's ETag: so whoever goes through those that wait, or have failed, reads no others. Each
@@ -60,6 +61,11 @@ class State(StrEnum):
     def is_failure(self) -> bool:
         """Tell whether it is among those that failed for good."""
         return self in {State.FAILED, State.UNANSWERED}
+
+    @property
+    def is_owed(self) -> bool:
+        """Tell whether a replay alone delivers it: it failed for good, or was kept."""
+        return self.is_failure or self is State.KEPT
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,16 +231,24 @@ class Deliveries:
         return [Waiting.read(row) for row in rows]
 
     async def failed(self, webhook: str, after: str = "", limit: int = 100) -> Sequence[Delivery]:
-        """Give up to so many of those that failed for good, the oldest first, after one."""
-        rows = await self._scan(webhook, keys.failed(after), keys.end_of(keys.failed("")), limit)
-        found = [await self.find(webhook, keys.last_part(row.key)) for row in rows]
-        return [one for one in found if one]
+        """Give up to so many of those that a replay alone sends, the oldest first, after one.
+
+        Pings are left out: none is sent again.
+        """
+        found: list[Delivery] = []
+        while len(found) < limit:
+            before = keys.end_of(keys.failed(""))
+            rows = await self._scan(webhook, keys.failed(after), before, limit - len(found))
+            if not rows:
+                break
+            after = keys.last_part(rows[-1].key)
+            each = [await self.find(webhook, keys.last_part(row.key)) for row in rows]
+            found += [one for one in each if one and not one.is_ping]
+        return found
 
     async def has_failed(self, webhook: str) -> bool:
-        """Tell whether there is one that failed for good, and was not replayed since."""
-        return bool(
-            await self._scan(webhook, keys.failed(""), keys.end_of(keys.failed("")), limit=1)
-        )
+        """Tell whether there is one that a replay alone sends, and none has sent since."""
+        return bool(await self.failed(webhook, limit=1))
 
     async def give_up(self, webhook: str, some: Sequence[Waiting], why: str) -> int:
         """Let deliveries that wait fail for good, but those that have changed; tell how many."""
@@ -325,7 +339,7 @@ class Deliveries:
 def _marks(before: Delivery | None, after: Delivery) -> Iterator[Change]:
     """Give the changes among those that wait, and those that failed, which go with a delivery's."""
     waited = before is not None and before.state is State.WAITING
-    had_failed = before is not None and before.state.is_failure
+    was_owed = before is not None and before.state.is_owed
     if after.state is State.WAITING:
         said: dict[str, Value] = {
             "since": after.since,
@@ -335,9 +349,9 @@ def _marks(before: Delivery | None, after: Delivery) -> Iterator[Change]:
         yield Put(keys.waiting(after.name), said)
     elif waited:
         yield Delete(keys.waiting(after.name))
-    if after.state.is_failure:
+    if after.state.is_owed:
         yield Put(keys.failed(after.name), {})
-    elif had_failed:
+    elif was_owed:
         yield Delete(keys.failed(after.name))
 
 
@@ -350,5 +364,5 @@ def _given_up(one: Waiting, why: str) -> Iterator[Change]:
 
 def _forgotten(row: Row) -> Iterator[Change]:
     yield Delete(row.key, row.etag)
-    if State(str(row.values["state"])).is_failure:
+    if State(str(row.values["state"])).is_owed:
         yield Delete(keys.failed(keys.delivery_name(row.key)))

@@ -27,7 +27,7 @@ def broken(world: HookWorld) -> Iterator[str]:
         for one in world.deliveries(webhook.id):
             if (keys.waiting(one.name) in rows) != (one.state is State.WAITING):
                 yield f"{one.name} is {one.state}, and is said to wait, or not to"
-            if (keys.failed(one.name) in rows) != one.state.is_failure:
+            if (keys.failed(one.name) in rows) != one.state.is_owed:
                 yield f"{one.name} is {one.state}, and is said to have failed, or not to"
             if one.state is State.DELIVERED and not _has(world, webhook, one):
                 yield f"{one.name} is delivered, and its receiver has not got it"
