@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from tests.soak.asking import Asker, BrokenPromise, NoAnswerError
 from tests.soak.model import Content, Known, Mine, State, image, index, own
 from tests.soak.operators import Operator, Undeleted
-from tests.soak.pushing import Pusher
+from tests.soak.pushing import Pusher, Put
 
 _TAGS = 6
 _MANY = 25
@@ -235,14 +235,14 @@ class Actor:
 
     async def _push(self, known: Known, tag: str | None) -> None:
         self._expect_push(known, tag)
-        await self.pusher.push(known, tag or known.digest)
-        self.mine.pushed(known, tag)
+        put = await self.pusher.push(known, tag or known.digest)
+        self.mine.pushed(known, tag, is_certain=put is Put.CREATED)
 
     async def _put(self, known: Known, tag: str) -> None:
         """Put a manifest whose blobs are there: it uses them."""
         self._expect_push(known, tag)
-        await self.pusher.put(known, tag)
-        self.mine.pushed(known, tag)
+        put = await self.pusher.put(known, tag)
+        self.mine.pushed(known, tag, is_certain=put is Put.CREATED)
 
     def _expect_push(self, known: Known, tag: str | None) -> None:
         """Note that from now on a manifest may be there, and its tag point to it."""

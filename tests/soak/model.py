@@ -110,10 +110,13 @@ class Mine:
         """Give the tags of which we know where they point."""
         return {it: known for it, known in self.tags.items() if it not in self.unknown_tags}
 
-    def pushed(self, known: Known, tag: str | None) -> None:
-        """Note that a manifest is there, and that its tag points to it."""
+    def pushed(self, known: Known, tag: str | None, *, is_certain: bool = True) -> None:
+        """Note that a manifest is there, and that its tag points to it.
+
+        Where it was only found to be there, that may be the work of an earlier push.
+        """
         self._returned(known)
-        self._tell("AFTER_PUSH", known, tag or "")
+        self._tell("AFTER_PUSH", known, tag or "", is_certain=is_certain)
         if tag:
             self.pointed(known.repository, tag, known)
 
@@ -161,10 +164,11 @@ class Mine:
             known in other.children for other in self.manifests if other.state is not State.GONE
         )
 
-    def _tell(self, consumer: str, known: Known, tag: str) -> None:
-        self.told[consumer, *known.place, tag] += 1
-        if known.subject:
-            self.told["KEEP_LIST", *known.place, tag] += 1
+    def _tell(self, consumer: str, known: Known, tag: str, *, is_certain: bool = True) -> None:
+        consumers = [consumer, "KEEP_LIST"] if known.subject else [consumer]
+        for one in consumers:
+            change = (one, *known.place, tag)
+            self.told[change] = self.told[change] + 1 if is_certain else max(self.told[change], 1)
 
     def _returned(self, known: Known) -> None:
         known.state = State.LIVE

@@ -6,12 +6,21 @@ repeat it then. One that is refused for blobs that were brought long ago is push
 
 import time
 from collections.abc import Sequence
+from enum import Enum
 
 from tests.soak.asking import TRIES, Asker, BrokenPromise, NoAnswerError
 from tests.soak.model import Content, Known
 
 _LOOKS = 0.5
 _CREATED, _OK, _ACCEPTED, _UNKNOWN = 201, 200, 202, 404
+
+
+class Put(Enum):
+    """How a manifest's PUT ended; FOUND: without an answer, and then a HEAD found it."""
+
+    CREATED = "created"
+    FOUND = "found"
+    LACKS_BLOBS = "lacks blobs"
 
 
 class Pusher:
@@ -22,14 +31,15 @@ class Pusher:
         self._repositories = repositories
         self._grace = grace
 
-    async def push(self, known: Known, reference: str) -> None:
+    async def push(self, known: Known, reference: str) -> Put:
         """Push a manifest with its blobs; raises NoAnswerError where it is unknown whether."""
         for _ in range(TRIES):
             began = time.monotonic()
             for blob in known.blobs:
                 await self.bring(known.repository, blob)
-            if await self.put(known, reference, began):
-                return
+            put = await self.put(known, reference, began)
+            if put is not Put.LACKS_BLOBS:
+                return put
         raise NoAnswerError(f"blobs of {known.digest} go sooner than it comes")
 
     async def bring(self, repository: str, blob: Content) -> None:
@@ -60,8 +70,8 @@ class Pusher:
         )
         return ended.status == _CREATED
 
-    async def put(self, known: Known, reference: str, began: float | None = None) -> bool:
-        """Put a manifest; False where it lacks blobs that were brought since then, too long ago."""
+    async def put(self, known: Known, reference: str, began: float | None = None) -> Put:
+        """Put a manifest; it may lack blobs where they were brought since then, too long ago."""
         path = f"/v2/{known.repository}/manifests/{reference}"
         manifest = known.manifest
         for attempt in range(TRIES):
@@ -69,15 +79,15 @@ class Pusher:
                 "PUT", path, manifest.content, manifest.media_type, attempt=attempt
             )
             if put and put.status == _CREATED:
-                return True
+                return Put.CREATED
             is_late = began is not None and time.monotonic() - began > self._grace
             if put and put.status == _UNKNOWN and is_late:
                 self._asker.did["brought again"] += 1
-                return False
+                return Put.LACKS_BLOBS
             if put:
                 raise self._asker.broken("PUT", path, put)
             if self._asker.habits.random() < _LOOKS and await self._finds(path, known):
-                return True
+                return Put.FOUND
         raise NoAnswerError(f"PUT {path}")
 
     async def _finds(self, path: str, known: Known) -> bool:

@@ -158,3 +158,13 @@ def test_what_is_long_gone_is_forgotten(mine: Mine) -> None:
 
     assert len(mine.manifests) < 150
     assert mine.told["AFTER_PUSH", REPOSITORY, one.digest, ""] == 1
+
+
+def test_what_a_head_finds_may_be_the_work_of_an_earlier_push(mine: Mine) -> None:
+    one = known(mine)
+    mine.pushed(one, "v2", is_certain=False)
+    mine.pushed(one, "v1")
+    mine.pushed(one, "v1", is_certain=False)
+
+    assert mine.told["AFTER_PUSH", REPOSITORY, one.digest, "v2"] == 1
+    assert mine.told["AFTER_PUSH", REPOSITORY, one.digest, "v1"] == 1
