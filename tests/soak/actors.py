@@ -141,6 +141,7 @@ class Actor:
 
     async def remove(self, known: Known) -> None:
         """Delete a manifest, whether it is there or not."""
+        await self.pusher.let_late_ones_end()
         certain = self.mine.certain_tags()
         tags = frozenset(tag for (_, tag), target in certain.items() if target is known)
         was_live, known.deleted_at = known.state is State.LIVE, time.monotonic()
@@ -180,6 +181,7 @@ class Actor:
 
     async def remove_tag(self, repository: str, tag: str) -> None:
         """Delete a tag, whether it is there or not."""
+        await self.pusher.let_late_ones_end()
         self.mine.unknown_tags.add((repository, tag))
         path = f"/v2/{repository}/manifests/{tag}"
         await self.asker.expect({_ACCEPTED, _UNKNOWN}, "DELETE", path)

@@ -1,15 +1,18 @@
 """How a client pushes: a HEAD for each blob, a mount, an upload, and the manifest at last.
 
 A manifest whose PUT is not answered counts as pushed where a HEAD finds its tag: clients do not
-repeat it then. One that is refused for blobs that were brought long ago is pushed once more.
+repeat it then. Who deletes waits until no PUT can take effect late any more that was not answered:
+it would bring back what was deleted. One that is refused for blobs that were brought long ago is pushed once more.
 """
 
+import asyncio
 import time
 from collections.abc import Sequence
 from enum import Enum
 
 from tests.soak.asking import TRIES, Asker, BrokenPromise, NoAnswerError
 from tests.soak.model import Content, Known
+from tests.soak.weather import LONGEST_DELAY
 
 _LOOKS = 0.5
 _CREATED, _OK, _ACCEPTED, _UNKNOWN = 201, 200, 202, 404
@@ -30,6 +33,7 @@ class Pusher:
         self._asker = asker
         self._repositories = repositories
         self._grace = grace
+        self._late_until = 0.0
 
     async def push(self, known: Known, reference: str) -> Put:
         """Push a manifest with its blobs; raises NoAnswerError where it is unknown whether."""
@@ -80,6 +84,8 @@ class Pusher:
             )
             if put and put.status == _CREATED:
                 return Put.CREATED
+            if put is None:
+                self._late_until = time.monotonic() + LONGEST_DELAY
             is_late = began is not None and time.monotonic() - began > self._grace
             if put and put.status == _UNKNOWN and is_late:
                 self._asker.did["brought again"] += 1
@@ -89,6 +95,10 @@ class Pusher:
             if self._asker.habits.random() < _LOOKS and await self._finds(path, known):
                 return Put.FOUND
         raise NoAnswerError(f"PUT {path}")
+
+    async def let_late_ones_end(self) -> None:
+        """Wait until no PUT of before can take effect any more."""
+        await asyncio.sleep(max(0.0, self._late_until - time.monotonic()))
 
     async def _finds(self, path: str, known: Known) -> bool:
         """Tell whether a HEAD finds the manifest."""
