@@ -2,7 +2,8 @@
 
 A manifest whose PUT is not answered counts as pushed where a HEAD finds its tag: clients do not
 repeat it then. Who deletes waits until no PUT can take effect late any more that was not answered:
-it would bring back what was deleted. One that is refused for blobs that were brought long ago is pushed once more.
+it would bring back what was deleted. One that is refused for blobs that were brought long ago is
+pushed once more.
 """
 
 import asyncio
