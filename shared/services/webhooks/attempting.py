@@ -49,7 +49,7 @@ class Underway:
     @contextmanager
     def place(self, webhook: str) -> Iterator[bool]:
         """Take a place for a while; False where none is free."""
-        if not self._has_room(webhook):
+        if not self.has_room(webhook):
             yield False
             return
         self._counts[webhook] += 1
@@ -60,7 +60,8 @@ class Underway:
             if not self._counts[webhook]:
                 del self._counts[webhook]
 
-    def _has_room(self, webhook: str) -> bool:
+    def has_room(self, webhook: str) -> bool:
+        """Tell whether one more may run for a webhook."""
         own = self._counts[webhook]
         return not own or (own < MOST_AT_ONCE and self.count < MOST_IN_ALL)
 

@@ -64,6 +64,7 @@ _DISABLED = "it was not sent: the webhook is disabled"
 _TRIES = 8
 _SHORTEST_WAIT = timedelta(seconds=2)
 _LONGEST_WAIT = timedelta(minutes=10)
+_LOOKS, _LOOK_SECONDS = 10, 0.2
 _GROWTHS = 9
 _SPREAD = 16**4
 
@@ -115,6 +116,7 @@ class Deliverer:
         if delivery.is_ping:
             await self._ping(asked, delivery)
             return
+        await self._wait_for_room(asked.id)
         webhook = await self.webhook(asked)
         if webhook is None:
             return
@@ -129,6 +131,13 @@ class Deliverer:
                     await self._tell(webhook, outcome)
                 else:
                     await self.put_off(asked)
+
+    async def _wait_for_room(self, webhook: str) -> None:
+        """Wait a second or so: messages come in crowds, and most receivers answer at once."""
+        for _ in range(_LOOKS):
+            if self._underway.has_room(webhook):
+                return
+            await self._stores.pause(_LOOK_SECONDS)
 
     async def _ping(self, asked: ToDeliver, delivery: Delivery) -> None:
         with self._underway.place(asked.id) as is_free:
