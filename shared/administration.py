@@ -77,7 +77,7 @@ async def administration(settings: Settings, name: str) -> AsyncIterator[Adminis
                 halt=Halt(beside),
                 jobs=jobs,
                 failing=here.failing,
-                webhooks=registering_of(settings, record, jobs.stores, poster),
+                webhooks=registering_of(settings, jobs.stores, poster),
                 replays=Replays(jobs.stores),
             )
 

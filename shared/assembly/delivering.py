@@ -3,8 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from shared.assembly.derived import derived
-from shared.model.callbacks import CallbackSeal
+from shared.assembly.webhooks import seal_of
 from shared.model.posting import Poster
 from shared.services.webhooks.attempting import Attempting, Underway
 from shared.services.webhooks.delivering import Deliverer
@@ -25,7 +24,7 @@ class Outside:
 
 def tasks_of(settings: Settings, stores: Stores, host: str, outside: Outside) -> Tasks:
     """Give what messages come to; `host` is the registry's login server, or its name."""
-    seal = CallbackSeal(derived(settings.master_key, "webhooks", stores.generation))
+    seal = seal_of(settings, stores.generation)
     attempting = Attempting(outside.poster, seal, host, stores.clock, stores.ticks)
     deliverer = Deliverer(stores, attempting, outside.underway)
     return Tasks(deliverer, Probing(stores, deliverer, outside.underway))

@@ -5,17 +5,14 @@ from shared.model.callbacks import CallbackSeal
 from shared.model.posting import Poster
 from shared.services.webhooks.registering import Registering
 from shared.settings import Settings
-from shared.storage.rows.registries import RegistryRecord
 from shared.storage.stores import Stores
 
 
-def seal_of(settings: Settings, record: RegistryRecord) -> CallbackSeal:
+def seal_of(settings: Settings, generation: str) -> CallbackSeal:
     """Give what seals the secrets of a registry's webhooks."""
-    return CallbackSeal(derived(settings.master_key, "webhooks", record.generation))
+    return CallbackSeal(derived(settings.master_key, "webhooks", generation))
 
 
-def registering_of(
-    settings: Settings, record: RegistryRecord, stores: Stores, poster: Poster
-) -> Registering:
+def registering_of(settings: Settings, stores: Stores, poster: Poster) -> Registering:
     """Put together what makes and changes webhooks."""
-    return Registering(stores, seal_of(settings, record), poster)
+    return Registering(stores, seal_of(settings, stores.generation), poster)

@@ -1,7 +1,7 @@
 """Posting: what is sent to a receiver outside, and what comes back."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 ANSWER_BYTES = 4 * 1024
@@ -19,8 +19,8 @@ class Posting:
     usual ones, or empty. A user agent is among the headers.
     """
 
-    url: str
-    headers: Mapping[str, str]
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
     body: bytes
     seconds: float
     ca: str = ""

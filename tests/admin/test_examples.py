@@ -9,13 +9,12 @@ import pytest
 
 from shared.assembly.webhooks import seal_of
 from shared.settings import Settings
-from shared.storage.rows.registries import RegistryRecord
 from shared.storage.rows.webhooks import Webhooks
 from tests.admin.conftest import Run
 from tests.examples import pages
 from tests.examples.cases import EXAMPLES, Make
 from tests.examples.commands import Made, made_by
-from tests.support.app import GENERATION, NAME, Memory
+from tests.support.app import GENERATION, Memory
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +33,7 @@ def kept(memory: Memory, environment: dict[str, str], name: str) -> Made:
     async def read() -> Made:
         webhook = await Webhooks(memory.rows, GENERATION).find(name)
         assert webhook
-        seal = seal_of(Settings.from_env(environment), RegistryRecord(NAME, GENERATION, ()))
+        seal = seal_of(Settings.from_env(environment), GENERATION)
         return Made(webhook, seal.open(webhook.sealed, webhook.id))
 
     return asyncio.run(read())

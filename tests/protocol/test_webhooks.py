@@ -13,8 +13,7 @@ import standardwebhooks
 
 from infra.devhost.storage import Azurite
 from shared import administration
-from shared.assembly.derived import derived
-from shared.model.callbacks import CallbackSeal
+from shared.assembly.webhooks import seal_of
 from shared.model.webhooks import Callback, Secret, Webhook
 from shared.settings import Settings
 from shared.storage.rows.deliveries import Delivery, State
@@ -38,7 +37,7 @@ PUSHES = 40
 SECONDS = 0.3
 """Between two pushes: 200 a minute."""
 
-HEALTHY_SECONDS = 20
+HEALTHY_SECONDS = 10
 """Within which the healthy receiver has nearly all of them, on a machine that does other things."""
 
 
@@ -58,7 +57,7 @@ class World:
     async def _made(
         self, stores: Stores, name: str, url: str, more: Mapping[str, object]
     ) -> Webhook:
-        seal = CallbackSeal(derived(self.settings.master_key, "webhooks", stores.generation))
+        seal = seal_of(self.settings, stores.generation)
         drawn = stores.new_id()
         sealed = seal.close(Callback(url, {}, [Secret(SECRET)]), drawn)
         return await stores.webhooks.create(

@@ -42,7 +42,8 @@ def test_promises_hold_in_calm(
 ) -> None:
     outcome = run(emulator, tmp_path, CALM, operations, seed)
 
-    assert outcome.did["no answer"] == outcome.did["undelete: no answer"]
+    undeletes = outcome.did["undelete: no answer"]  # what clients are refused, they repeat
+    assert outcome.did["no answer"] == undeletes <= operations / 1_000
 
 
 @pytest.mark.parametrize("name", [name for name in WEATHERS if name != CALM])

@@ -28,7 +28,8 @@ MOST_AT_ONCE = 4
 MOST_IN_ALL = 8
 """As long as so many run in a process, each webhook has one: slow receivers leave room for others.
 
-What has no place is put off at once. The host gives the function of the queue 24 (`host.json`).
+What finds no place within a second or so is put off. The host gives the function of the queue 24
+(`host.json`).
 """
 
 _HEADERS_BYTES = 8 * 1024

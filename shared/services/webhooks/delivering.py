@@ -16,9 +16,10 @@ The same message twice at once: both may reach D3. One of them is first at D5; t
 delivery again, and writes its attempt down. That the receiver has it counts, whoever was told so,
 unless an operator has sent it again meanwhile.
 
-D2 is next to D3: once a webhook is deleted, disabled or held no attempt begins. A webhook that is
-gone drops the message, its rows go later (`tending`). One that is disabled keeps the delivery for a
-replay; one that is held parks it (`parking`).
+A message waits a second or so for a place among the attempts of this process before D2; where none
+gets free it is put off. D2 is next to D3: once a webhook is deleted, disabled or held no attempt
+begins. A webhook that is gone drops the message, its rows go later (`tending`). One that is
+disabled keeps the delivery for a replay; one that is held parks it (`parking`).
 
 Where all places are taken the message comes again, after a wait that grows to ten minutes. Whatever
 keeps a delivery from being sent, once its 24 hours are over, and an hour after it was last due, it

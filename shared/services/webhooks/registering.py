@@ -35,6 +35,7 @@ from shared.services.webhooks.checking import check
 from shared.services.webhooks.hearing import Verdict, hears
 from shared.services.webhooks.masking import origin_of
 from shared.services.webhooks.posting import split_uri
+from shared.services.webhooks.signatures import signing
 from shared.storage.ports import Conflict, NotFound, Unavailable
 from shared.storage.stores import Stores
 
@@ -47,9 +48,16 @@ MOST_SECRETS = 4
 OVERLAP = timedelta(hours=24)
 """For how long a secret that is replaced signs as well, unless something else is wished for."""
 
-_PLAIN = (
-    *("is_enabled", "actions", "form", "hmacs", "is_tagged_only", "retries_4xx", "seconds", "ca"),
-)
+_PLAIN = [
+    "is_enabled",
+    "actions",
+    "form",
+    "hmacs",
+    "is_tagged_only",
+    "retries_4xx",
+    "seconds",
+    "ca",
+]
 _TRIES = 8
 _SECRET_BYTES = 32
 
@@ -190,7 +198,7 @@ class Registering:
         """
         now = self._clock()
         sealed = self.callback(there)
-        before = replace(sealed, secrets=_valid(sealed.secrets, now))
+        before = replace(sealed, secrets=signing(sealed.secrets, now))
         changed, callback = _changed(there, before, wish, now)
         await self._check(changed, callback)
         if callback == before:
@@ -250,7 +258,7 @@ def _health(there: Health, wish: Wish) -> Health:
 
 def _secrets(there: Sequence[Secret], wish: Wish, now: datetime) -> Sequence[Secret]:
     """Give the secrets that sign from now on, the newest first; raises WebhookInvalid."""
-    valid = _valid(there, now)
+    valid = signing(there, now)
     newest = valid[0].text if wish.secret is None and valid else wish.secret
     if not newest:
         return []
@@ -263,10 +271,6 @@ def _secrets(there: Sequence[Secret], wish: Wish, now: datetime) -> Sequence[Sec
             " until one of them ends, or let them end sooner (--overlap)"
         )
     return [Secret(newest), *olds]
-
-
-def _valid(secrets: Sequence[Secret], now: datetime) -> Sequence[Secret]:
-    return [secret for secret in secrets if secret.until is None or now < secret.until]
 
 
 def _ending(secret: Secret, wish: Wish, end: datetime) -> Secret:
