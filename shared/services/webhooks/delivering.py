@@ -46,7 +46,7 @@ from shared.services.webhooks.outcomes import (
     delay,
     is_over,
 )
-from shared.services.webhooks.parking import Parking, is_open
+from shared.services.webhooks.parking import DISABLED, Parking, is_open
 from shared.storage.messages.delivering import Ticket, ToDeliver
 from shared.storage.ports import Conflict, NotFound, Unavailable
 from shared.storage.rows.attempts import Attempt
@@ -102,7 +102,7 @@ class Deliverer:
             return
         elif is_over(delivery.since, delivery.due, self._stores.clock()):
             why = TOO_SLOW if asked.waits else delivery.why or UNSENT
-            await self._note(asked.id, delivery, State.FAILED, why)
+            await self._parking.end(asked.id, delivery, State.FAILED, why)
         else:
             await self._go(asked, delivery)
 
@@ -122,7 +122,7 @@ class Deliverer:
         if webhook is None:
             return
         if not webhook.is_enabled:
-            await self._keep(webhook, delivery)
+            await self._parking.end(webhook.id, delivery, State.KEPT, DISABLED)
         elif webhook.health.held:
             await self._parking.park(webhook, delivery)
         else:
@@ -145,12 +145,12 @@ class Deliverer:
             if not is_free:
                 await self.put_off(asked)
                 return
-            claimed = await self._note(asked.id, delivery, State.FAILED, _UNKNOWN)
+            claimed = await self._parking.end(asked.id, delivery, State.FAILED, _UNKNOWN)
             webhook = await self.webhook(asked) if claimed else None
             if claimed is None or webhook is None:
                 return
             if not webhook.is_enabled:
-                await self._note(asked.id, claimed, State.FAILED, _DISABLED)
+                await self._parking.end(asked.id, claimed, State.FAILED, _DISABLED)
                 return
             outcome = await self.attempt(webhook, claimed)
             if outcome.is_answer and outcome.verdict is not Verdict.GONE:
@@ -209,19 +209,6 @@ class Deliverer:
                 _tell_of_end(webhook.name, wanted)
                 return
         raise Unavailable(f"delivery {before.name} is being changed too often")
-
-    async def _keep(self, webhook: Webhook, delivery: Delivery) -> None:
-        await self._note(webhook.id, delivery, State.KEPT, "the webhook was disabled")
-
-    async def _note(
-        self, webhook: str, delivery: Delivery, state: State, why: str
-    ) -> Delivery | None:
-        ticket = delivery.ticket.after(self._stores.new_id())
-        after = replace(delivery, state=state, why=why, ticket=ticket, is_parked=False)
-        try:
-            return await self._deliveries.change(webhook, delivery, after)
-        except (Conflict, NotFound):  # another has it
-            return None
 
 
 def _tell_of_end(webhook: str, delivery: Delivery) -> None:

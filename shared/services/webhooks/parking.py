@@ -20,8 +20,11 @@ from dataclasses import replace
 from shared.model.webhooks import Webhook
 from shared.storage.messages.delivering import UNSEEN
 from shared.storage.ports import Conflict, NotFound
-from shared.storage.rows.deliveries import Delivery
+from shared.storage.rows.deliveries import Delivery, State
 from shared.storage.stores import Stores
+
+DISABLED = "the webhook was disabled"
+"""Why a delivery is kept."""
 
 
 def is_open(webhook: Webhook) -> bool:
@@ -39,16 +42,24 @@ class Parking:
         """Let a delivery wait until its receiver answers again."""
         ticket = delivery.ticket.after(self._stores.new_id())
         wanted = replace(delivery, is_parked=True, ticket=ticket)
-        parked = await self.change(webhook, delivery, wanted)
+        parked = await self.change(webhook.id, delivery, wanted)
         if parked:
             await self.release_if_open(webhook, parked)
 
-    async def change(self, webhook: Webhook, before: Delivery, wanted: Delivery) -> Delivery | None:
+    async def end(
+        self, webhook_id: str, delivery: Delivery, state: State, why: str
+    ) -> Delivery | None:
+        """Let a delivery be tried no more, and give it; None where another has it."""
+        ticket = delivery.ticket.after(self._stores.new_id())
+        ended = replace(delivery, state=state, why=why, ticket=ticket, is_parked=False)
+        return await self.change(webhook_id, delivery, ended)
+
+    async def change(self, webhook_id: str, before: Delivery, wanted: Delivery) -> Delivery | None:
         """Write a delivery that bears a ticket of its own; None where another has it."""
         try:
-            return await self._stores.deliveries.change(webhook.id, before, wanted)
+            return await self._stores.deliveries.change(webhook_id, before, wanted)
         except (Conflict, NotFound):
-            there = await self._stores.deliveries.find(webhook.id, wanted.name)
+            there = await self._stores.deliveries.find(webhook_id, wanted.name)
         return there if there and there.ticket == wanted.ticket else None
 
     async def release_if_open(self, webhook: Webhook, delivery: Delivery) -> None:

@@ -120,7 +120,7 @@ class Replays:
         if delivery.is_ping:
             return False
         wanted = replace(self._anew(delivery), is_parked=True)
-        return await self._parking.change(webhook, delivery, wanted) is not None
+        return await self._parking.change(webhook.id, delivery, wanted) is not None
 
     def _anew(self, delivery: Delivery) -> Delivery:
         now = self._stores.clock()

@@ -16,7 +16,7 @@ from shared.events import Event
 from shared.model.names import RepositoryName
 from shared.model.webhooks import Webhook
 from shared.services.webhooks.hearing import action_of, hears
-from shared.services.webhooks.parking import Parking
+from shared.services.webhooks.parking import DISABLED, Parking
 from shared.storage import keys
 from shared.storage.messages.delivering import FIRST
 from shared.storage.ports import Conflict
@@ -66,5 +66,5 @@ class Telling:
 
 def _placed(webhook: Webhook, delivery: Delivery) -> Delivery:
     if not webhook.is_enabled:
-        return replace(delivery, state=State.KEPT, why="the webhook was disabled")
+        return replace(delivery, state=State.KEPT, why=DISABLED)
     return replace(delivery, is_parked=webhook.health.held is not None)

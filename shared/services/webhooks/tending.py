@@ -16,18 +16,15 @@ drain; what waits for one that is disabled is kept.
 
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from shared.model.webhooks import Webhook
 from shared.services.webhooks.delivering import UNSENT
 from shared.services.webhooks.holding import Holding
 from shared.services.webhooks.outcomes import LATE, LIFE, Outcome, Verdict
-from shared.services.webhooks.parking import Parking, is_open
+from shared.services.webhooks.parking import DISABLED, Parking, is_open
 from shared.storage.ages import Span
-from shared.storage.ports import Conflict, NotFound
-from shared.storage.rows.deliveries import Delivery, State, Waiting
+from shared.storage.rows.deliveries import State, Waiting
 from shared.storage.stores import Stores
 
 _log = logging.getLogger(__name__)
@@ -110,17 +107,11 @@ class Tending:
         if there is None or there.id != webhook.id:
             return
         if not there.is_enabled:
-            await self._end(webhook, delivery, State.KEPT, "the webhook was disabled")
+            await self._parking.end(webhook.id, delivery, State.KEPT, DISABLED)
         elif delivery.since + LIFE <= self._stores.clock():
-            await self._end(webhook, delivery, State.FAILED, delivery.why or UNSENT)
+            await self._parking.end(webhook.id, delivery, State.FAILED, delivery.why or UNSENT)
         else:
             await self._parking.release(there, delivery)
-
-    async def _end(self, webhook: Webhook, delivery: Delivery, state: State, why: str) -> None:
-        ticket = delivery.ticket.after(self._stores.new_id())
-        ended = replace(delivery, state=state, is_parked=False, why=why, ticket=ticket)
-        with suppress(Conflict, NotFound):  # it goes on by itself
-            await self._deliveries.change(webhook.id, delivery, ended)
 
 
 def _is_stuck(webhook: Webhook, one: Waiting, now: datetime) -> bool:
