@@ -17,7 +17,7 @@ from shared.auth.passwords import Passwords
 from shared.bootstrap import Registries
 from shared.services.letters.failing import FailingLetters
 from shared.services.rebuild.recovery import Recovery
-from shared.services.webhooks.registering import Registering
+from shared.services.webhooks.configuration.registering import Registering
 from shared.services.webhooks.replaying import Replays
 from shared.settings import Settings
 from shared.storage import keys

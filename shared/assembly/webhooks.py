@@ -3,7 +3,7 @@
 from shared.assembly.derived import derived
 from shared.model.callbacks import CallbackSeal
 from shared.model.posting import Poster
-from shared.services.webhooks.registering import Registering
+from shared.services.webhooks.configuration.registering import Registering
 from shared.settings import Settings
 from shared.storage.stores import Stores
 

@@ -16,13 +16,13 @@ from shared.model.webhooks import (
     Secret,
     Webhook,
 )
-from shared.services.webhooks.checking import (
+from shared.services.webhooks.configuration.checking import (
     CA_LENGTH,
     HEADERS_LENGTH,
     SECRET_LENGTH,
     URI_LENGTH,
 )
-from shared.services.webhooks.registering import MOST_SECRETS
+from shared.services.webhooks.configuration.registering import MOST_SECRETS
 from shared.storage import keys
 from shared.storage.ports import Conflict, NotFound, Rows
 from shared.storage.rows.webhooks import Webhooks

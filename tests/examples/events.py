@@ -6,7 +6,7 @@ from uuid import UUID
 
 from shared.events import Cause, Event, ManifestDeleted, ManifestPushed
 from shared.model.names import RepositoryName
-from shared.services.webhooks.bodies import Notice
+from shared.services.webhooks.requests.bodies import Notice
 
 HOST = "registry.example.com"
 REPOSITORY = RepositoryName("team/app")

@@ -8,7 +8,7 @@ import pytest
 from shared.model.posting import Posting, Reply
 from shared.services.webhooks.hearing import hears
 from shared.services.webhooks.outcomes import Verdict, judge
-from shared.services.webhooks.posting import posting_of
+from shared.services.webhooks.requests.posting import posting_of
 from tests.examples import pages
 from tests.examples.cases import EXAMPLES, Example, Make
 from tests.examples.commands import Made, made_by

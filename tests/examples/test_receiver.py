@@ -20,10 +20,10 @@ from infra.examples.receiver.receiver import Push, Receiver, Verdict, receiver_o
 from shared.events import Cause, Event, ManifestDeleted, ManifestPushed
 from shared.model.posting import Posting
 from shared.model.webhooks import Callback, Secret, Webhook
-from shared.services.webhooks.bodies import Notice
-from shared.services.webhooks.checking import check_secret
-from shared.services.webhooks.posting import posting_of
-from shared.services.webhooks.signatures import key_of
+from shared.services.webhooks.configuration.checking import check_secret
+from shared.services.webhooks.requests.bodies import Notice
+from shared.services.webhooks.requests.posting import posting_of
+from shared.services.webhooks.requests.signatures import key_of
 
 AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
 BY = Cause("ci", "r1", "registry.example", "PUT", "docker/27")

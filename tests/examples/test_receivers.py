@@ -8,8 +8,8 @@ import pytest
 from shared.events import Cause, Event, ManifestPushed
 from shared.model.posting import Posting
 from shared.model.webhooks import Callback, Form, Hmac, Secret, Webhook
-from shared.services.webhooks.bodies import Notice
-from shared.services.webhooks.posting import posting_of
+from shared.services.webhooks.requests.bodies import Notice
+from shared.services.webhooks.requests.posting import posting_of
 from tests.examples import cases, pages
 from tests.examples.commands import Made, made_by
 from tests.examples.events import (

@@ -19,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 
 from shared.administration import administration
 from shared.model.webhooks import Action, Form
-from shared.services.webhooks.registering import Registering, Wish
+from shared.services.webhooks.configuration.registering import Registering, Wish
 from shared.services.webhooks.replaying import Replays
 from shared.settings import Settings
 from shared.storage import ages

@@ -20,11 +20,11 @@ from shared.model.callbacks import CallbackUnreadable
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName, parse_tag
 from shared.model.webhooks import USUAL_SECONDS, Action, Form, Hmac, Webhook, WebhookInvalid
-from shared.services.webhooks.checking import parse_hmac
-from shared.services.webhooks.masking import MASK
-from shared.services.webhooks.registering import OVERLAP, NoWebhook, Wish, new_secret
+from shared.services.webhooks.configuration.checking import parse_hmac
+from shared.services.webhooks.configuration.registering import OVERLAP, NoWebhook, Wish, new_secret
 from shared.services.webhooks.replaying import ReplayRefused
-from shared.services.webhooks.signatures import fingerprint, whsec_of
+from shared.services.webhooks.requests.masking import MASK
+from shared.services.webhooks.requests.signatures import fingerprint, whsec_of
 
 webhook = Group("webhook", "Who outside is told of pushes and deletions, and how.")
 

@@ -16,9 +16,13 @@ from shared.bootstrap import now
 from shared.events import ManifestPushed
 from shared.model.posting import Reply
 from shared.model.webhooks import Webhook
-from shared.services.webhooks.bodies import event_id
-from shared.services.webhooks.listing import no_response_message, request_message, response_message
 from shared.services.webhooks.replaying import REPLAYED
+from shared.services.webhooks.requests.bodies import event_id
+from shared.services.webhooks.requests.listing import (
+    no_response_message,
+    request_message,
+    response_message,
+)
 from shared.storage.rows.attempts import Attempt
 from shared.storage.rows.deliveries import Delivery, State
 

@@ -14,11 +14,11 @@ from datetime import datetime
 from shared.model.callbacks import CallbackSeal, CallbackUnreadable
 from shared.model.posting import ANSWER_BYTES, NoReply, Poster, Posting, Reply
 from shared.model.webhooks import Callback, Webhook
-from shared.services.webhooks.bodies import Notice
-from shared.services.webhooks.masking import masked_headers, masked_reply, origin_of
 from shared.services.webhooks.outcomes import Outcome, judge
-from shared.services.webhooks.posting import posting_of
-from shared.services.webhooks.signatures import fingerprint, signing
+from shared.services.webhooks.requests.bodies import Notice
+from shared.services.webhooks.requests.masking import masked_headers, masked_reply, origin_of
+from shared.services.webhooks.requests.posting import posting_of
+from shared.services.webhooks.requests.signatures import fingerprint, signing
 from shared.storage.rows.attempts import Attempt
 from shared.storage.rows.deliveries import Delivery
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import ClassVar, cast
 
 from shared.model.webhooks import Action, Webhook, WebhookInvalid
-from shared.services.webhooks.registering import NoWebhook, Wish
+from shared.services.webhooks.configuration.registering import NoWebhook, Wish
 from shared.services.webhooks.replaying import ReplayRefused
 from shared.storage import keys
 from tests.simulation.operations import Operation

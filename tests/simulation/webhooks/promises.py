@@ -8,9 +8,9 @@ import orjson
 
 from shared.events import ManifestPushed, read
 from shared.model.webhooks import Webhook
-from shared.services.webhooks.bodies import event_id
 from shared.services.webhooks.hearing import action_of
 from shared.services.webhooks.outcomes import MOST_UNANSWERED
+from shared.services.webhooks.requests.bodies import event_id
 from shared.storage import keys
 from shared.storage.rows.deliveries import Delivery, State
 from tests.simulation.webhooks.world import SILENCE, HookWorld, path_of

@@ -18,11 +18,11 @@ from shared.model.posting import NoReply, Posting, Reply
 from shared.model.webhooks import Callback, Webhook
 from shared.services.events.fan_out import FanOut
 from shared.services.webhooks.attempting import Attempting, Underway
+from shared.services.webhooks.configuration.registering import Registering
 from shared.services.webhooks.delivering import Deliverer
 from shared.services.webhooks.probing import Probing
-from shared.services.webhooks.registering import Registering
 from shared.services.webhooks.replaying import Replays
-from shared.services.webhooks.signatures import whsec_of
+from shared.services.webhooks.requests.signatures import whsec_of
 from shared.services.webhooks.tasks import Tasks
 from shared.services.webhooks.tending import Tending
 from shared.storage import keys

@@ -8,7 +8,7 @@ import pytest
 
 from shared.model.webhooks import Callback
 from shared.services.webhooks.attempting import MOST_AT_ONCE, MOST_IN_ALL
-from shared.services.webhooks.registering import Registering, Wish
+from shared.services.webhooks.configuration.registering import Registering, Wish
 from shared.services.webhooks.replaying import ReplayRefused
 from shared.services.webhooks.telling import Telling
 from shared.storage.messages.delivering import Task

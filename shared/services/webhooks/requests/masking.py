@@ -11,8 +11,8 @@ from urllib.parse import unquote, urlsplit
 
 from shared.model.posting import ANSWER_BYTES, Posting, Reply
 from shared.model.webhooks import Callback
-from shared.services.webhooks.posting import split_uri
-from shared.services.webhooks.signatures import whsec_of
+from shared.services.webhooks.requests.posting import split_uri
+from shared.services.webhooks.requests.signatures import whsec_of
 
 MASK = "***"
 

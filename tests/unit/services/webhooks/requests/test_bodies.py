@@ -7,7 +7,7 @@ from cloudevents.core.formats.json import JSONFormat
 
 from shared.events import Cause, ManifestDeleted, ManifestPushed, ManifestRotted, TagDeleted
 from shared.model.webhooks import Form
-from shared.services.webhooks.bodies import Notice, body_of, event_id
+from shared.services.webhooks.requests.bodies import Notice, body_of, event_id
 
 AT = datetime(2017, 11, 17, 16, 52, 1, 343145, tzinfo=UTC)
 NAME = "20171117T165201343145-cb8c39719adc488bbdd843cbb4974ff5"

@@ -10,9 +10,9 @@ from standardwebhooks import WebhookVerificationError
 
 from shared.model.posting import Posting
 from shared.model.webhooks import Callback, Form, Hmac, Secret, Webhook
-from shared.services.webhooks.bodies import Notice, body_of
-from shared.services.webhooks.posting import posting_of
-from tests.unit.services.webhooks.test_bodies import NAME, ping, pushed
+from shared.services.webhooks.requests.bodies import Notice, body_of
+from shared.services.webhooks.requests.posting import posting_of
+from tests.unit.services.webhooks.requests.test_bodies import NAME, ping, pushed
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 WEBHOOK = Webhook("hook01", "id", NOW)

@@ -3,16 +3,16 @@ from dataclasses import replace
 
 from shared.model.posting import Reply
 from shared.model.webhooks import Callback
-from shared.services.webhooks.listing import (
+from shared.services.webhooks.requests.listing import (
     listed,
     no_response_message,
     request_message,
     response_message,
 )
-from shared.services.webhooks.masking import masked_headers, origin_of
-from shared.services.webhooks.posting import posting_of
-from tests.unit.services.webhooks.test_bodies import ping
-from tests.unit.services.webhooks.test_posting import NOW, WEBHOOK
+from shared.services.webhooks.requests.masking import masked_headers, origin_of
+from shared.services.webhooks.requests.posting import posting_of
+from tests.unit.services.webhooks.requests.test_bodies import ping
+from tests.unit.services.webhooks.requests.test_posting import NOW, WEBHOOK
 
 CALLBACK = Callback("http://www.microsoft.com", {"key": "value"})
 POSTING = posting_of(WEBHOOK, CALLBACK, ping(), NOW)

@@ -31,11 +31,11 @@ from shared.model.webhooks import (
     WebhookInvalid,
     parse_name,
 )
-from shared.services.webhooks.checking import check
+from shared.services.webhooks.configuration.checking import check
 from shared.services.webhooks.hearing import Verdict, hears
-from shared.services.webhooks.masking import origin_of
-from shared.services.webhooks.posting import split_uri
-from shared.services.webhooks.signatures import signing
+from shared.services.webhooks.requests.masking import origin_of
+from shared.services.webhooks.requests.posting import split_uri
+from shared.services.webhooks.requests.signatures import signing
 from shared.storage.ports import Conflict, NotFound, Unavailable
 from shared.storage.stores import Stores
 

@@ -4,9 +4,9 @@ import pytest
 
 from shared.model.posting import ANSWER_BYTES, Reply
 from shared.model.webhooks import Callback, Form, Hmac, Secret, Webhook
-from shared.services.webhooks.masking import masked_headers, masked_reply, origin_of
-from shared.services.webhooks.posting import posting_of
-from tests.unit.services.webhooks.test_bodies import pushed
+from shared.services.webhooks.requests.masking import masked_headers, masked_reply, origin_of
+from shared.services.webhooks.requests.posting import posting_of
+from tests.unit.services.webhooks.requests.test_bodies import pushed
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SECRETS = [

@@ -11,15 +11,15 @@ from shared.model.callbacks import CallbackSeal, CallbackUnreadable
 from shared.model.names import RepositoryName
 from shared.model.posting import Forbidden, Posting, Reply
 from shared.model.webhooks import Action, Health, Hmac, Scope, Secret, Webhook, WebhookInvalid
-from shared.services.webhooks import registering as module
-from shared.services.webhooks.registering import (
+from shared.services.webhooks.configuration import registering as module
+from shared.services.webhooks.configuration.registering import (
     MOST_SECRETS,
     NoWebhook,
     Registering,
     Wish,
     new_secret,
 )
-from shared.services.webhooks.signatures import signing
+from shared.services.webhooks.requests.signatures import signing
 from shared.storage import keys
 from shared.storage.messages.delivering import Task, ToDeliver
 from shared.storage.ports import Conflict, Unavailable

@@ -1,7 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
 from shared.model.webhooks import Secret
-from shared.services.webhooks.signatures import signatures, signing
+from shared.services.webhooks.requests.signatures import signatures, signing
 
 AT = datetime.fromtimestamp(1614265330, UTC)
 

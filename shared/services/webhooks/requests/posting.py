@@ -7,8 +7,8 @@ from urllib.parse import unquote_to_bytes, urlsplit, urlunsplit
 
 from shared.model.posting import Posting
 from shared.model.webhooks import Callback, Form, Webhook
-from shared.services.webhooks.bodies import Notice, body_of
-from shared.services.webhooks.signatures import hmacs, signatures
+from shared.services.webhooks.requests.bodies import Notice, body_of
+from shared.services.webhooks.requests.signatures import hmacs, signatures
 
 USER_AGENT = "AzureContainerRegistry/1.0"
 """Receivers know ACR by how it begins."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.model.posting import Reply
-from shared.services.webhooks.posting import USER_AGENT
+from shared.services.webhooks.requests.posting import USER_AGENT
 
 _VERSION = "1.1"
 _LAST = ("Content-Type", "Content-Length")

@@ -8,8 +8,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from shared.model.webhooks import Callback, Hmac, Secret, Webhook, WebhookInvalid
-from shared.services.webhooks.checking import check, check_ca, check_uri, parse_hmac
-from shared.services.webhooks.signatures import fingerprint, key_of, whsec_of
+from shared.services.webhooks.configuration.checking import check, check_ca, check_uri, parse_hmac
+from shared.services.webhooks.requests.signatures import fingerprint, key_of, whsec_of
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 WEBHOOK = Webhook("hook01", "id", NOW)

@@ -1,0 +1,1 @@
+"""Webhooks as operators make and change them."""

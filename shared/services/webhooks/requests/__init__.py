@@ -1,0 +1,1 @@
+"""What a receiver is sent, and what of that may be shown."""
