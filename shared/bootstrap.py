@@ -54,7 +54,7 @@ from shared.wire.request import host
 
 if TYPE_CHECKING:
     from shared.assembly.delivering import Outside
-    from shared.model.posting import Poster
+    from shared.model.outbound.posting import Poster
     from shared.storage.messages.delivering import ToDeliver
 
 _KEPT_SECONDS = 60

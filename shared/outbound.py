@@ -30,8 +30,15 @@ from urllib.parse import unquote
 
 import httpcore
 
-from shared.model.egress import SETTING, Address, AddressInvalid, Allowed, IpAddress
-from shared.model.posting import ANSWER_BYTES, HEADERS_BYTES, Forbidden, NoReply, Posting, Reply
+from shared.model.outbound.egress import SETTING, Address, AddressInvalid, Allowed, IpAddress
+from shared.model.outbound.posting import (
+    ANSWER_BYTES,
+    HEADERS_BYTES,
+    Forbidden,
+    NoReply,
+    Posting,
+    Reply,
+)
 
 _READ_BYTES = 64 * 1024
 """How much is read of what a receiver sends: interim answers, headers, body."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Self
 
-from shared.model.egress import Address, AddressInvalid, Allowed
 from shared.model.login_server import host_of, read_login_server
+from shared.model.outbound.egress import Address, AddressInvalid, Allowed
 
 _NAME = re.compile(r"[a-z0-9]{5,50}")
 _MASTER_KEY_LENGTH = 32

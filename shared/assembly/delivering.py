@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from shared.assembly.webhooks import seal_of
-from shared.model.posting import Poster
+from shared.model.outbound.posting import Poster
 from shared.services.webhooks.attempting import Attempting, Underway
 from shared.services.webhooks.delivering import Deliverer
 from shared.services.webhooks.probing import Probing

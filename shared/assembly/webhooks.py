@@ -1,8 +1,8 @@
 """The webhooks of a registry as operators see them, put together."""
 
 from shared.assembly.derived import derived
-from shared.model.callbacks import CallbackSeal
-from shared.model.posting import Poster
+from shared.model.outbound.posting import Poster
+from shared.model.webhooks.callbacks import CallbackSeal
 from shared.services.webhooks.configuration.registering import Registering
 from shared.settings import Settings
 from shared.storage.stores import Stores

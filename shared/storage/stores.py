@@ -16,8 +16,6 @@ from shared.storage.messages.errands import Errands
 from shared.storage.messages.verifying import Verifying
 from shared.storage.ports import Messages, Objects, Rotten, Rows
 from shared.storage.rows.contents import Contents
-from shared.storage.rows.deliveries import Deliveries
-from shared.storage.rows.drains import Drains
 from shared.storage.rows.holdings import Holdings
 from shared.storage.rows.index import Index
 from shared.storage.rows.outbox import Outbox
@@ -25,7 +23,9 @@ from shared.storage.rows.records import ManifestRecord
 from shared.storage.rows.registries import USUAL, Policies
 from shared.storage.rows.scrubs import Scrubs
 from shared.storage.rows.walks import Walks
-from shared.storage.rows.webhooks import Webhooks
+from shared.storage.rows.webhooks.deliveries import Deliveries
+from shared.storage.rows.webhooks.drains import Drains
+from shared.storage.rows.webhooks.webhooks import Webhooks
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import pytest
 
 from shared.assembly.webhooks import seal_of
 from shared.settings import Settings
-from shared.storage.rows.webhooks import Webhooks
+from shared.storage.rows.webhooks.webhooks import Webhooks
 from tests.admin.conftest import Run
 from tests.examples import pages
 from tests.examples.cases import EXAMPLES, Make

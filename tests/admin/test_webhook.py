@@ -11,11 +11,11 @@ import pytest
 
 from shared import bootstrap
 from shared.events import Cause, ManifestDeleted
-from shared.model.webhooks import Health, Webhook
+from shared.model.webhooks.webhook import Health, Webhook
 from shared.storage import keys
 from shared.storage.messages.letters import Letter
-from shared.storage.rows.deliveries import Deliveries, Delivery, State
-from shared.storage.rows.webhooks import Webhooks
+from shared.storage.rows.webhooks.deliveries import Deliveries, Delivery, State
+from shared.storage.rows.webhooks.webhooks import Webhooks
 from tests.admin.conftest import Run
 from tests.support.app import GENERATION, Memory
 

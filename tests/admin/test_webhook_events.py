@@ -12,12 +12,12 @@ import pytest
 
 from shared import bootstrap
 from shared.events import Cause, ManifestDeleted, ManifestPushed
-from shared.model.webhooks import Action, Webhook
+from shared.model.webhooks.webhook import Action, Webhook
 from shared.storage import keys
 from shared.storage.messages.letters import Letter
-from shared.storage.rows.attempts import Attempt
-from shared.storage.rows.deliveries import Deliveries, Delivery, State
-from shared.storage.rows.webhooks import Webhooks
+from shared.storage.rows.webhooks.attempts import Attempt
+from shared.storage.rows.webhooks.deliveries import Deliveries, Delivery, State
+from shared.storage.rows.webhooks.webhooks import Webhooks
 from tests.admin.conftest import Run
 from tests.support.app import GENERATION, Memory
 

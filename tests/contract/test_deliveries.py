@@ -11,8 +11,8 @@ from shared.events import Cause, ManifestDeleted, ManifestPushed
 from shared.storage import keys
 from shared.storage.messages.delivering import Ticket
 from shared.storage.ports import Conflict, NotFound
-from shared.storage.rows.attempts import Attempt
-from shared.storage.rows.deliveries import Delivery, State
+from shared.storage.rows.webhooks.attempts import Attempt
+from shared.storage.rows.webhooks.deliveries import Delivery, State
 from shared.storage.stores import Stores
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, 8, tzinfo=UTC)

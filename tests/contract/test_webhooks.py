@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared.model.callbacks import CallbackSeal
-from shared.model.webhooks import (
+from shared.model.webhooks.callbacks import CallbackSeal
+from shared.model.webhooks.webhook import (
     Action,
     Callback,
     Form,
@@ -25,7 +25,7 @@ from shared.services.webhooks.configuration.checking import (
 from shared.services.webhooks.configuration.registering import MOST_SECRETS
 from shared.storage import keys
 from shared.storage.ports import Conflict, NotFound, Rows
-from shared.storage.rows.webhooks import Webhooks
+from shared.storage.rows.webhooks.webhooks import Webhooks
 
 MADE = datetime.now(UTC)
 PLAIN = Webhook("Plain", "1" * 32, MADE, b"sealed")

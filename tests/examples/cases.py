@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from urllib.parse import quote
 
 from infra.examples.relay.relay import relay_of
-from shared.model.posting import Posting
+from shared.model.outbound.posting import Posting
 from tests.examples import pages, plain_yaml
 from tests.examples.events import IMAGE
 from tests.examples.receivers.argocd import ArgoImageUpdater

@@ -4,7 +4,16 @@ import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from shared.model.webhooks import Action, Callback, Form, Hmac, Scope, Secret, Webhook, parse_name
+from shared.model.webhooks.webhook import (
+    Action,
+    Callback,
+    Form,
+    Hmac,
+    Scope,
+    Secret,
+    Webhook,
+    parse_name,
+)
 from tests.examples.events import before
 
 

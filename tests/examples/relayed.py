@@ -6,7 +6,7 @@ import httpx
 
 from infra.examples.relay.relay import Answer as Told
 from infra.examples.relay.relay import Relay
-from shared.model.posting import Posting
+from shared.model.outbound.posting import Posting
 from tests.examples.receivers.asked import Answer
 from tests.examples.receivers.behind_relays import GitHub, Slack, Teams
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from shared.model.posting import Posting, Reply
+from shared.model.outbound.posting import Posting, Reply
 from shared.services.webhooks.hearing import hears
 from shared.services.webhooks.outcomes import Verdict, judge
 from shared.services.webhooks.requests.posting import posting_of

@@ -18,8 +18,8 @@ import pytest
 from infra.examples.receiver import receiver as example
 from infra.examples.receiver.receiver import Push, Receiver, Verdict, receiver_of, server_of
 from shared.events import Cause, Event, ManifestDeleted, ManifestPushed
-from shared.model.posting import Posting
-from shared.model.webhooks import Callback, Secret, Webhook
+from shared.model.outbound.posting import Posting
+from shared.model.webhooks.webhook import Callback, Secret, Webhook
 from shared.services.webhooks.configuration.checking import check_secret
 from shared.services.webhooks.requests.bodies import Notice
 from shared.services.webhooks.requests.posting import posting_of

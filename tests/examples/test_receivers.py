@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from shared.events import Cause, Event, ManifestPushed
-from shared.model.posting import Posting
-from shared.model.webhooks import Callback, Form, Hmac, Secret, Webhook
+from shared.model.outbound.posting import Posting
+from shared.model.webhooks.webhook import Callback, Form, Hmac, Secret, Webhook
 from shared.services.webhooks.requests.bodies import Notice
 from shared.services.webhooks.requests.posting import posting_of
 from tests.examples import cases, pages

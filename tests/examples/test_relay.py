@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from infra.examples.relay.relay import Relay, relay_of, server_of
-from shared.model.posting import Posting
-from shared.model.webhooks import Callback, Secret, Webhook
+from shared.model.outbound.posting import Posting
+from shared.model.webhooks.webhook import Callback, Secret, Webhook
 from shared.services.webhooks.requests.posting import posting_of
 from tests.examples import pages, plain_yaml
 from tests.examples.events import IMAGE, before, notice, pushed

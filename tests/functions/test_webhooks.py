@@ -9,12 +9,12 @@ import pytest
 
 from shared import bootstrap
 from shared.assembly.derived import derived
-from shared.model.callbacks import CallbackSeal
-from shared.model.webhooks import Callback, Secret, Webhook
+from shared.model.webhooks.callbacks import CallbackSeal
+from shared.model.webhooks.webhook import Callback, Secret, Webhook
 from shared.storage import keys
 from shared.storage.bodies import Bodies
 from shared.storage.ports import Unavailable
-from shared.storage.rows.deliveries import State
+from shared.storage.rows.webhooks.deliveries import State
 from shared.storage.stores import Stores
 from tests.support.app import GENERATION, LOGIN_SERVER, MASTER_KEY, Site, indexed
 from tests.support.images import image
@@ -73,7 +73,7 @@ async def test_a_push_is_told_to_each_webhook_that_hears_of_it(
 
 
 async def test_a_deletion_is_told_once(poster: ScriptedPoster, site: Site) -> None:
-    from shared.model.webhooks import Action  # noqa: PLC0415
+    from shared.model.webhooks.webhook import Action  # noqa: PLC0415
 
     await hook(site, actions=frozenset({Action.DELETE}))
     pushed = image(seed=1, layers=1)

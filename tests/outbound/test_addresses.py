@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pytest
 
-from shared.model.egress import Allowed
-from shared.model.posting import Forbidden, NoReply, Posting
+from shared.model.outbound.egress import Allowed
+from shared.model.outbound.posting import Forbidden, NoReply, Posting
 from shared.outbound import Outbound, look_up
 from tests.support import receivers
 from tests.support.receivers import Receiver

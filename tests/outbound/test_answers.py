@@ -6,8 +6,15 @@ import time
 
 import pytest
 
-from shared.model.egress import Allowed
-from shared.model.posting import ANSWER_BYTES, HEADERS_BYTES, Forbidden, NoReply, Posting, Reply
+from shared.model.outbound.egress import Allowed
+from shared.model.outbound.posting import (
+    ANSWER_BYTES,
+    HEADERS_BYTES,
+    Forbidden,
+    NoReply,
+    Posting,
+    Reply,
+)
 from shared.outbound import Outbound
 from tests.support import receivers
 from tests.support.receivers import Connection, Manner, Receiver

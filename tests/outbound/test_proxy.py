@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from shared import outbound as outbound_module
-from shared.model.egress import Allowed
-from shared.model.posting import Forbidden, NoReply, Posting
+from shared.model.outbound.egress import Allowed
+from shared.model.outbound.posting import Forbidden, NoReply, Posting
 from shared.outbound import Outbound
 from tests.support import receivers
 from tests.support.authority import Authority

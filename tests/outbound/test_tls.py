@@ -7,8 +7,8 @@ import ssl
 
 import pytest
 
-from shared.model.egress import Allowed
-from shared.model.posting import NoReply, Posting
+from shared.model.outbound.egress import Allowed
+from shared.model.outbound.posting import NoReply, Posting
 from shared.outbound import Outbound
 from tests.support import receivers
 from tests.support.authority import Authority

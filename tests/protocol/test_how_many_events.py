@@ -13,7 +13,7 @@ import pytest
 
 from shared.events import Cause, ManifestPushed
 from shared.model.names import RepositoryName
-from shared.model.webhooks import Webhook
+from shared.model.webhooks.webhook import Webhook
 from shared.services.webhooks.hearing import hears
 from tests.support import flows
 from tests.support.clients import keep_credentials

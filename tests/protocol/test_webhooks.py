@@ -14,9 +14,9 @@ import standardwebhooks
 from infra.devhost.storage import Azurite
 from shared import administration
 from shared.assembly.webhooks import seal_of
-from shared.model.webhooks import Callback, Secret, Webhook
+from shared.model.webhooks.webhook import Callback, Secret, Webhook
 from shared.settings import Settings
-from shared.storage.rows.deliveries import Delivery, State
+from shared.storage.rows.webhooks.deliveries import Delivery, State
 from shared.storage.stores import Stores
 from tests.support import flows, receivers
 from tests.support.hosts import Host, Registry, running, settings_of

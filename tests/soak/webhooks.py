@@ -18,12 +18,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from shared.administration import administration
-from shared.model.webhooks import Action, Form
+from shared.model.webhooks.webhook import Action, Form
 from shared.services.webhooks.configuration.registering import Registering, Wish
 from shared.services.webhooks.replaying import Replays
 from shared.settings import Settings
 from shared.storage import ages
-from shared.storage.rows.deliveries import State
+from shared.storage.rows.webhooks.deliveries import State
 from tests.soak.asking import BrokenPromise
 from tests.soak.listeners import PATIENCE_SECONDS, Listener, Told, listening
 from tests.soak.model import Known, Place

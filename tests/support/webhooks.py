@@ -6,10 +6,10 @@ from datetime import timedelta
 from typing import Any
 
 from shared.events import Event, ManifestPushed
-from shared.model.callbacks import CallbackSeal
 from shared.model.names import RepositoryName
-from shared.model.posting import NoReply, Posting, Reply
-from shared.model.webhooks import Callback, Health, Secret, Webhook
+from shared.model.outbound.posting import NoReply, Posting, Reply
+from shared.model.webhooks.callbacks import CallbackSeal
+from shared.model.webhooks.webhook import Callback, Health, Secret, Webhook
 from shared.services.webhooks.attempting import Attempting, Underway
 from shared.services.webhooks.delivering import Deliverer
 from shared.services.webhooks.probing import Probing
@@ -19,7 +19,7 @@ from shared.services.webhooks.telling import Telling
 from shared.services.webhooks.tending import Tending
 from shared.storage import keys
 from shared.storage.messages.delivering import ToDeliver
-from shared.storage.rows.deliveries import Delivery, State
+from shared.storage.rows.webhooks.deliveries import Delivery, State
 from shared.storage.stores import Stores
 from tests.support.app import Memory
 from tests.support.causes import ME

@@ -3,7 +3,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from shared.model.egress import Allowed
+from shared.model.outbound.egress import Allowed
 from shared.settings import LONGEST_URL_LIFE, Settings, SettingsInvalid
 from shared.storage.azure import blobs as azure_blobs
 from shared.storage.azure.connections import open_ports

@@ -16,10 +16,10 @@ from infra.admin.naming import repository_of
 from infra.admin.opening import AdminError, Desk
 from infra.admin.output import Answer, Listing, cell, said
 from shared.administration import Administration
-from shared.model.callbacks import CallbackUnreadable
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName, parse_tag
-from shared.model.webhooks import USUAL_SECONDS, Action, Form, Hmac, Webhook, WebhookInvalid
+from shared.model.webhooks.callbacks import CallbackUnreadable
+from shared.model.webhooks.webhook import USUAL_SECONDS, Action, Form, Hmac, Webhook, WebhookInvalid
 from shared.services.webhooks.configuration.checking import parse_hmac
 from shared.services.webhooks.configuration.registering import OVERLAP, NoWebhook, Wish, new_secret
 from shared.services.webhooks.replaying import ReplayRefused

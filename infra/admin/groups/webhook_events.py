@@ -14,8 +14,8 @@ from infra.admin.output import Answer, Listing, said
 from shared.administration import Administration
 from shared.bootstrap import now
 from shared.events import ManifestPushed
-from shared.model.posting import Reply
-from shared.model.webhooks import Webhook
+from shared.model.outbound.posting import Reply
+from shared.model.webhooks.webhook import Webhook
 from shared.services.webhooks.replaying import REPLAYED
 from shared.services.webhooks.requests.bodies import event_id
 from shared.services.webhooks.requests.listing import (
@@ -23,8 +23,8 @@ from shared.services.webhooks.requests.listing import (
     request_message,
     response_message,
 )
-from shared.storage.rows.attempts import Attempt
-from shared.storage.rows.deliveries import Delivery, State
+from shared.storage.rows.webhooks.attempts import Attempt
+from shared.storage.rows.webhooks.deliveries import Delivery, State
 
 __all__ = ["webhook"]
 

@@ -39,7 +39,7 @@ from shared.model.names import (
     parse_repository,
     referrers_tag,
 )
-from shared.model.webhooks import Webhook
+from shared.model.webhooks.webhook import Webhook
 from shared.services.events.outside import told
 from shared.services.webhooks.hearing import action_of
 from shared.services.webhooks.telling import Telling

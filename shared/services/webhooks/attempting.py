@@ -11,16 +11,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from shared.model.callbacks import CallbackSeal, CallbackUnreadable
-from shared.model.posting import ANSWER_BYTES, NoReply, Poster, Posting, Reply
-from shared.model.webhooks import Callback, Webhook
+from shared.model.outbound.posting import ANSWER_BYTES, NoReply, Poster, Posting, Reply
+from shared.model.webhooks.callbacks import CallbackSeal, CallbackUnreadable
+from shared.model.webhooks.webhook import Callback, Webhook
 from shared.services.webhooks.outcomes import Outcome, judge
 from shared.services.webhooks.requests.bodies import Notice
 from shared.services.webhooks.requests.masking import masked_headers, masked_reply, origin_of
 from shared.services.webhooks.requests.posting import posting_of
 from shared.services.webhooks.requests.signatures import fingerprint, signing
-from shared.storage.rows.attempts import Attempt
-from shared.storage.rows.deliveries import Delivery
+from shared.storage.rows.webhooks.attempts import Attempt
+from shared.storage.rows.webhooks.deliveries import Delivery
 
 MOST_AT_ONCE = 4
 """How many attempts run at once, for each webhook and process."""

@@ -35,7 +35,7 @@ import logging
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from shared.model.webhooks import Webhook
+from shared.model.webhooks.webhook import Webhook
 from shared.services.webhooks.attempting import Attempting, Underway
 from shared.services.webhooks.holding import Holding
 from shared.services.webhooks.outcomes import (
@@ -49,8 +49,8 @@ from shared.services.webhooks.outcomes import (
 from shared.services.webhooks.parking import DISABLED, Parking, is_open
 from shared.storage.messages.delivering import Ticket, ToDeliver
 from shared.storage.ports import Conflict, NotFound, Unavailable
-from shared.storage.rows.attempts import Attempt
-from shared.storage.rows.deliveries import Delivery, State
+from shared.storage.rows.webhooks.attempts import Attempt
+from shared.storage.rows.webhooks.deliveries import Delivery, State
 from shared.storage.stores import Stores
 
 _log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from shared.events import Event, ManifestDeleted, ManifestPushed
 from shared.model.names import RepositoryName
-from shared.model.webhooks import Action, Webhook
+from shared.model.webhooks.webhook import Action, Webhook
 from shared.storage import ages
 
 _OF_A_DIGEST = re.compile(r"sha(?:256|512)-[0-9a-f]{64}.*", re.ASCII)

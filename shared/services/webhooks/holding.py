@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
-from shared.model.webhooks import Health, Webhook
+from shared.model.webhooks.webhook import Health, Webhook
 from shared.services.webhooks.outcomes import Outcome, pause
 from shared.storage.messages.delivering import Ticket
 from shared.storage.ports import Conflict, NotFound, Unavailable

@@ -14,8 +14,8 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import Enum
 
-from shared.model.posting import NoReply, Reply
-from shared.model.webhooks import Webhook
+from shared.model.outbound.posting import NoReply, Reply
+from shared.model.webhooks.webhook import Webhook
 
 LIFE = timedelta(hours=24)
 """How long a delivery is tried."""

@@ -17,10 +17,10 @@ K3, or hears nothing of K2, leaves the message, whose ticket is none any more: i
 from contextlib import suppress
 from dataclasses import replace
 
-from shared.model.webhooks import Webhook
+from shared.model.webhooks.webhook import Webhook
 from shared.storage.messages.delivering import UNSEEN
 from shared.storage.ports import Conflict, NotFound
-from shared.storage.rows.deliveries import Delivery, State
+from shared.storage.rows.webhooks.deliveries import Delivery, State
 from shared.storage.stores import Stores
 
 DISABLED = "the webhook was disabled"

@@ -31,14 +31,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from shared.model.webhooks import Webhook
+from shared.model.webhooks.webhook import Webhook
 from shared.services.webhooks.attempting import Underway
 from shared.services.webhooks.delivering import NO_ANSWER, Deliverer
 from shared.services.webhooks.holding import Holding
 from shared.services.webhooks.outcomes import LIFE, Outcome, Verdict
 from shared.services.webhooks.parking import Parking, is_open
 from shared.storage.messages.delivering import Ticket, ToDeliver
-from shared.storage.rows.deliveries import Delivery, State, Waiting
+from shared.storage.rows.webhooks.deliveries import Delivery, State, Waiting
 from shared.storage.stores import Stores
 
 PAGE = 1_000

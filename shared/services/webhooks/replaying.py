@@ -14,13 +14,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from shared.model.webhooks import Webhook
+from shared.model.webhooks.webhook import Webhook
 from shared.services.webhooks.parking import Parking
 from shared.storage import keys
 from shared.storage.messages.delivering import FIRST, UNSEEN
 from shared.storage.ports import Conflict, NotFound
-from shared.storage.rows.attempts import Attempt
-from shared.storage.rows.deliveries import Delivery, State
+from shared.storage.rows.webhooks.attempts import Attempt
+from shared.storage.rows.webhooks.deliveries import Delivery, State
 from shared.storage.stores import Stores
 
 _PAGE = 100

@@ -14,13 +14,13 @@ from dataclasses import replace
 
 from shared.events import Event
 from shared.model.names import RepositoryName
-from shared.model.webhooks import Webhook
+from shared.model.webhooks.webhook import Webhook
 from shared.services.webhooks.hearing import action_of, hears
 from shared.services.webhooks.parking import DISABLED, Parking
 from shared.storage import keys
 from shared.storage.messages.delivering import FIRST
 from shared.storage.ports import Conflict
-from shared.storage.rows.deliveries import Delivery, State
+from shared.storage.rows.webhooks.deliveries import Delivery, State
 from shared.storage.stores import Stores
 
 

@@ -18,13 +18,13 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from shared.model.webhooks import Webhook
+from shared.model.webhooks.webhook import Webhook
 from shared.services.webhooks.delivering import UNSENT
 from shared.services.webhooks.holding import Holding
 from shared.services.webhooks.outcomes import LATE, LIFE, Outcome, Verdict
 from shared.services.webhooks.parking import DISABLED, Parking, is_open
 from shared.storage.ages import Span
-from shared.storage.rows.deliveries import State, Waiting
+from shared.storage.rows.webhooks.deliveries import State, Waiting
 from shared.storage.stores import Stores
 
 _log = logging.getLogger(__name__)

@@ -28,7 +28,7 @@ import orjson
 
 from shared.storage import ages, keys
 from shared.storage.ports import Conflict, Messages, NotFound
-from shared.storage.rows.drains import Drain, Drains
+from shared.storage.rows.webhooks.drains import Drain, Drains
 
 _ID = re.compile(r"[0-9A-Za-z-]{1,64}", re.ASCII)
 _NAME = re.compile(r"\d{8}T\d{12}-[0-9a-zA-Z]{1,64}|", re.ASCII)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hmac import compare_digest
 
-from shared.model.posting import Posting
+from shared.model.outbound.posting import Posting
 from tests.examples.receivers.asked import Answer, Asked, at
 
 _MOST_BYTES = 1 << 20

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from shared.model.posting import Posting
+from shared.model.outbound.posting import Posting
 
 
 @dataclass(frozen=True, slots=True)

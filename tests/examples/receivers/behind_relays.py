@@ -10,7 +10,7 @@ then 200. Teams' workflow ("When a Teams webhook request is received"): any JSON
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared.model.posting import Posting
+from shared.model.outbound.posting import Posting
 from tests.examples.receivers.asked import Answer, Asked
 
 CARD = "application/vnd.microsoft.card.adaptive"

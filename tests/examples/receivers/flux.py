@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from shared.model.posting import Posting
+from shared.model.outbound.posting import Posting
 from tests.examples.receivers.asked import Answer, Asked
 
 _TERM = re.compile(r"has\((?P<has>[\w.]+)\)|(?P<path>[\w.]+) == '(?P<value>[^']*)'")

@@ -12,7 +12,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 
-from shared.model.posting import Posting
+from shared.model.outbound.posting import Posting
 from tests.examples.receivers.asked import Answer, Asked, at
 
 _MOST_BYTES = 2 << 20

@@ -9,7 +9,7 @@ from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shared.model.posting import Posting
+from shared.model.outbound.posting import Posting
 from tests.examples.receivers.asked import Answer, Asked, at
 
 

@@ -10,7 +10,7 @@ and is answered with 200 in any case. A Windows app without containers answers 4
 from base64 import b64encode
 from dataclasses import dataclass
 
-from shared.model.posting import Posting
+from shared.model.outbound.posting import Posting
 from tests.examples.receivers.asked import Answer, Asked
 
 

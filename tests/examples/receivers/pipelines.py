@@ -13,7 +13,7 @@ import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from shared.model.posting import Posting
+from shared.model.outbound.posting import Posting
 from tests.examples.receivers.asked import Answer, Asked, at
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar, cast
 
-from shared.model.webhooks import Action, Webhook, WebhookInvalid
+from shared.model.webhooks.webhook import Action, Webhook, WebhookInvalid
 from shared.services.webhooks.configuration.registering import NoWebhook, Wish
 from shared.services.webhooks.replaying import ReplayRefused
 from shared.storage import keys

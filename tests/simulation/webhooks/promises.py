@@ -7,12 +7,12 @@ from datetime import datetime
 import orjson
 
 from shared.events import ManifestPushed, read
-from shared.model.webhooks import Webhook
+from shared.model.webhooks.webhook import Webhook
 from shared.services.webhooks.hearing import action_of
 from shared.services.webhooks.outcomes import MOST_UNANSWERED
 from shared.services.webhooks.requests.bodies import event_id
 from shared.storage import keys
-from shared.storage.rows.deliveries import Delivery, State
+from shared.storage.rows.webhooks.deliveries import Delivery, State
 from tests.simulation.webhooks.world import SILENCE, HookWorld, path_of
 
 _GONE = 410

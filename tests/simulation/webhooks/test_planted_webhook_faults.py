@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from shared.events import Event, read
-from shared.model.callbacks import CallbackSeal
-from shared.model.webhooks import Callback, Webhook
+from shared.model.webhooks.callbacks import CallbackSeal
+from shared.model.webhooks.webhook import Callback, Webhook
 from shared.services.events import fan_out
 from shared.services.webhooks import delivering
 from shared.services.webhooks.delivering import Deliverer
@@ -19,7 +19,7 @@ from shared.services.webhooks.probing import Probing
 from shared.services.webhooks.telling import Telling
 from shared.storage.messages.delivering import FIRST, Delivering, Ticket, ToDeliver
 from shared.storage.ports import Conflict, Row
-from shared.storage.rows.deliveries import Delivery, State, Waiting
+from shared.storage.rows.webhooks.deliveries import Delivery, State, Waiting
 from tests.simulation.explorer import Broken, explore
 from tests.simulation.webhooks.scenarios import ALL, patience
 

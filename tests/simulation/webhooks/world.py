@@ -12,10 +12,10 @@ from typing import Any, Self
 import orjson
 import standardwebhooks
 
-from shared.model import callbacks
-from shared.model.callbacks import CallbackSeal
-from shared.model.posting import NoReply, Posting, Reply
-from shared.model.webhooks import Callback, Webhook
+from shared.model.outbound.posting import NoReply, Posting, Reply
+from shared.model.webhooks import callbacks
+from shared.model.webhooks.callbacks import CallbackSeal
+from shared.model.webhooks.webhook import Callback, Webhook
 from shared.services.events.fan_out import FanOut
 from shared.services.webhooks.attempting import Attempting, Underway
 from shared.services.webhooks.configuration.registering import Registering
@@ -29,8 +29,8 @@ from shared.storage import keys
 from shared.storage.memory.messages import Sent
 from shared.storage.messages.delivering import ToDeliver
 from shared.storage.ports import Row, Unavailable, Value
-from shared.storage.rows.deliveries import Delivery
-from shared.storage.rows.webhooks import _read
+from shared.storage.rows.webhooks.deliveries import Delivery
+from shared.storage.rows.webhooks.webhooks import _read
 from tests.simulation.world import GENERATION, NumberedRows, Process, World, at_once
 from tests.support.messages import letter_of
 

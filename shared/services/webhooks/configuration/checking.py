@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 
 from cryptography import x509
 
-from shared.model.webhooks import MOST_SECONDS, Callback, Hmac, Webhook, WebhookInvalid
+from shared.model.webhooks.webhook import MOST_SECONDS, Callback, Hmac, Webhook, WebhookInvalid
 from shared.services.webhooks.requests.signatures import key_of
 
 URI_LENGTH = 2_048

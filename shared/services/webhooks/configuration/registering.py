@@ -16,10 +16,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from shared.events import Cause, ManifestPushed
-from shared.model.callbacks import CallbackSeal
 from shared.model.names import RepositoryName
-from shared.model.posting import Forbidden, Poster
-from shared.model.webhooks import (
+from shared.model.outbound.posting import Forbidden, Poster
+from shared.model.webhooks.callbacks import CallbackSeal
+from shared.model.webhooks.webhook import (
     Action,
     Callback,
     Form,

@@ -25,7 +25,7 @@ from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 
 from shared.events import Cause, Event, ManifestDeleted, ManifestPushed
-from shared.model.webhooks import PING, Action, Form
+from shared.model.webhooks.webhook import PING, Action, Form
 
 TYPES: Mapping[str, str] = {
     Action.PUSH: "Microsoft.ContainerRegistry.ImagePushed",

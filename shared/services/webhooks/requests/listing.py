@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from shared.model.posting import Reply
+from shared.model.outbound.posting import Reply
 from shared.services.webhooks.requests.posting import USER_AGENT
 
 _VERSION = "1.1"

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from urllib.parse import unquote, urlsplit
 
-from shared.model.posting import ANSWER_BYTES, Posting, Reply
-from shared.model.webhooks import Callback
+from shared.model.outbound.posting import ANSWER_BYTES, Posting, Reply
+from shared.model.webhooks.webhook import Callback
 from shared.services.webhooks.requests.posting import split_uri
 from shared.services.webhooks.requests.signatures import whsec_of
 

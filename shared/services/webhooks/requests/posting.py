@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from urllib.parse import unquote_to_bytes, urlsplit, urlunsplit
 
-from shared.model.posting import Posting
-from shared.model.webhooks import Callback, Form, Webhook
+from shared.model.outbound.posting import Posting
+from shared.model.webhooks.webhook import Callback, Form, Webhook
 from shared.services.webhooks.requests.bodies import Notice, body_of
 from shared.services.webhooks.requests.signatures import hmacs, signatures
 

@@ -18,7 +18,7 @@ from datetime import datetime
 
 from standardwebhooks import Webhook as StandardWebhook
 
-from shared.model.webhooks import Hmac, Secret, WebhookInvalid
+from shared.model.webhooks.webhook import Hmac, Secret, WebhookInvalid
 
 _PREFIX = "whsec_"
 _KEY_BYTES = range(24, 64 + 1)

@@ -6,14 +6,14 @@ from itertools import pairwise
 
 import pytest
 
-from shared.model.webhooks import Callback
+from shared.model.webhooks.webhook import Callback
 from shared.services.webhooks.attempting import MOST_AT_ONCE, MOST_IN_ALL
 from shared.services.webhooks.configuration.registering import Registering, Wish
 from shared.services.webhooks.replaying import ReplayRefused
 from shared.services.webhooks.telling import Telling
 from shared.storage.messages.delivering import Task
 from shared.storage.ports import Conflict, Unavailable
-from shared.storage.rows.deliveries import Deliveries, State
+from shared.storage.rows.webhooks.deliveries import Deliveries, State
 from tests.support.app import Memory
 from tests.support.webhooks import OK, REFUSED, REPOSITORY, SILENT, Answer, Rig, replies
 from tests.unit.services.conftest import Crash

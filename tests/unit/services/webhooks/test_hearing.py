@@ -16,7 +16,7 @@ from shared.events import (
     TagDeleted,
 )
 from shared.model.names import RepositoryName
-from shared.model.webhooks import Action, Scope, Webhook
+from shared.model.webhooks.webhook import Action, Scope, Webhook
 from shared.services.webhooks.hearing import hears
 from shared.storage import ages
 

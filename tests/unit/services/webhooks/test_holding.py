@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from shared.model.posting import Posting
-from shared.model.webhooks import Callback, Health, Webhook
+from shared.model.outbound.posting import Posting
+from shared.model.webhooks.webhook import Callback, Health, Webhook
 from shared.services.webhooks.holding import FAILURES
 from shared.services.webhooks.probing import WINDOW
 from shared.services.webhooks.telling import Telling
 from shared.storage.messages.delivering import Task, Ticket
 from shared.storage.ports import Conflict, Unavailable
-from shared.storage.rows.deliveries import Deliveries, State
-from shared.storage.rows.webhooks import Webhooks
+from shared.storage.rows.webhooks.deliveries import Deliveries, State
+from shared.storage.rows.webhooks.webhooks import Webhooks
 from tests.support.app import Memory
 from tests.support.messages import awake
 from tests.support.webhooks import OK, REFUSED, REPOSITORY, SILENT, Answer, Rig, replies

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from shared.model.webhooks import Health
+from shared.model.webhooks.webhook import Health
 from shared.services.webhooks import replaying
 from shared.services.webhooks.replaying import ReplayRefused
 from shared.storage.messages.delivering import Task
-from shared.storage.rows.deliveries import State
+from shared.storage.rows.webhooks.deliveries import State
 from tests.support.app import Memory
 from tests.support.webhooks import OK, REFUSED, Rig, replies
 from tests.unit.services.conftest import Crash

@@ -2,11 +2,11 @@ from collections.abc import Sequence
 
 import pytest
 
-from shared.model.webhooks import Health
+from shared.model.webhooks.webhook import Health
 from shared.services.webhooks.tending import tend_all
 from shared.storage.messages.delivering import Task
 from shared.storage.ports import Unavailable
-from shared.storage.rows.deliveries import State
+from shared.storage.rows.webhooks.deliveries import State
 from tests.support.webhooks import OK, REFUSED, Rig
 
 

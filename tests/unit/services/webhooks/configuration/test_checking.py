@@ -7,7 +7,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from shared.model.webhooks import Callback, Hmac, Secret, Webhook, WebhookInvalid
+from shared.model.webhooks.webhook import Callback, Hmac, Secret, Webhook, WebhookInvalid
 from shared.services.webhooks.configuration.checking import check, check_ca, check_uri, parse_hmac
 from shared.services.webhooks.requests.signatures import fingerprint, key_of, whsec_of
 

@@ -7,10 +7,18 @@ from typing import Any
 
 import pytest
 
-from shared.model.callbacks import CallbackSeal, CallbackUnreadable
 from shared.model.names import RepositoryName
-from shared.model.posting import Forbidden, Posting, Reply
-from shared.model.webhooks import Action, Health, Hmac, Scope, Secret, Webhook, WebhookInvalid
+from shared.model.outbound.posting import Forbidden, Posting, Reply
+from shared.model.webhooks.callbacks import CallbackSeal, CallbackUnreadable
+from shared.model.webhooks.webhook import (
+    Action,
+    Health,
+    Hmac,
+    Scope,
+    Secret,
+    Webhook,
+    WebhookInvalid,
+)
 from shared.services.webhooks.configuration import registering as module
 from shared.services.webhooks.configuration.registering import (
     MOST_SECRETS,

@@ -6,7 +6,7 @@ import pytest
 from cloudevents.core.formats.json import JSONFormat
 
 from shared.events import Cause, ManifestDeleted, ManifestPushed, ManifestRotted, TagDeleted
-from shared.model.webhooks import Form
+from shared.model.webhooks.webhook import Form
 from shared.services.webhooks.requests.bodies import Notice, body_of, event_id
 
 AT = datetime(2017, 11, 17, 16, 52, 1, 343145, tzinfo=UTC)

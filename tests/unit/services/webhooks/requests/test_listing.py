@@ -1,8 +1,8 @@
 import json
 from dataclasses import replace
 
-from shared.model.posting import Reply
-from shared.model.webhooks import Callback
+from shared.model.outbound.posting import Reply
+from shared.model.webhooks.webhook import Callback
 from shared.services.webhooks.requests.listing import (
     listed,
     no_response_message,

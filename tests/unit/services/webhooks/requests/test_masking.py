@@ -2,8 +2,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from shared.model.posting import ANSWER_BYTES, Reply
-from shared.model.webhooks import Callback, Form, Hmac, Secret, Webhook
+from shared.model.outbound.posting import ANSWER_BYTES, Reply
+from shared.model.webhooks.webhook import Callback, Form, Hmac, Secret, Webhook
 from shared.services.webhooks.requests.masking import masked_headers, masked_reply, origin_of
 from shared.services.webhooks.requests.posting import posting_of
 from tests.unit.services.webhooks.requests.test_bodies import pushed

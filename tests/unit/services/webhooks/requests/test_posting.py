@@ -8,8 +8,8 @@ import pytest
 from standardwebhooks import Webhook as Standard
 from standardwebhooks import WebhookVerificationError
 
-from shared.model.posting import Posting
-from shared.model.webhooks import Callback, Form, Hmac, Secret, Webhook
+from shared.model.outbound.posting import Posting
+from shared.model.webhooks.webhook import Callback, Form, Hmac, Secret, Webhook
 from shared.services.webhooks.requests.bodies import Notice, body_of
 from shared.services.webhooks.requests.posting import posting_of
 from tests.unit.services.webhooks.requests.test_bodies import NAME, ping, pushed

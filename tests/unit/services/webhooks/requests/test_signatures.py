@@ -1,6 +1,6 @@
 from datetime import UTC, datetime, timedelta
 
-from shared.model.webhooks import Secret
+from shared.model.webhooks.webhook import Secret
 from shared.services.webhooks.requests.signatures import signatures, signing
 
 AT = datetime.fromtimestamp(1614265330, UTC)

@@ -22,7 +22,7 @@ from typing import Any, Self
 import orjson
 
 from shared.events import Event, read, values
-from shared.model.webhooks import PING
+from shared.model.webhooks.webhook import PING
 from shared.storage import keys
 from shared.storage.messages.delivering import FIRST, Ticket
 from shared.storage.ports import (
@@ -38,7 +38,7 @@ from shared.storage.ports import (
     Update,
     Value,
 )
-from shared.storage.rows.attempts import Attempt
+from shared.storage.rows.webhooks.attempts import Attempt
 
 _PAGE = 1_000
 

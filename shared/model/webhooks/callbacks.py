@@ -12,7 +12,7 @@ import orjson
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from shared.model.webhooks import Callback, Secret
+from shared.model.webhooks.webhook import Callback, Secret
 
 _VERSION = b"\x01"
 _NONCE_BYTES = 12

@@ -2,8 +2,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from shared.model.callbacks import CallbackSeal, CallbackUnreadable
-from shared.model.webhooks import Callback, Secret
+from shared.model.webhooks.callbacks import CallbackSeal, CallbackUnreadable
+from shared.model.webhooks.webhook import Callback, Secret
 
 SEAL = CallbackSeal(b"k" * 32)
 CALLBACK = Callback(

@@ -16,7 +16,7 @@ from typing import cast
 
 import orjson
 
-from shared.model.webhooks import Action, Form, Health, Hmac, Scope, Webhook
+from shared.model.webhooks.webhook import Action, Form, Health, Hmac, Scope, Webhook
 from shared.storage import ages, keys
 from shared.storage.ports import Conflict, Delete, Insert, NotFound, Row, Rows, Update, Value
 

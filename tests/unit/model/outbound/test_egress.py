@@ -2,7 +2,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from shared.model.egress import Address, AddressInvalid, Allowed, closed, read_host
+from shared.model.outbound.egress import Address, AddressInvalid, Allowed, closed, read_host
 
 OPEN = [
     "8.8.8.8",

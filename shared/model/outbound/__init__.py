@@ -1,0 +1,1 @@
+"""Outbound: where to the registry may connect, what it sends there and what comes back."""

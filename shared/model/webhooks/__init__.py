@@ -1,0 +1,1 @@
+"""Webhooks: what one is, and what of it is secret."""

@@ -1,0 +1,1 @@
+"""Webhooks: the rows of webhooks and of what is delivered to them."""
