@@ -39,6 +39,10 @@ soak: setup ## Let many clients act at once, in calm, and a hundredth of it in e
 conformance: setup ## Run the OCI conformance program, which you bring: PROGRAM=path/to/binary PROGRAM_COMMIT=id FRONT=
 	@$(BIN)/python -m tests.conformance.program "$(PROGRAM)" $(if $(PROGRAM_COMMIT),--commit=$(PROGRAM_COMMIT)) $(if $(FRONT),--front=$(FRONT))
 
+.PHONY: image
+image: setup ## Make the OCI image of the registry's own host, in build/ (as root)
+	@infra/image/make.sh
+
 .PHONY: lock
-lock: setup ## Compile pyproject.toml into requirements.txt and tests/requirements.txt
+lock: setup ## Compile pyproject.toml into the locks: requirements.txt, also of infra/admin and tests
 	@infra/toolchain/lock.sh

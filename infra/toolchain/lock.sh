@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Compiles pyproject.toml into the two locks, in the folder given (default: here). Versions already locked are kept;
+# Compiles pyproject.toml into the three locks, in the folder given (default: here). Versions already locked are kept;
 # remove a lock first to take newer ones.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -11,4 +11,5 @@ compile() {
         --generate-hashes --no-annotate --custom-compile-command "make lock" "$@"
 }
 compile --output-file "$out/requirements.txt"
+compile --group admin --output-file "$out/infra/admin/requirements.txt"
 compile --group admin --group lint --group test --output-file "$out/tests/requirements.txt"

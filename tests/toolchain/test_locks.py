@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-LOCKS = ("requirements.txt", "tests/requirements.txt")
+LOCKS = ("requirements.txt", "infra/admin/requirements.txt", "tests/requirements.txt")
 HOSTS = ("pypi.org", "pythonhosted.org", "npmjs.org", "golang.org/dl", "proxy.golang", "debian.org")
 
 
@@ -20,8 +20,8 @@ def tracked_files() -> list[Path]:
 
 
 def test_the_locks_are_what_the_project_asks_for(tmp_path: Path) -> None:
-    (tmp_path / "tests").mkdir()
     for lock in LOCKS:
+        (tmp_path / lock).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / lock, tmp_path / lock)
 
     subprocess.run([ROOT / "infra/toolchain/lock.sh", tmp_path], check=True)
@@ -40,11 +40,13 @@ def test_every_package_is_pinned_with_hashes(lock: str) -> None:
         assert re.match(r"[a-z0-9.-]+==[^ ]+ .*--hash=sha256:", package), package
 
 
-def test_the_run_time_lock_is_part_of_the_whole() -> None:
-    run_time, whole = ((ROOT / lock).read_text() for lock in LOCKS)
-    pinned = re.findall(r"^([a-z0-9.-]+==[^ ]+)", run_time, re.MULTILINE)
+def test_each_lock_is_part_of_the_next() -> None:
+    pinned = [
+        set(re.findall(r"^([a-z0-9.-]+==[^ ]+)", (ROOT / lock).read_text(), re.MULTILINE))
+        for lock in LOCKS
+    ]
 
-    assert set(pinned) <= set(re.findall(r"^([a-z0-9.-]+==[^ ]+)", whole, re.MULTILINE))
+    assert pinned[0] < pinned[1] < pinned[2]
 
 
 def test_azurite_is_pinned_without_addresses() -> None:
