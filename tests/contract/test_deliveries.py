@@ -91,6 +91,22 @@ async def test_those_that_wait_or_failed_are_found_as_long_as_they_do(
     await stores.deliveries.change(HOOK, again, replace(one, state=state))
 
 
+async def test_how_many_wait_is_counted_up_to_a_bound(stores: Stores) -> None:
+    first, *_ = await add(stores, 3)
+    await stores.deliveries.change(HOOK, first, replace(first, state=State.DELIVERED))
+    assert await stores.deliveries.count_waiting(HOOK, 10) == 2
+    assert await stores.deliveries.count_waiting(HOOK, 1) == 1
+    assert await stores.deliveries.count_waiting("another", 10) == 0
+
+
+async def test_one_is_found_by_the_id_of_its_event(stores: Stores) -> None:
+    each = await add(stores, 5)
+    for one in each:
+        assert await stores.deliveries.named(HOOK, one.id) == one.name
+    assert await stores.deliveries.named(HOOK, uuid.uuid4().hex) == ""
+    assert await stores.deliveries.named("another", each[0].id) == ""
+
+
 async def test_a_change_of_what_has_changed_is_refused_whole(stores: Stores) -> None:
     (one,) = await add(stores, 1)
     await stores.deliveries.change(HOOK, one, replace(one, attempts=1))

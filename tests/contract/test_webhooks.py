@@ -43,7 +43,7 @@ FULL = Webhook(
     retries_4xx=True,
     seconds=60,
     ca="-----BEGIN CERTIFICATE-----\n",
-    health=Health(5, MADE, "503 Service Unavailable", "410 Gone"),
+    health=Health(5, MADE, "503 Service Unavailable", "410 Gone", failing=MADE),
 )
 
 

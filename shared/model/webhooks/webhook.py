@@ -6,7 +6,7 @@ is sealed in the webhook's row, and opened for each attempt alone.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Self
@@ -114,10 +114,10 @@ class Callback:
 class Health:
     """How a webhook's receiver does.
 
-    `failures` in a row; `held` since when nothing is sent but probes, and `why`; `disabled` is why
-    it is disabled, where that was not by an operator (410). `probe` is the ticket of the message
-    that probes it, which is `due` then. `begun` is how often an operator has begun anew with it:
-    what an attempt of before was answered does not disable it.
+    `failures` in a row, `failing` since the first of them; `held` since when nothing is sent but
+    probes, and `why`; `disabled` is why it is disabled, where that was not by an operator (410).
+    `probe` is the ticket of the message that probes it, which is `due` then. `begun` is how often
+    an operator has begun anew with it: what an attempt of before was answered does not disable it.
     """
 
     failures: int = 0
@@ -127,6 +127,11 @@ class Health:
     probe: str = ""
     due: datetime | None = None
     begun: int = field(default=0, compare=False)
+    failing: datetime | None = None
+
+    def forgotten(self) -> Self:
+        """Give it without what the receiver failed at, as of one that answers."""
+        return replace(self, failures=0, failing=None, held=None, why="", due=None)
 
 
 @dataclass(frozen=True, slots=True)

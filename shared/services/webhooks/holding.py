@@ -52,7 +52,8 @@ class Holding:
             if there.sealed != webhook.sealed:
                 return
             failures = there.health.failures + 1
-            health = replace(there.health, failures=failures, why=why)
+            since = there.health.failing or self._stores.clock()
+            health = replace(there.health, failures=failures, failing=since, why=why)
             if failures >= FAILURES:
                 health = await self._held(there, health)
             if await self._put(replace(there, health=health)):
@@ -108,8 +109,7 @@ class Holding:
     async def _open(self, there: Webhook) -> bool:
         if there.health.held:
             await self._stores.delivering.drain(there.name, there.id)
-        health = replace(there.health, failures=0, held=None, why="", due=None)
-        is_open = await self._put(replace(there, health=health))
+        is_open = await self._put(replace(there, health=there.health.forgotten()))
         if is_open and there.health.held:
             _log.info("webhook %s is held no more: its receiver answers", there.name)
         return is_open

@@ -13,6 +13,7 @@ before that leaves rows that the next drain releases (who asks again sends one),
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
+from uuid import UUID
 
 from shared.model.webhooks.webhook import Webhook
 from shared.services.webhooks.parking import Parking
@@ -24,6 +25,7 @@ from shared.storage.rows.webhooks.deliveries import Delivery, State
 from shared.storage.stores import Stores
 
 _PAGE = 100
+_LAST_ID = "g"
 
 REPLAYED = frozenset({State.DELIVERED, State.FAILED, State.UNANSWERED, State.KEPT})
 """What a stretch of time sends again: all but what waits."""
@@ -53,10 +55,27 @@ class Replays:
             return await self._deliveries.find(webhook.id, ping.name) or ping
 
     async def events(
-        self, webhook: Webhook, after: str = "", limit: int = 100
+        self,
+        webhook: Webhook,
+        after: str = "",
+        limit: int = 100,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
     ) -> Sequence[Delivery]:
-        """Give what was for a webhook, the newest first, that follows the delivery `after`."""
-        return await self._deliveries.page(webhook.id, after, limit)
+        """Give what was for a webhook, the newest first, that follows the delivery `after`.
+
+        What happened before `since`, or from `until` on, is left out.
+        """
+        if until and not after:
+            after = _before(until)
+        return await self._deliveries.page(webhook.id, after, limit, since)
+
+    async def named(self, webhook: Webhook, event_id: str) -> str:
+        """Give the TIME-ID of an event by its id, as receivers have it; raises ReplayRefused."""
+        if name := await self._deliveries.named(webhook.id, UUID(event_id).hex):
+            return name
+        raise _none(webhook, event_id)
 
     async def attempts(self, webhook: Webhook, name: str) -> Sequence[Attempt]:
         """Give what was sent of a delivery, and what came back."""
@@ -73,9 +92,7 @@ class Replays:
         _refuse_disabled(webhook)
         delivery = await self._deliveries.find(webhook.id, name)
         if delivery is None:
-            raise ReplayRefused(
-                f"webhook {webhook.name} has no event {name}: it is too old, or was never for it"
-            )
+            raise _none(webhook, name)
         if delivery.is_ping:
             raise ReplayRefused(f"{name} is a ping, which is sent once: send another one")
         try:
@@ -95,7 +112,7 @@ class Replays:
         Raises ReplayRefused.
         """
         _refuse_disabled(webhook)
-        count, end = 0, keys.time_id(until, "")
+        count, end = 0, _before(until)
         after = end
         while page := await self._deliveries.page(webhook.id, after, _PAGE, since):
             count += sum([await self._park(webhook, one) for one in page if one.state in states])
@@ -135,6 +152,17 @@ class Replays:
             is_parked=False,
             ticket=delivery.ticket.after(self._stores.new_id()),
         )
+
+
+def _before(until: datetime) -> str:
+    """Give the name that all follow, the newest first, which happened before then."""
+    return keys.time_id(until, _LAST_ID)
+
+
+def _none(webhook: Webhook, event: str) -> ReplayRefused:
+    return ReplayRefused(
+        f"webhook {webhook.name} has no event {event}: it is too old, or was never for it"
+    )
 
 
 def _refuse_disabled(webhook: Webhook) -> None:

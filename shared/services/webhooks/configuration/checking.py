@@ -28,6 +28,7 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 _ADDRESS = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?", re.ASCII)
 _PORTS = 2**16
 _CONTROLS = frozenset({*range(0x20), 0x7F})
+_BREAK = re.compile(r"[\r\n]")
 _PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})", re.ASCII)
 
 _SIGNATURES = "webhook-"
@@ -99,10 +100,14 @@ def check_headers(headers: Mapping[str, str]) -> None:
     """Refuse custom headers that are not to be sent; raises WebhookInvalid, without any value."""
     for name, value in headers.items():
         _check_name(name)
+        if _BREAK.search(value):
+            raise WebhookInvalid(
+                f"the value of the header {name} has a line break in it: a header is one line"
+            )
         if not _PRINTED.fullmatch(value):
             raise WebhookInvalid(
-                f"the value of the header {name} must be printed ASCII characters in one line,"
-                " without blanks around them"
+                f"the value of the header {name} must be printed ASCII characters, without blanks"
+                " around them"
             )
     if again := _again(headers):
         raise WebhookInvalid(f"the header {again} is there twice")
@@ -116,7 +121,10 @@ def check_headers(headers: Mapping[str, str]) -> None:
 
 def _check_name(name: str) -> None:
     if not _TOKEN.fullmatch(name):
-        raise WebhookInvalid(f"{name[:60]!r} is not the name of a header")
+        raise WebhookInvalid(
+            "what stands before the = is not the name of a header, which has neither blanks, colons"
+            " nor line breaks in it: write Authorization=Bearer …, and not Authorization: Bearer …"
+        )
     if name.lower() in _OURS or name.lower().startswith(_SIGNATURES):
         raise WebhookInvalid(f"the header {name} is the registry's own to send")
 

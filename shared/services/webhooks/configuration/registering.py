@@ -45,6 +45,9 @@ MOST = 500
 MOST_SECRETS = 4
 """How many secrets of a webhook may sign at once, while they are replaced."""
 
+MOST_COUNTED = 1_000
+"""How many deliveries are counted that wait for a webhook: they may be many more."""
+
 OVERLAP = timedelta(hours=24)
 """For how long a secret that is replaced signs as well, unless something else is wished for."""
 
@@ -126,7 +129,11 @@ class Registering:
             there = await self._webhooks.find(name)
         if there and there.id == made.id:
             return there
-        raise WebhookInvalid(f"there is a webhook {name} already: take another name, or update it")
+        taken = there.name if there else name
+        raise WebhookInvalid(
+            f"there is a webhook {taken} already, and a name is the same in whichever letters: take"
+            " another name, or update it"
+        )
 
     async def update(self, name: str, wish: Wish) -> Webhook:
         """Change a webhook; raises NoWebhook, or WebhookInvalid, and nothing is changed.
@@ -169,6 +176,10 @@ class Registering:
     async def has_failed(self, webhook: Webhook) -> bool:
         """Tell whether something for it failed for good, and was not sent again."""
         return await self._stores.deliveries.has_failed(webhook.id)
+
+    async def count_waiting(self, webhook: Webhook) -> int:
+        """Tell how many deliveries wait for it; MOST_COUNTED where it is more."""
+        return await self._stores.deliveries.count_waiting(webhook.id, MOST_COUNTED)
 
     async def show(self, name: str) -> Webhook:
         """Give one; raises NoWebhook."""
@@ -248,7 +259,7 @@ def _changed(
 
 def _health(there: Health, wish: Wish) -> Health:
     """Forget what a receiver did, where it may do otherwise from now on."""
-    forgotten = replace(there, failures=0, held=None, why="", due=None, begun=there.begun + 1)
+    forgotten = replace(there.forgotten(), begun=there.begun + 1)
     if wish.is_enabled:
         return replace(forgotten, disabled="")
     how = (wish.uri, wish.headers, wish.secret, wish.seconds, wish.ca, wish.form, wish.hmacs)

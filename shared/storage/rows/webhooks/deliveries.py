@@ -230,6 +230,21 @@ class Deliveries:
         rows = await self._scan(webhook, keys.waiting(after), keys.end_of(keys.waiting("")), limit)
         return [Waiting.read(row) for row in rows]
 
+    async def count_waiting(self, webhook: str, most: int) -> int:
+        """Count those that wait, up to so many: a thousand at the most."""
+        first = keys.waiting("")
+        return len(await self._scan(webhook, first, keys.end_of(first), most, only=()))
+
+    async def named(self, webhook: str, event_id: str) -> str:
+        """Give the TIME-ID of the event with this id, or nothing; goes through all there are."""
+        after, before = "delivery|", keys.end_of("delivery|")
+        while rows := await self._scan(webhook, after, before, _PAGE, only=()):
+            for row in rows:
+                if row.key.endswith(f"-{event_id}"):
+                    return keys.delivery_name(row.key)
+            after = rows[-1].key
+        return ""
+
     async def failed(self, webhook: str, after: str = "", limit: int = 100) -> Sequence[Delivery]:
         """Give up to so many of those that a replay alone sends, the oldest first, after one.
 

@@ -26,7 +26,7 @@ _SMALL = (
     *("is_tagged_only", "retries_4xx", "seconds", "health"),
 )
 
-_TIMES = ("held", "due")
+_TIMES = ("failing", "held", "due")
 
 
 class Webhooks:

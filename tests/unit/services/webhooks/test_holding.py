@@ -63,6 +63,24 @@ async def test_any_answer_between_begins_the_count_anew(rig: Rig, answer: Answer
     assert (health.failures, health.held) == (4, None)
 
 
+async def test_since_when_it_fails_is_known_before_it_is_held(rig: Rig) -> None:
+    await rig.hook()
+    rig.poster.always = REFUSED
+    times = []
+    for _ in range(FAILURES):
+        times.append(rig.clock())
+        await rig.push()
+        await rig.run(seconds=0)
+        health = await rig.health()
+        assert health.failing
+        assert times[0] <= health.failing <= times[0] + timedelta(seconds=1)
+        rig.clock.move(seconds=2)
+    assert (await rig.health()).held
+    rig.poster.always = OK
+    await rig.run(minutes=5)
+    assert (await rig.health()).failing is None
+
+
 async def test_a_dead_receiver_costs_neither_attempts_nor_messages(rig: Rig) -> None:
     hook = await held(rig)
     await rig.run(seconds=60)

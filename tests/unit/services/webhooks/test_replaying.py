@@ -3,6 +3,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -100,6 +101,28 @@ async def test_only_those_that_failed_where_that_is_asked(rig: Rig) -> None:
     count = await rig.replays.replay_between(hook, began, rig.clock(), {State.FAILED})
     await rig.run(hours=1)
     assert (count, len(rig.poster.posted)) == (1, 4)
+
+
+async def test_events_of_a_stretch_of_time_are_given(rig: Rig) -> None:
+    hook, names, times = await rig.hook(), [], []
+    for _ in range(5):
+        times.append(rig.clock())
+        names.append(await rig.push())
+        await rig.run(hours=1)
+    page = await rig.replays.events(hook, limit=2, since=times[1], until=times[4])
+    assert [one.name for one in page] == [names[3], names[2]]
+    page = await rig.replays.events(hook, names[2], since=times[1], until=times[4])
+    assert [one.name for one in page] == [names[1]]
+
+
+async def test_an_event_is_known_by_the_id_that_its_receiver_has(rig: Rig) -> None:
+    hook = await rig.hook()
+    names = [await rig.push() for _ in range(3)]
+    await rig.run(seconds=1)
+    told = rig.poster.posted[1].headers["webhook-id"]
+    assert await rig.replays.named(hook, told) == names[1]
+    with pytest.raises(ReplayRefused, match="has no event 0000"):
+        await rig.replays.named(hook, str(UUID(int=0)))
 
 
 async def test_what_is_sent_again_to_a_receiver_that_is_held_waits(rig: Rig) -> None:
