@@ -9,10 +9,11 @@ A group is a module of its own beside this one, named in `commands.py`:
         \"\"\"List what can come back.\"\"\"
 
 The function is given a `Desk`, and whatever arguments and options it declares as typer has them;
-it returns an `Answer` or a `Listing` (`output.py`), or raises. It is plain where it asks somebody
-something first, and then gives a coroutine. A group without a name has commands of their own:
-`rebuild`. Options that all have may stand anywhere: `admin -o json gc run` is `admin gc run -o
-json`; the last one counts.
+it returns an `Answer` or a `Listing` (`output.py`), or raises. What several of them take is a
+dataclass, whose fields are declared as arguments and options are. A function is plain where it
+asks somebody something first, and then gives a coroutine. A group without a name has commands of
+their own: `rebuild`. Options that all have may stand anywhere: `admin -o json gc run` is `admin gc
+run -o json`; the last one counts.
 
 A command ends with 0; with 1 and one line on standard error where it could not do what it was
 asked to, or with 1 and an answer that says what was not done; with 2 where it was called wrongly.
@@ -21,7 +22,7 @@ asked to, or with 1 and an answer that says what was not done; with 2 where it w
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -113,17 +114,32 @@ def _command(function: Command) -> Callable[..., None]:
     """Give the function that typer is to see: with the options that all have."""
     common = inspect.signature(_choose).parameters
     own = [*inspect.signature(function).parameters.values()][1:]
+    bundles: dict[str, Any] = {it.name: it.annotation for it in own if is_dataclass(it.annotation)}
 
     def command(context: typer.Context, **given: Any) -> None:
         _choose(context, **{name: given.pop(name) for name in [*common][1:]})
+        for name, kind in bundles.items():
+            given[name] = kind(**{field.name: given.pop(field.name) for field in fields(kind)})
         _run(context.obj, function, given)
 
+    each = [one for it in own for one in _each(it)]
     parameters = [
-        it.replace(kind=inspect.Parameter.KEYWORD_ONLY) for it in [*own, *common.values()]
+        it.replace(kind=inspect.Parameter.KEYWORD_ONLY) for it in [*each, *common.values()]
     ]
     setattr(command, "__signature__", inspect.Signature(parameters))  # noqa: B010 - for typer
     command.__annotations__ = {it.name: it.annotation for it in parameters}
     return command
+
+
+def _each(parameter: inspect.Parameter) -> list[inspect.Parameter]:
+    """Give a parameter as typer is to see it: of a dataclass each field."""
+    kind = parameter.annotation
+    if not is_dataclass(kind):
+        return [parameter]
+    return [
+        parameter.replace(name=field.name, annotation=field.type, default=field.default)
+        for field in fields(kind)
+    ]
 
 
 def _run(chosen: _Chosen, function: Command, given: dict[str, Any]) -> None:

@@ -25,19 +25,21 @@ def text_of(given: str, what: str) -> str:
     return text
 
 
-def read(file: Path, what: str) -> str:
-    """Give what a file holds; raises AdminError."""
+def read(file: Path, what: str, wanted: str = "text (UTF-8)") -> str:
+    """Give what a file holds; raises AdminError, which says what was `wanted`."""
     try:
         return file.read_text(encoding="utf-8")
     except (OSError, UnicodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not text (UTF-8)"
+        why = error.strerror if isinstance(error, OSError) else f"it is not {wanted}"
         raise AdminError(f"{what} cannot be read from {file}: {why}") from None
 
 
 def certificates_of(file: Path | None) -> str | None:
     """Give the certificates in a file, if one is given; raises AdminError for an empty one."""
-    text = read(file, "certificates") if file else None
-    if text is not None and not text.strip():
+    if file is None:
+        return None
+    text = read(file, "certificates", f"text (PEM); openssl x509 -inform der -in {file} makes it")
+    if not text.strip():
         raise AdminError(f"{file} is empty: it holds no certificates (PEM)")
     return text
 
@@ -54,7 +56,10 @@ def headers_of(given: Sequence[str]) -> Mapping[str, str]:
     for line in _lines(given):
         name, equals, value = line.partition("=")
         if not equals or not name:
-            raise AdminError("a --header is K=V, or @FILE with such lines; one has no = or no name")
+            raise AdminError(
+                "a --header is K=V, or @FILE with such lines; one has no = or no name: write"
+                " Authorization=Bearer …, and not Authorization: Bearer …"
+            )
         if name.lower() in map(str.lower, headers):
             raise AdminError(f"--header {name} is given twice: say it once")
         headers[name] = value

@@ -11,9 +11,12 @@ _LIFE = re.compile(r"[0-9a-f]{32}")
 
 def repository_of(desk: Desk, text: str) -> RepositoryName:
     """Read a repository's name, which may come with its login server; raises NameInvalid."""
-    server, slash, name = text.partition("/")
-    is_server = ":" in server or server in _servers(desk)
-    return parse_repository(name if slash and is_server else text)
+    return parse_repository(_without_server(desk, text))
+
+
+def scope_of(desk: Desk, text: str) -> str:
+    """Give a webhook's scope as it was typed, but for the login server."""
+    return _without_server(desk, text)
 
 
 def manifest_of(desk: Desk, text: str, digest: str = "") -> tuple[RepositoryName, Digest]:
@@ -37,6 +40,12 @@ def life_of(text: str) -> str:
     if not _LIFE.fullmatch(text):
         raise AdminError(f"{text!r} is not the ID of a life: deleted list -o json shows them")
     return text
+
+
+def _without_server(desk: Desk, text: str) -> str:
+    server, slash, name = text.partition("/")
+    is_server = ":" in server or server in _servers(desk)
+    return name if slash and is_server else text
 
 
 def _servers(desk: Desk) -> set[str]:

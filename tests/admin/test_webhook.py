@@ -56,6 +56,20 @@ def change(memory: Memory, **values: Any) -> Webhook:
     return asyncio.run(changed())
 
 
+def add(memory: Memory, number: int, state: State) -> None:
+    """Let there be an event for it."""
+
+    async def added() -> None:
+        there = await Webhooks(memory.rows, GENERATION).find(HOOK)
+        assert there
+        event = ManifestDeleted("sha256:" + "a" * 64, "", Cause("me"), bootstrap.now())
+        name = f"2026010{number + 1}T030405000000-{'e' * 32}"
+        delivery = Delivery.of(name, "delete", "a", event, bootstrap.now())
+        await Deliveries(memory.rows, GENERATION).add(there.id, replace(delivery, state=state))
+
+    asyncio.run(added())
+
+
 def test_a_webhook_is_made_and_its_secret_is_told_once(registry: None, run: Run) -> None:
     result = run(*CREATE, "--secret", "auto", "-o", "json")
     assert (result.exit_code, result.stderr) == (0, "")
@@ -115,20 +129,28 @@ def test_texts_come_from_files_and_standard_input(registry: None, run: Run, tmp_
 
 
 REFUSED: list[tuple[str, tuple[str, ...], str]] = [
-    ("loopback", ("--uri", "http://127.0.0.1/t0ken"), "REGISTRY_OUTBOUND_ALLOW"),
+    ("loopback", ("--uri", "http://127.0.0.1/t0ken"), "127.0.0.1 or its network in REGISTRY_OUTB"),
+    (
+        "what to set for whom",
+        ("--uri", "http://127.0.0.1/t0ken"),
+        "the app needs that setting, too",
+    ),
     ("metadata", ("--uri", "http://169.254.169.254/t0ken"), "link-local"),
     ("no address", ("--uri", "t0ken"), "must begin with https:// or http://"),
     ("a line break in an address", ("--uri", "http://a/\nt0ken"), "visible ASCII"),
     ("a missing file", ("--uri", "@/nowhere/uri"), "cannot be read from /nowhere/uri: No such"),
     ("a line break", ("--header", "A=b64value\r\nB: c"), "line break"),
     ("a header without a value", ("--header", "b64value"), "K=V"),
+    ("a header as curl has it", ("--header", "A: b64value"), "not Authorization: Bearer"),
+    ("the like with a =", ("--header", "A: b64value="), "not Authorization: Bearer"),
+    ("a line break in a name", ("--header", "A\r\nB=b64value"), "not the name of a header"),
     ("a header twice", ("--header", "A=1", "--header", "a=2"), "given twice"),
     ("a header of ours", ("--header", "Host=a"), "registry's own to send"),
-    ("an unreadable CA", ("--ca", __file__), "holds no certificates"),
+    ("an unreadable CA", ("--ca", __file__), "begin with -----BEGIN CERTIFICATE-----"),
     ("a CA that is missing", ("--ca", "/nowhere/ca"), "certificates cannot be read from"),
     ("an empty CA", ("--ca", "/dev/null"), "is empty: it holds no certificates"),
     ("an empty file", ("--uri", "@/dev/null"), "the URI is empty"),
-    ("a CA that is no text", ("--ca", "/bin/true"), "it is not text"),
+    ("a CA that is no text", ("--ca", "/bin/true"), "openssl x509 -inform der"),
     ("a short secret", ("--secret", "whsec_AAAA"), "holds 3 bytes"),
     ("no secret", ("--secret", ""), "the secret is empty"),
     ("two from input", ("--uri", "-", "--secret", "-"), "standard input is read once"),
@@ -239,19 +261,48 @@ def test_it_is_disabled_and_enabled(made: None, run: Run, memory: Memory) -> Non
 
 
 def test_what_was_kept_is_told_when_it_is_enabled(made: None, run: Run, memory: Memory) -> None:
-    async def keep() -> None:
-        there = await Webhooks(memory.rows, GENERATION).find(HOOK)
-        assert there
-        event = ManifestDeleted("sha256:" + "a" * 64, "", Cause("me"), bootstrap.now())
-        name = f"20260102T030405000000-{'e' * 32}"
-        kept = Delivery.of(name, "delete", "a", event, bootstrap.now())
-        await Deliveries(memory.rows, GENERATION).add(there.id, replace(kept, state=State.KEPT))
-
-    asyncio.run(keep())
+    add(memory, 0, State.KEPT)
     assert run("webhook", "update", HOOK, "--disable").stdout == f"webhook {HOOK} is changed\n"
     assert "what was kept" in run("webhook", "update", HOOK, "--enable").stdout
     (row,) = json.loads(run("webhook", "list", "-o", "json").stdout)
     assert row["not_replayed"]
+
+
+def test_one_is_not_enabled_and_disabled_at_once(made: None, run: Run, memory: Memory) -> None:
+    before = rows(memory)
+    result = run("webhook", "update", HOOK, "--enable", "--disable")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == "admin: say --enable or --disable, not both\n"
+    assert rows(memory) == before
+
+
+@pytest.mark.parametrize("scope", ["team/app:v1", "team/app:*"])
+def test_a_scope_may_begin_with_the_login_server(
+    registry: None, run: Run, environment: dict[str, str], scope: str
+) -> None:
+    environment["REGISTRY_LOGIN_SERVER"] = "registry.example"
+    assert run(*CREATE, "--scope", f"registry.example/{scope}").exit_code == 0
+    assert shown(run)["scope"] == scope
+    assert run("webhook", "update", HOOK, "--scope", f"localhost:5000/x{scope}").exit_code == 0
+    assert shown(run)["scope"] == f"x{scope}"
+    assert run("webhook", "update", HOOK, "--scope", f"elsewhere.example/{scope}").exit_code == 0
+    assert shown(run)["scope"] == f"elsewhere.example/{scope}"
+
+
+def test_since_when_it_fails_and_how_many_wait_is_told(
+    made: None, run: Run, memory: Memory
+) -> None:
+    since = bootstrap.now() - timedelta(minutes=5)
+    change(memory, health=Health(2, why="503 Service Unavailable", failing=since))
+    for number in range(3):
+        add(memory, number, State.WAITING)
+    add(memory, 3, State.DELIVERED)
+    (row,) = json.loads(run("webhook", "list", "-o", "json").stdout)
+    for said in (row, shown(run)):
+        assert (said["state"], said["failures"], said["waiting"]) == ("enabled", 2, 3)
+        assert said["failing_since"].startswith(f"{since:%Y-%m-%dT%H:%M}")
+    assert f"failing since: {since:%Y-%m-%d %H:%M:%S}\n" in run("webhook", "show", HOOK).stdout
+    assert "WAITING" in run("webhook", "list").stdout
 
 
 def test_it_is_made_disabled(registry: None, run: Run) -> None:
@@ -280,13 +331,17 @@ def test_one_is_deleted(made: None, run: Run, memory: Memory) -> None:
     assert json.loads(run("webhook", "list", "-o", "json").stdout) == []
 
 
-def test_who_hears_of_a_push_is_explained(made: None, run: Run) -> None:
+def test_who_hears_of_a_push_is_explained(made: None, run: Run, memory: Memory) -> None:
     assert run("webhook", "create", "every", "--uri", URI, "--disabled").exit_code == 0
     explained = json.loads(run("webhook", "explain", "team/app:v1", "-o", "json").stdout)
     assert [(row["webhook"], row["hears"], row["state"]) for row in explained] == [
         ("every", True, "disabled"),
         (HOOK, True, "enabled"),
     ]
+    assert explained[0]["why"] == "it hears of push everywhere; it is disabled: kept, not sent"
+    change(memory, health=Health(5, bootstrap.now(), "503 Busy"))
+    explained = json.loads(run("webhook", "explain", "team/app:v1", "-o", "json").stdout)
+    assert explained[1]["why"].endswith("; it is held: waits until its receiver answers")
     digest = f"sha256:{'a' * 64}"
     explained = json.loads(run("webhook", "explain", f"team/app@{digest}", "-o", "json").stdout)
     assert "has no tag (--tagged-only)" in explained[1]["why"]

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 
+from infra.admin.groups import webhook_events
 from shared import bootstrap
 from shared.events import Cause, ManifestDeleted, ManifestPushed
 from shared.model.webhooks.webhook import Action, Webhook
@@ -112,6 +113,69 @@ def test_attempts_are_listed_as_acr_lists_them(told: None, run: Run) -> None:
     assert "eventRequest" not in run("webhook", "events", HOOK, "--attempts").stdout
 
 
+def test_an_attempt_says_of_what_it_was(told: None, run: Run) -> None:
+    (only,) = listed(run, "events", HOOK, "--attempts")
+    assert (only["action"], only["what"]) == ("push", "team/app:v1")
+    assert "team/app:v1" in run("webhook", "events", HOOK, "--attempts").stdout
+
+
+BETWEEN = f"{BEGAN + timedelta(minutes=5):%Y-%m-%dT%H:%M:%SZ}"
+
+
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [
+        (("--state", "failed"), [PUSH]),
+        (("--state", "failed", "--state", "delivered"), [DELETE, PUSH]),
+        (("--state", "waiting"), []),
+        (("--action", "delete"), [DELETE]),
+        (("--action", "ping"), []),
+        (("team/app",), [DELETE, PUSH]),
+        (("team/app:*",), [DELETE, PUSH]),
+        (("team/app:v1",), [PUSH]),
+        (("localhost:5000/team/app:v1",), [PUSH]),
+        (("team/app:v2",), []),
+        ((f"team/app@{DIGEST}",), [DELETE, PUSH]),
+        ((f"team/app@sha256:{'b' * 64}",), []),
+        (("team",), []),
+        (("--since", BETWEEN), [DELETE]),
+        (("--until", BETWEEN), [PUSH]),
+        (("--until", BETWEEN, "team/app", "--action", "push", "--limit", "1"), [PUSH]),
+    ],
+)
+def test_events_are_filtered(
+    told: None, run: Run, options: tuple[str, ...], wanted: list[str]
+) -> None:
+    assert [one["event"] for one in listed(run, "events", HOOK, *options)] == wanted
+    attempts = listed(run, "events", HOOK, "--attempts", *options)
+    assert [one["event"] for one in attempts] == [PUSH] * (PUSH in wanted)
+
+
+def test_a_limit_counts_what_is_wanted_and_is_read_by_pages(
+    told: None, run: Run, memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhook_events, "_PAGE", 1)
+    (only,) = listed(run, "events", HOOK, "--action", "push", "--limit", "1")
+    assert only["event"] == PUSH
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--since", "2026-01-02", "--until", "2026-01-01"),
+        ("Team/app:v1",),
+        ("team/app@sha256:1",),
+        ("team/app:",),
+    ],
+)
+def test_a_filter_that_names_nothing_is_refused(
+    told: None, run: Run, options: tuple[str, ...]
+) -> None:
+    result = run("webhook", "events", HOOK, *options)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize("body", [b"", SENT])
 def test_an_attempt_without_an_answer_is_listed(
     told: None, run: Run, memory: Memory, body: bytes
@@ -150,8 +214,9 @@ def test_a_ping_is_sent(told: None, run: Run, memory: Memory) -> None:
     assert first["state"] == "waiting"
 
 
-def test_one_event_is_sent_again(told: None, run: Run, memory: Memory) -> None:
-    result = run("webhook", "replay", HOOK, PUSH)
+@pytest.mark.parametrize("event", [PUSH, str(UUID("1" * 32))], ids=["row", "webhook-id"])
+def test_one_event_is_sent_again(told: None, run: Run, memory: Memory, event: str) -> None:
+    result = run("webhook", "replay", HOOK, event)
     assert result.stdout == f"{PUSH} is sent again to webhook hook1\n"
     assert sent(memory) == [("deliver", PUSH)]
     assert listed(run, "events", HOOK)[1]["state"] == "waiting"
@@ -194,7 +259,7 @@ def test_all_of_some_time_is_sent_again(
         (PUSH, "--failed"),
         ("20200101T000000000000-" + "3" * 32,),
         ("no event",),
-        (str(UUID("1" * 32)),),
+        (str(UUID("3" * 32)),),
     ],
 )
 def test_what_names_nothing_is_refused(
@@ -215,3 +280,25 @@ def test_a_disabled_webhook_is_sent_nothing(
     assert result.exit_code == 1
     assert "webhook hook1 is disabled: enable it, then send again" in result.stderr
     assert sent(memory) == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("create", "another", "--uri", ADDRESS),
+        ("list",),
+        ("show", HOOK),
+        ("update", HOOK, "--timeout", "9"),
+        ("delete", HOOK),
+        ("ping", HOOK),
+        ("events", HOOK),
+        ("events", HOOK, "--attempts"),
+        ("failed", HOOK),
+        ("replay", HOOK, PUSH),
+        ("replay", HOOK, "--since", "2020-01-01"),
+        ("explain", "team/app:v1"),
+    ],
+    ids=lambda words: " ".join(words[:1]),
+)
+def test_each_command_gives_a_document(told: None, run: Run, arguments: tuple[str, ...]) -> None:
+    assert listed(run, *arguments)

@@ -3,12 +3,13 @@
 import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import typer
 
 from infra.admin.groups.webhook import WebhookName, opened, webhook
+from infra.admin.groups.webhook_filters import Filters, Since, Until, Wanted, utc
 from infra.admin.opening import AdminError, Desk
 from infra.admin.output import Answer, Listing, said
 from shared.administration import Administration
@@ -29,12 +30,18 @@ from shared.storage.rows.webhooks.deliveries import Delivery, State
 __all__ = ["webhook"]
 
 _EVENT = re.compile(r"\d{8}T\d{12}-[0-9a-f]{32}", re.ASCII)
+_ID = re.compile("-".join(f"[0-9a-f]{{{n}}}" for n in (8, 4, 4, 4, 12)), re.ASCII)
+_OF_AN_EVENT = ("event", "at", "action", "what", "state", "attempts")
+_OF_AN_ATTEMPT = ("event", "action", "what", "number", "at", "seconds", "address", "secret")
 _PAGE = 100
 _SOON = timedelta(seconds=1)
-_TIMES = ["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d"]
+_MOST = 100_000
 
 # No `type` statements: behind one typer finds neither name nor help.
-_Limit = Annotated[int, typer.Option("--limit", min=1, help="How many at the most.")]
+_Limit = Annotated[
+    int,
+    typer.Option("--limit", min=1, max=_MOST, help="How many events at the most; older: --until."),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +64,8 @@ class Tried:
     """An attempt, with what was sent and answered as ACR lists that."""
 
     event: str
+    action: str
+    what: str
     number: int
     at: datetime
     seconds: float
@@ -83,6 +92,7 @@ async def events(
     desk: Desk,
     name: WebhookName,
     *,
+    filters: Filters,
     attempts: Annotated[
         bool,
         typer.Option("--attempts", help="List each attempt; with -o json all that was sent, too."),
@@ -90,20 +100,22 @@ async def events(
     limit: _Limit = _PAGE,
 ) -> Listing:
     """List what a webhook was told, the newest first, and what has become of it."""
-    if not attempts:
-        shown = ("event", "at", "action", "what", "state", "attempts", "due", "why")
-        return Listing(Told, _told(desk, name, limit), f"nothing was for webhook {name}", shown)
-    shown = ("event", "number", "at", "seconds", "address", "secret", "status", "why")
-    return Listing(Tried, _tried(desk, name, limit), f"nothing was sent to webhook {name}", shown)
+    wanted = filters.wanted(desk)
+    which = " of that kind" if wanted != Wanted() else ""
+    if attempts:
+        empty = f"nothing{which} was sent to webhook {name}"
+        return Listing(
+            Tried, _tried(desk, name, wanted, limit), empty, (*_OF_AN_ATTEMPT, "status", "why")
+        )
+    empty = f"nothing{which} was for webhook {name}"
+    return Listing(Told, _told(desk, name, wanted, limit), empty, (*_OF_AN_EVENT, "due", "why"))
 
 
 @webhook.command("failed")
 async def failed(desk: Desk, name: WebhookName) -> Listing:
     """List what failed for good and was not sent again, the oldest first."""
-    shown = ("event", "at", "action", "what", "state", "attempts", "why")
-    return Listing(
-        Told, _failed(desk, name), f"nothing for webhook {name} failed for good or was kept", shown
-    )
+    empty = f"nothing for webhook {name} failed for good or was kept"
+    return Listing(Told, _failed(desk, name), empty, (*_OF_AN_EVENT, "why"))
 
 
 @webhook.command("replay")
@@ -111,17 +123,15 @@ async def replay(
     desk: Desk,
     name: WebhookName,
     event: Annotated[
-        str, typer.Argument(metavar="[EVENT]", help="Which event, as webhook events lists it.")
+        str,
+        typer.Argument(
+            metavar="[EVENT]",
+            help="Which event, as webhook events lists it, or its webhook-id, as its receiver has.",
+        ),
     ] = "",
     *,
-    since: Annotated[
-        datetime | None,
-        typer.Option("--since", formats=_TIMES, help="All from this time on (UTC)."),
-    ] = None,
-    until: Annotated[
-        datetime | None,
-        typer.Option("--until", formats=_TIMES, help="Only what was before (UTC)."),
-    ] = None,
+    since: Since = None,
+    until: Until = None,
     only_failed: Annotated[
         bool, typer.Option("--failed", help="Only what failed for good, or was kept.")
     ] = False,
@@ -129,41 +139,43 @@ async def replay(
     """Send an event again, or all of some time, for 24 hours from now; its id stays."""
     if bool(event) == bool(since) or (event and (until or only_failed)):
         raise AdminError("name one EVENT, as webhook events lists it, or say --since")
-    if since and _utc(since) >= min(_utc(until) if until else now(), now()):
+    moment = now()
+    begin, end = utc(since), min(utc(until) or moment + _SOON, moment + _SOON)
+    if begin and begin >= min(end, moment):
         raise AdminError("--since is not before --until, or is still to come: nothing was then")
     async with opened(desk) as here:
         there = await here.webhooks.show(name)
-        if since is None:
-            sent = await here.replays.replay(there, _event(event))
-            return said(f"{sent.name} is sent again to webhook {name}", count=1)
-        end = _utc(until) if until else now() + _SOON
+        if begin is None:
+            sent = await here.replays.replay(there, await _named(here, there, event))
+            told = f"{sent.name} is sent again to webhook {name}"
+            return said(told, count=1, event=sent.name, id=event_id(sent.name))
         states = {state for state in State if state.is_owed} if only_failed else REPLAYED
-        count = await here.replays.replay_between(there, _utc(since), end, states)
+        count = await here.replays.replay_between(there, begin, end, states)
     return said(f"{count} events are sent again to webhook {name}, the oldest first", count=count)
 
 
-def _event(text: str) -> str:
+async def _named(here: Administration, there: Webhook, text: str) -> str:
+    """Give the TIME-ID of an event, by that or by its id; raises AdminError."""
+    if _ID.fullmatch(text.lower()):
+        return await here.replays.named(there, text)
     if not _EVENT.fullmatch(text):
         raise AdminError(
-            f"{text[:80]!r} is no event: webhook events lists them, such as 20260102T…"
+            f"{text[:80]!r} is no event: webhook events lists them, such as 20260102T…; or take its"
+            " webhook-id"
         )
     return text
 
 
-def _utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-async def _told(desk: Desk, name: str, limit: int) -> AsyncIterator[Told]:
+async def _told(desk: Desk, name: str, wanted: Wanted, limit: int) -> AsyncIterator[Told]:
     async with opened(desk) as here:
-        async for one in _events(here, await here.webhooks.show(name), limit):
+        async for one in _events(here, await here.webhooks.show(name), wanted, limit):
             yield _listed(one)
 
 
-async def _tried(desk: Desk, name: str, limit: int) -> AsyncIterator[Tried]:
+async def _tried(desk: Desk, name: str, wanted: Wanted, limit: int) -> AsyncIterator[Tried]:
     async with opened(desk) as here:
         there = await here.webhooks.show(name)
-        async for one in _events(here, there, limit):
+        async for one in _events(here, there, wanted, limit):
             for attempt in await here.replays.attempts(there, one.name):
                 yield _attempt(one, attempt)
 
@@ -177,12 +189,18 @@ async def _failed(desk: Desk, name: str) -> AsyncIterator[Told]:
             after = page[-1].name
 
 
-async def _events(here: Administration, there: Webhook, limit: int) -> AsyncIterator[Delivery]:
-    after = ""
-    while limit and (page := await here.replays.events(there, after, min(limit, _PAGE))):
-        for one in page:
+async def _events(
+    here: Administration, there: Webhook, wanted: Wanted, limit: int
+) -> AsyncIterator[Delivery]:
+    """Give those that are wanted, up to so many, the newest first; they are read page by page."""
+    after, between = "", {"since": wanted.since, "until": wanted.until}
+    while page := await here.replays.events(there, after, _PAGE, **between):
+        for one in filter(wanted.has, page):
             yield one
-        limit, after = limit - len(page), page[-1].name
+            limit -= 1
+            if not limit:
+                return
+        after = page[-1].name
 
 
 def _listed(one: Delivery) -> Told:
@@ -212,6 +230,8 @@ def _attempt(one: Delivery, attempt: Attempt) -> Tried:
     answered = response_message(reply) if attempt.status else no_response_message(attempt.why)
     return Tried(
         event=one.name,
+        action=one.action,
+        what=_what(one),
         number=attempt.number,
         at=attempt.at,
         seconds=attempt.seconds,

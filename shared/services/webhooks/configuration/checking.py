@@ -186,4 +186,7 @@ def check_ca(text: str) -> None:
         x509.load_pem_x509_certificates(text.encode())
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
     except (ValueError, ssl.SSLError):
-        raise WebhookInvalid("the CA file holds no certificates (PEM) that can be read") from None
+        raise WebhookInvalid(
+            "the CA file holds no certificates (PEM) that can be read: they begin with"
+            " -----BEGIN CERTIFICATE-----"
+        ) from None

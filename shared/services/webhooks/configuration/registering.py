@@ -227,7 +227,7 @@ class Registering:
         try:
             await self._poster.check(split_uri(callback.uri)[0])
         except Forbidden as error:
-            raise WebhookInvalid(str(error)) from None
+            raise WebhookInvalid(f"{error}; the app needs that setting, too") from None
 
 
 def new_secret() -> str:
