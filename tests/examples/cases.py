@@ -9,7 +9,7 @@ from urllib.parse import quote
 from infra.examples.relay.relay import relay_of
 from shared.model.outbound.posting import Posting
 from tests.examples import pages, plain_yaml
-from tests.examples.events import IMAGE
+from tests.examples.events import HOST, IMAGE
 from tests.examples.receivers.argocd import ArgoImageUpdater
 from tests.examples.receivers.asked import Answer
 from tests.examples.receivers.behind_relays import GitHub
@@ -183,8 +183,8 @@ def pipelines() -> Example:
 def relay() -> Example:
     github = GitHub("team/app", "a token")
     url = "https://api.github.com/repos/team/app/dispatches"
-    receiver = Relayed(relay_of("github", url, _SECRET, "a token"), github)
-    other = Relayed(relay_of("github", url, "another", "a token"), github)
+    receiver = Relayed(relay_of("github", url, _SECRET, HOST, "a token"), github)
+    other = Relayed(relay_of("github", url, "another", HOST, "a token"), github)
     return Example("relay", "relay", {"relay.secret": _SECRET}, receiver, other, "image-pushed")
 
 

@@ -29,8 +29,7 @@ class Relayed:
             asked = Posting(str(request.url), request.headers, request.content, 1)
             answer = self.behind.hears(asked)
             did.extend(answer.did)
-            return httpx.Response(answer.status)
+            return httpx.Response(answer.status, stream=httpx.ByteStream(b""))
 
-        client = httpx.Client(transport=httpx.MockTransport(behind))
-        relay = replace(self.relay, client=client)
+        relay = replace(self.relay, transport=httpx.MockTransport(behind))
         return relay.answer(posting.headers, posting.body), tuple(did)

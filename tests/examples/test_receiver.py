@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -24,22 +24,20 @@ from shared.services.webhooks.configuration.checking import check_secret
 from shared.services.webhooks.requests.bodies import Notice
 from shared.services.webhooks.requests.posting import posting_of
 from shared.services.webhooks.requests.signatures import key_of
+from tests.examples.dripping import dripped
 
 AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
-BY = Cause("ci", "r1", "registry.example", "PUT", "docker/27")
+HOST = "registry.example"
+BY = Cause("ci", "r1", HOST, "PUT", "docker/27")
 MEDIA_TYPE = "application/vnd.oci.image.manifest.v1+json"
 WEBHOOK = Webhook("receiver", "id", AT)
 SECRET = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX"
 
 
-def sent(event: Event | None, secret: str = SECRET, name: str = "") -> Posting:
+def sent(event: Event | None, secret: str = SECRET, name: str = "", host: str = HOST) -> Posting:
     """Give what the registry sends now of an event."""
     name = name or f"20260101T120000000000-{uuid4().hex}"
-    notice = (
-        Notice.of(name, "team/app", event, "registry.example")
-        if event
-        else Notice(name, AT, "registry.example")
-    )
+    notice = Notice.of(name, "team/app", event, host) if event else Notice(name, AT, HOST)
     callback = Callback("http://127.0.0.1/", secrets=[Secret(secret)])
     return posting_of(WEBHOOK, callback, notice, datetime.now(UTC))
 
@@ -68,7 +66,7 @@ def works() -> Works:
 
 @pytest.fixture
 def receiver(tmp_path: Path, works: Works) -> Receiver:
-    return receiver_of(SECRET, tmp_path / "journal", works)
+    return receiver_of(SECRET, HOST, tmp_path / "journal", works)
 
 
 def take(receiver: Receiver, posting: Posting) -> Verdict:
@@ -145,8 +143,8 @@ def test_what_failed_is_done_when_it_is_replayed(receiver: Receiver, works: Work
 
 
 def test_who_was_killed_works_at_the_next_start(tmp_path: Path, works: Works) -> None:
-    take(receiver_of(SECRET, tmp_path / "journal", works), sent(push()))
-    receiver_of(SECRET, tmp_path / "journal", works).work_off()
+    take(receiver_of(SECRET, HOST, tmp_path / "journal", works), sent(push()))
+    receiver_of(SECRET, HOST, tmp_path / "journal", works).work_off()
     assert works.done == ["00"]
 
 
@@ -176,8 +174,28 @@ def test_what_is_forged_is_refused(receiver: Receiver) -> None:
     assert receiver.journal.waiting() is None
 
 
+def test_a_push_of_another_host_is_dropped(
+    receiver: Receiver, works: Works, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for host in ("evil.example", "evil\n.example", ""):
+        elsewhere = replace(push(), cause=replace(BY, host=host))
+        assert take(receiver, sent(elsewhere, host="")) is Verdict.NOT_FOR_US
+    receiver.work_off()
+    assert works.done == []
+    assert capsys.readouterr().out.splitlines() == [
+        "dropped: 'evil.example' is not registry.example, for which this was started",
+        "dropped: 'evil\\n.example' is not registry.example, for which this was started",
+        "dropped: '' is not registry.example, for which this was started",
+    ]
+
+
+def test_the_host_is_compared_in_whichever_letters(receiver: Receiver) -> None:
+    written = replace(push(), cause=replace(BY, host="Registry.EXAMPLE"))
+    assert take(receiver, sent(written)) is Verdict.TAKEN
+
+
 def test_a_secret_may_be_any_text(tmp_path: Path, works: Works) -> None:
-    receiver = receiver_of("any téxt", tmp_path / "journal", works)
+    receiver = receiver_of("any téxt", HOST, tmp_path / "journal", works)
     assert take(receiver, sent(push(), "any téxt")) is Verdict.TAKEN
 
 
@@ -213,11 +231,30 @@ def test_its_answers_over_http(receiver: Receiver) -> None:
         assert post(port, taken, **{"Content-Length": "-1"}) == HTTPStatus.CONTENT_TOO_LARGE
 
 
+def test_who_drips_is_left_when_its_time_is_over(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(example, "_SECONDS", 0.5)
+    with serving(receiver) as port:
+        assert dripped(port, "POST / HTTP/1.1\r\nContent-Length: 1000\r\n\r\n") < 5
+        assert dripped(port, "") < 5
+        assert post(port, sent(push())) == HTTPStatus.ACCEPTED
+
+
+def test_headers_without_end_are_not_read(receiver: Receiver) -> None:
+    with serving(receiver) as port:
+        many = {f"X-{number}": "x" * 60_000 for number in range(5)}
+        with suppress(OSError):
+            assert post(port, sent(push()), **many) >= HTTPStatus.BAD_REQUEST
+    assert receiver.journal.waiting() is None
+
+
 def test_the_program_runs_the_command(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text(f"{SECRET}\n")
     noted = tmp_path / "noted"
     command = [sys.executable, "-c", "import sys; open(sys.argv[1], 'w').write(str(sys.argv[2:]))"]
-    options = ["--secret-file", f"{tmp_path}/secret", "--journal", f"{tmp_path}/journal"]
+    files = ["--secret-file", f"{tmp_path}/secret", "--journal", f"{tmp_path}/journal"]
+    options = ["--registry", HOST, *files]
     program = [sys.executable, "-u", example.__file__, *options, "--port", "0", "--", *command]
     with subprocess.Popen([*program, str(noted)], stdout=subprocess.PIPE, text=True) as running:
         assert running.stdout

@@ -1,20 +1,24 @@
 """The relay: what it says to whom, and what it answers the registry."""
 
+import asyncio
 import http.client
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import httpx
 import pytest
 
+from infra.examples.relay import relay as example
 from infra.examples.relay.relay import Relay, relay_of, server_of
 from shared.model.outbound.posting import Posting
 from shared.model.webhooks.webhook import Callback, Secret, Webhook
 from shared.services.webhooks.requests.posting import posting_of
 from tests.examples import pages, plain_yaml
-from tests.examples.events import IMAGE, before, notice, pushed
+from tests.examples.dripping import dripped
+from tests.examples.events import HOST, IMAGE, before, notice, pushed
 from tests.examples.receivers.behind_relays import GitHub, Slack, Teams
 from tests.examples.relayed import Relayed
 
@@ -32,16 +36,16 @@ def relay(to: str = "slack", answer: httpx.Response | Exception | None = None) -
     def behind(request: httpx.Request) -> httpx.Response:
         if isinstance(answer, Exception):
             raise answer
-        return answer or httpx.Response(200)
+        given = answer or httpx.Response(200)
+        return httpx.Response(given.status_code, headers=given.headers, stream=given.stream)
 
-    client = httpx.Client(transport=httpx.MockTransport(behind))
-    return replace(relay_of(to, URL, SECRET), client=client)
+    return replace(relay_of(to, URL, SECRET, HOST), transport=httpx.MockTransport(behind))
 
 
 def test_slack_shows_what_was_pushed() -> None:
     slack = Slack("/hook")
 
-    Relayed(relay_of("slack", URL, SECRET), slack).hears(posting())
+    Relayed(relay_of("slack", URL, SECRET, HOST), slack).hears(posting())
 
     assert slack.shown == [f"{IMAGE}:v1 was pushed at 2026-11-28T09:30:15Z as sha256:{'4e' * 32}"]
 
@@ -49,7 +53,7 @@ def test_slack_shows_what_was_pushed() -> None:
 def test_teams_shows_what_was_pushed() -> None:
     teams = Teams("/hook?sig=abc")
 
-    answer = Relayed(relay_of("teams", URL, SECRET), teams).hears(posting())
+    answer = Relayed(relay_of("teams", URL, SECRET, HOST), teams).hears(posting())
 
     assert answer.status == 200
     assert answer.did[0].startswith(f"{IMAGE}:v1 was pushed")
@@ -60,7 +64,7 @@ def test_github_starts_the_workflow_with_what_it_reads() -> None:
     url = "https://api.github.com/repos/team/app/dispatches"
     github = GitHub("team/app", "token")
 
-    Relayed(relay_of("github", url, SECRET, "token"), github).hears(posting())
+    Relayed(relay_of("github", url, SECRET, HOST, "token"), github).hears(posting())
 
     (dispatched,) = github.dispatched
     assert dispatched["event_type"] in workflow["on"]["repository_dispatch"]["types"]
@@ -72,7 +76,7 @@ def test_github_starts_the_workflow_with_what_it_reads() -> None:
 def test_what_the_other_side_refuses_is_to_come_again() -> None:
     slack = Slack("/hook", is_archived=True)
 
-    told, did = Relayed(relay_of("slack", URL, SECRET), slack).told(posting())
+    told, did = Relayed(relay_of("slack", URL, SECRET, HOST), slack).told(posting())
 
     assert (told.status, told.words, did) == (502, "not told: 410 ", ())
 
@@ -87,6 +91,52 @@ def test_what_the_other_side_does_not_answer_is_to_come_again(failure: Exception
 
     assert answer.status == 502
     assert "sig" not in answer.words
+
+
+class Endless(httpx.AsyncByteStream):
+    """An answer that goes on and on, `pause` seconds between its parts."""
+
+    def __init__(self, pause: float) -> None:
+        self.pause = pause
+        self.given = 0
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while True:
+            await asyncio.sleep(self.pause)
+            self.given += 100
+            yield b"x" * 100
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.05], ids=["flood", "drip"])
+def test_of_an_answer_without_end_little_is_read(
+    pause: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(example, "_SECONDS", 0.2)
+    sent, endless, began = posting(), Endless(pause), time.monotonic()
+
+    answer = relay(answer=httpx.Response(500, stream=endless)).answer(sent.headers, sent.body)
+
+    assert answer.status == 502
+    assert endless.given <= 2_000
+    assert time.monotonic() - began < 5
+
+
+def test_what_the_other_side_took_is_told_whatever_it_says_then() -> None:
+    sent, endless = posting(), Endless(0)
+
+    answer = relay(answer=httpx.Response(200, stream=endless)).answer(sent.headers, sent.body)
+
+    assert (answer.status, endless.given) == (200, 0)
+
+
+def test_a_push_of_another_host_is_told_to_nobody() -> None:
+    sent = posting()
+    elsewhere = replace(relay(answer=httpx.Response(500)), registry="other.example.com")
+
+    answer = elsewhere.answer(sent.headers, sent.body)
+
+    assert answer.status == 200
+    assert answer.words == f"of {HOST!r}, not of other.example.com: nobody is told"
 
 
 def test_too_many_is_passed_on_with_its_time() -> None:
@@ -159,6 +209,15 @@ def test_it_is_served(served: tuple[str, int]) -> None:
     headers = {**sent.headers, "Content-Length": str(len(sent.body))}
 
     assert asked(served, headers, sent.body) == (200, "told")
+
+
+def test_who_drips_is_left_when_its_time_is_over(
+    served: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(example, "_REQUEST_SECONDS", 0.5)
+
+    assert dripped(served[1], "POST / HTTP/1.1\r\nContent-Length: 1000\r\n\r\n") < 5
+    assert dripped(served[1], "") < 5
 
 
 @pytest.mark.parametrize("length", ["", "-1", "99999999", "many"])

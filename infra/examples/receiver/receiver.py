@@ -10,15 +10,20 @@ late, and would deploy an old image; neither changes anything. Who is killed aft
 at the next start; who is killed before W3 does it twice. What failed waits until it is sent once
 more (`webhook replay`), or until the next push.
 
-    python receiver.py --secret-file webhook.secret --journal pushes.db -- ./deploy.sh
+    python receiver.py --registry HOST --secret-file secret --journal pushes.db -- ./deploy.sh
 
-The command is given HOST/REPOSITORY@DIGEST and the tag; two never run at once.
+The command is given HOST/REPOSITORY@DIGEST and the tag; two never run at once. HOST is the registry
+that is named here and no other: who may push could choose it where the registry does not know its
+own name.
 """
 
 import argparse
+import io
 import json
+import socket
 import sqlite3
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -35,6 +40,7 @@ type Push = Mapping[str, Any]
 
 _MOST_BYTES = 64 * 1024
 _SECONDS = 10
+"""How long a request may take to be sent, all in all."""
 
 _TABLE = """
 create table if not exists tags (
@@ -105,8 +111,9 @@ def name_of(push: Push) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """Takes pushes of tags that are signed with the secret of `webhook`, and works on them."""
+    """Takes pushes to `registry` that are signed with `webhook`'s secret, and works on them."""
 
+    registry: str
     webhook: Webhook
     journal: Journal
     work: Callable[[Push], bool]
@@ -120,11 +127,17 @@ class Receiver:
             return Verdict.FORGED
         if event["action"] != "push" or not event["target"].get("tag"):
             return Verdict.NOT_FOR_US
+        if event["request"].get("host", "").lower() != self.registry.lower():
+            self._say_dropped(event["request"].get("host", ""))
+            return Verdict.NOT_FOR_US
         if not self.journal.add(headers["webhook-id"], event):
             return Verdict.KNOWN
         with self.changed:
             self.changed.notify()
         return Verdict.TAKEN
+
+    def _say_dropped(self, host: str) -> None:
+        print(f"dropped: {host!r} is not {self.registry}, for which this was started", flush=True)
 
     def work_off(self) -> None:
         """Work until nothing waits."""
@@ -140,10 +153,12 @@ class Receiver:
                 self.changed.wait_for(self.journal.waiting)
 
 
-def receiver_of(secret: str, journal: Path, work: Callable[[Push], bool]) -> Receiver:
+def receiver_of(
+    secret: str, registry: str, journal: Path, work: Callable[[Push], bool]
+) -> Receiver:
     """Put a receiver together; the secret as the registry has it, `whsec_…` or any text."""
     key = secret if secret.startswith("whsec_") else secret.encode()
-    return Receiver(Webhook(key), Journal(journal), work, Condition())
+    return Receiver(registry, Webhook(key), Journal(journal), work, Condition())
 
 
 def running(command: Sequence[str]) -> Callable[[Push], bool]:
@@ -159,11 +174,38 @@ def running(command: Sequence[str]) -> Callable[[Push], bool]:
     return run
 
 
+class Incoming(io.RawIOBase):
+    """What a client sends: until its time is over, however it drips, and no more than is taken."""
+
+    def __init__(self, connection: socket.socket, seconds: float) -> None:
+        self._connection = connection
+        self._end = time.monotonic() + seconds
+        self._bytes = 2 * _MOST_BYTES
+
+    def readable(self) -> bool:
+        """Say that it can be read."""
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        """Read what is there; nothing is after so many bytes, and TimeoutError after so long."""
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("it took too long to be sent")
+        self._connection.settimeout(left)
+        read = self._connection.recv_into(buffer, min(len(buffer), self._bytes))
+        self._bytes -= read
+        return read
+
+
 def server_of(receiver: Receiver, address: tuple[str, int]) -> ThreadingHTTPServer:
     """Give a server that takes what is posted to it."""
 
     class Handler(BaseHTTPRequestHandler):
         timeout = _SECONDS
+
+        def setup(self) -> None:
+            super().setup()
+            self.rfile = io.BufferedReader(Incoming(self.connection, _SECONDS))
 
         def do_POST(self) -> None:
             length = self.headers.get("Content-Length", "")
@@ -185,6 +227,7 @@ def server_of(receiver: Receiver, address: tuple[str, int]) -> ThreadingHTTPServ
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serve until stopped."""
     parser = argparse.ArgumentParser(description="Run a command for each tag that is pushed.")
+    parser.add_argument("--registry", required=True, metavar="HOST", help="its login server")
     parser.add_argument("--secret-file", type=Path, required=True)
     parser.add_argument("--journal", type=Path, required=True)
     parser.add_argument("--host", default="127.0.0.1")
@@ -192,7 +235,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("command", nargs="+")
     asked = parser.parse_args(arguments)
     secret = asked.secret_file.read_text(encoding="utf-8").rstrip("\n")
-    receiver = receiver_of(secret, asked.journal, running(asked.command))
+    receiver = receiver_of(secret, asked.registry, asked.journal, running(asked.command))
     Thread(target=receiver.work_forever, daemon=True).start()
     with server_of(receiver, (asked.host, asked.port)) as server:
         print(f"listening on http://{asked.host}:{server.server_port}/", flush=True)

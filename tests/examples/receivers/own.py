@@ -7,6 +7,7 @@ from typing import Any
 
 from infra.examples.receiver.receiver import name_of, receiver_of
 from shared.model.outbound.posting import Posting
+from tests.examples.events import HOST
 from tests.examples.receivers.asked import Answer, Asked
 
 
@@ -24,7 +25,7 @@ class Own:
             return True
 
         with TemporaryDirectory() as folder:
-            receiver = receiver_of(self.secret, Path(folder) / "pushes.db", work)
+            receiver = receiver_of(self.secret, HOST, Path(folder) / "pushes.db", work)
             verdict = receiver.take(Asked(posting).headers, posting.body)
             receiver.work_off()
         return Answer(verdict.value, tuple(did))
