@@ -140,6 +140,9 @@ BETWEEN = f"{BEGAN + timedelta(minutes=5):%Y-%m-%dT%H:%M:%SZ}"
         (("team",), []),
         (("--since", BETWEEN), [DELETE]),
         (("--until", BETWEEN), [PUSH]),
+        (("--before", DELETE), [PUSH]),
+        (("--before", DELETE, "--action", "delete"), []),
+        (("--before", PUSH), []),
         (("--until", BETWEEN, "team/app", "--action", "push", "--limit", "1"), [PUSH]),
     ],
 )
@@ -166,6 +169,8 @@ def test_a_limit_counts_what_is_wanted_and_is_read_by_pages(
         ("Team/app:v1",),
         ("team/app@sha256:1",),
         ("team/app:",),
+        ("--before", "1"),
+        ("--before", PUSH, "--until", "2026-01-01"),
     ],
 )
 def test_a_filter_that_names_nothing_is_refused(

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from infra.admin.groups.webhook import WebhookName, opened, webhook
-from infra.admin.groups.webhook_filters import Filters, Since, Until, Wanted, utc
+from infra.admin.groups.webhook_filters import Filters, Since, Until, Wanted, event_of, utc
 from infra.admin.opening import AdminError, Desk
 from infra.admin.output import Answer, Listing, said
 from shared.administration import Administration
@@ -29,7 +29,6 @@ from shared.storage.rows.webhooks.deliveries import Delivery, State
 
 __all__ = ["webhook"]
 
-_EVENT = re.compile(r"\d{8}T\d{12}-[0-9a-f]{32}", re.ASCII)
 _ID = re.compile("-".join(f"[0-9a-f]{{{n}}}" for n in (8, 4, 4, 4, 12)), re.ASCII)
 _OF_AN_EVENT = ("event", "at", "action", "what", "state", "attempts")
 _OF_AN_ATTEMPT = ("event", "action", "what", "number", "at", "seconds", "address", "secret")
@@ -40,7 +39,9 @@ _MOST = 100_000
 # No `type` statements: behind one typer finds neither name nor help.
 _Limit = Annotated[
     int,
-    typer.Option("--limit", min=1, max=_MOST, help="How many events at the most; older: --until."),
+    typer.Option(
+        "--limit", min=1, max=_MOST, help="How many events at the most; older ones by --before."
+    ),
 ]
 
 
@@ -158,12 +159,7 @@ async def _named(here: Administration, there: Webhook, text: str) -> str:
     """Give the TIME-ID of an event, by that or by its id; raises AdminError."""
     if _ID.fullmatch(text.lower()):
         return await here.replays.named(there, text)
-    if not _EVENT.fullmatch(text):
-        raise AdminError(
-            f"{text[:80]!r} is no event: webhook events lists them, such as 20260102T…; or take its"
-            " webhook-id"
-        )
-    return text
+    return event_of(text)
 
 
 async def _told(desk: Desk, name: str, wanted: Wanted, limit: int) -> AsyncIterator[Told]:
@@ -193,7 +189,7 @@ async def _events(
     here: Administration, there: Webhook, wanted: Wanted, limit: int
 ) -> AsyncIterator[Delivery]:
     """Give those that are wanted, up to so many, the newest first; they are read page by page."""
-    after, between = "", {"since": wanted.since, "until": wanted.until}
+    after, between = wanted.before, {"since": wanted.since, "until": wanted.until}
     while page := await here.replays.events(there, after, _PAGE, **between):
         for one in filter(wanted.has, page):
             yield one

@@ -1,5 +1,6 @@
 """Filters: which of the events of a webhook are meant."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from shared.model.names import parse_tag
 from shared.model.webhooks.webhook import PING, Action
 from shared.storage.rows.webhooks.deliveries import Delivery, State
 
+_EVENT = re.compile(r"\d{8}T\d{12}-[0-9a-f]{32}", re.ASCII)
 _DAY = "%Y-%m-%d"
 _TIMES = [
     f"{_DAY}T%H:%M:%S.%f%z",
@@ -41,6 +43,12 @@ Since = Annotated[
 Until = Annotated[
     datetime | None, typer.Option("--until", formats=_TIMES, help="Only what was before (UTC).")
 ]
+_Before = Annotated[
+    str,
+    typer.Option(
+        "--before", metavar="EVENT", help="Only what follows this one, as events lists them."
+    ),
+]
 _What = Annotated[
     str,
     typer.Argument(
@@ -66,6 +74,7 @@ class Wanted:
     digest: str = ""
     since: datetime | None = None
     until: datetime | None = None
+    before: str = ""
 
     def has(self, one: Delivery) -> bool:
         """Tell whether one is meant, by all but its time."""
@@ -87,14 +96,27 @@ class Filters:
     action: _Actions = None
     since: Since = None
     until: Until = None
+    before: _Before = ""
 
     def wanted(self, desk: Desk) -> Wanted:
         """Say which are meant; raises AdminError, and RegistryError for what is no name."""
         since, until = utc(self.since), utc(self.until)
         if since and until and since >= until:
             raise AdminError("--since is not before --until: nothing was then")
+        if until and self.before:
+            raise AdminError("say --until or --before, not both")
+        before = event_of(self.before) if self.before else ""
         names = _names(desk, self.what)
-        return Wanted(self.state or (), self.action or (), *names, since, until)
+        return Wanted(self.state or (), self.action or (), *names, since, until, before)
+
+
+def event_of(text: str) -> str:
+    """Read an event as it is listed; raises AdminError."""
+    if not _EVENT.fullmatch(text):
+        raise AdminError(
+            f"{text[:80]!r} is no event: webhook events lists them, such as 20260102T…"
+        )
+    return text
 
 
 def utc(moment: datetime | None) -> datetime | None:
