@@ -1,1 +1,1 @@
-"""Benchmarks: what requests and starts cost, how soon receivers hear. Run by hand; the README holds the figures."""
+"""Benchmarks: costs of requests and starts, delays of webhooks. Run by hand; figures: README."""

@@ -1,7 +1,9 @@
 """The example receiver, sent what the registry would send."""
 
 import http.client
+import io
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -239,6 +241,17 @@ def test_who_drips_is_left_when_its_time_is_over(
         assert dripped(port, "POST / HTTP/1.1\r\nContent-Length: 1000\r\n\r\n") < 5
         assert dripped(port, "") < 5
         assert post(port, sent(push())) == HTTPStatus.ACCEPTED
+
+
+def test_of_a_request_without_end_so_much_is_read() -> None:
+    client, server = socket.socketpair()
+    with client, server:
+        sending = Thread(target=client.sendall, args=(b"x" * 200_000,), daemon=True)
+        sending.start()
+        incoming = io.BufferedReader(example.Incoming(server, 5))
+        assert len(incoming.read(200_000)) == 128 * 1024
+        assert incoming.read(1) == b""
+        server.close()
 
 
 def test_headers_without_end_are_not_read(receiver: Receiver) -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 import http.client
+import io
+import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -218,6 +220,17 @@ def test_who_drips_is_left_when_its_time_is_over(
 
     assert dripped(served[1], "POST / HTTP/1.1\r\nContent-Length: 1000\r\n\r\n") < 5
     assert dripped(served[1], "") < 5
+
+
+def test_of_a_request_without_end_so_much_is_read() -> None:
+    client, server = socket.socketpair()
+    with client, server:
+        sending = threading.Thread(target=client.sendall, args=(b"x" * 200_000,), daemon=True)
+        sending.start()
+        incoming = io.BufferedReader(example.Incoming(server, 5))
+        assert len(incoming.read(200_000)) == 128 * 1024
+        assert incoming.read(1) == b""
+        server.close()
 
 
 @pytest.mark.parametrize("length", ["", "-1", "99999999", "many"])

@@ -27,8 +27,8 @@ _TIMES = [
 ]
 
 
-class Told(StrEnum):
-    """What a webhook is told of."""
+class Happened(StrEnum):
+    """What an event is of."""
 
     PUSH = Action.PUSH
     DELETE = Action.DELETE
@@ -59,7 +59,7 @@ _States = Annotated[
     list[State] | None, typer.Option("--state", help="What has become of it. May be repeated.")
 ]
 _Actions = Annotated[
-    list[Told] | None, typer.Option("--action", help="What happened. May be repeated.")
+    list[Happened] | None, typer.Option("--action", help="What happened. May be repeated.")
 ]
 
 

@@ -191,6 +191,8 @@ class Incoming(io.RawIOBase):
         left = self._end - time.monotonic()
         if left <= 0:
             raise TimeoutError("it took too long to be sent")
+        if not self._bytes:
+            return 0
         self._connection.settimeout(left)
         read = self._connection.recv_into(buffer, min(len(buffer), self._bytes))
         self._bytes -= read
