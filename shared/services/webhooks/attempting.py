@@ -102,7 +102,9 @@ class Attempting:
         except NoReply as error:
             return error
         short = reply.reason[:_WORD_CHARACTERS]
-        return masked_reply(replace(reply, reason=short, body=reply.body[:ANSWER_BYTES]), callback)
+        return masked_reply(
+            replace(reply, reason=short, body=reply.body[:ANSWER_BYTES]), callback, posting
+        )
 
 
 def _kept(

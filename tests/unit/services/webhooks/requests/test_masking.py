@@ -1,4 +1,6 @@
+from base64 import b64encode
 from datetime import UTC, datetime
+from time import process_time
 
 import pytest
 
@@ -26,6 +28,7 @@ CALLBACK = Callback(
     [Secret("whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX"), Secret("old-secret")],
 )
 WEBHOOK = Webhook("hook01", "id", NOW, hmacs=[Hmac("X-Hub-Signature", "sha1")])
+POSTING = posting_of(WEBHOOK, CALLBACK, pushed(), NOW)
 
 
 @pytest.mark.parametrize(
@@ -65,11 +68,12 @@ def test_user_information_is_masked_as_a_header() -> None:
 
 @pytest.mark.parametrize("secret", SECRETS)
 def test_an_answer_that_echoes_a_secret_is_masked(secret: str) -> None:
-    reply = Reply(400, f"no {secret}", "1.1", {"Location": f"/{secret}"}, f"got {secret}!".encode())
-    shown = masked_reply(reply, CALLBACK)
+    headers = {"Location": f"({secret})", f"x-{secret}": ""}
+    reply = Reply(400, f"no {secret}", "1.1", headers, f"got {secret}!".encode())
+    shown = masked_reply(reply, CALLBACK, POSTING)
     assert (shown.reason, shown.headers, shown.body) == (
         "no ***",
-        {"Location": "/***"},
+        {"Location": "(***)", "x-***": ""},
         b"got ***!",
     )
 
@@ -77,17 +81,104 @@ def test_an_answer_that_echoes_a_secret_is_masked(secret: str) -> None:
 def test_the_basic_authorization_that_we_made_is_masked_in_an_answer() -> None:
     callback = Callback("https://$site:pw@ci.example/")
     authorization = posting_of(WEBHOOK, callback, pushed(), NOW).headers["Authorization"]
-    reply = Reply(200, "OK", "1.1", {}, authorization.encode())
-    assert masked_reply(reply, callback).body == b"Basic ***"
+    reply = Reply(200, "OK", "1.1", {}, authorization.split()[1].encode())
+    assert masked_reply(reply, callback, POSTING).body == b"***"
 
 
 @pytest.mark.parametrize("length", [6, 10])
 def test_a_secret_that_an_answer_was_cut_in_is_masked(length: int) -> None:
     filling = b"." * (ANSWER_BYTES - length)
     reply = Reply(200, "OK", "1.1", {}, filling + b"old-secret"[:length])
-    assert masked_reply(reply, CALLBACK).body == filling + b"***"
+    assert masked_reply(reply, CALLBACK, POSTING).body == filling + b"***"
+
+
+SPELLED = [
+    "C0DE/7F3A9",
+    "c0de%2f7f3a9",
+    "c0de%252f7f3a9",
+    r"c0de\/7f3a9",
+    r"c0de\u002f7f3a9",
+    r"c0de\x2f7f3a9",
+    r"c0de\\/7f3a9",
+    "c0de&#47;7f3a9",
+    "c0de&#x2F;7f3a9",
+    "c0de&sol;7f3a9",
+    "c0de&amp;#x2f;7f3a9",
+    r"c0de\u0026#x2F;7f3a9",
+]
+
+
+@pytest.mark.parametrize("spelled", SPELLED)
+def test_a_secret_is_known_in_other_spellings(spelled: str) -> None:
+    reply = Reply(200, spelled, "1.1", {"Location": spelled, spelled: ""}, spelled.encode())
+    shown = masked_reply(reply, CALLBACK, POSTING)
+    assert (shown.reason, shown.headers, shown.body) == (
+        "***",
+        {"Location": "***", "***": ""},
+        b"***",
+    )
+
+
+KEY = bytes(range(24))
+FORMS = [
+    KEY.hex().encode(),
+    KEY,
+    b64encode(b"old-secret"),
+    b64encode(b"$site:p@ssword"),
+    b"$site",
+    b"/services/XXXX",
+    POSTING.headers["webhook-signature"].encode(),
+    POSTING.headers["webhook-signature"].split(",")[-1].encode(),
+    POSTING.headers["X-Hub-Signature"].encode(),
+    POSTING.headers["X-Hub-Signature"].partition("=")[2].upper().encode(),
+]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_was_sent_and_what_keys_are_is_masked(form: bytes) -> None:
+    reply = Reply(200, "OK", "1.1", {}, b"<" + form + b">")
+    assert masked_reply(reply, CALLBACK, POSTING).body == b"<***>"
+
+
+def test_of_a_basic_authorization_of_ones_own_both_parts_are_masked() -> None:
+    headers = {"Authorization": f"basic {b64encode(b'user:pass').decode()}"}
+    callback = Callback("https://ci.example/", headers)
+    posting = posting_of(WEBHOOK, callback, pushed(), NOW)
+    reply = Reply(200, "OK", "1.1", {}, b"basic for user, with pass")
+    assert masked_reply(reply, callback, posting).body == b"basic for ***, with ***"
+
+
+@pytest.mark.parametrize("code", ["c0de", "c0de1", "c0de12"])
+def test_a_short_value_of_a_query_is_masked(code: str) -> None:
+    callback = Callback(f"https://ci.example/hook?code={code}")
+    posting = posting_of(WEBHOOK, callback, pushed(), NOW)
+    reply = Reply(200, code, "1.1", {}, b"hook")
+    shown = masked_reply(reply, callback, posting)
+    assert (shown.reason, shown.body) == ("***", b"hook")
+
+
+@pytest.mark.parametrize("field", ["reason", "headers"])
+def test_where_a_head_was_cut_the_begin_of_a_secret_is_masked(field: str) -> None:
+    cut = "." * 90 + "c0de/7"
+    reply = Reply(200, cut, "1.1", {"Location": cut}, b"")
+    shown = masked_reply(reply, CALLBACK, POSTING)
+    assert "c0de" not in str(getattr(shown, field))
+
+
+def test_names_of_headers_that_are_masked_share_one() -> None:
+    reply = Reply(200, "", "1.1", {"old-secret": "1", "k3y-of-ci": "2"}, b"")
+    assert masked_reply(reply, CALLBACK, POSTING).headers == {"***": "1, 2"}
+
+
+@pytest.mark.parametrize("filling", [b"&amp;", b"%252525", rb"\u0026amp;", b"old-secre", b"\xff"])
+def test_the_largest_answer_takes_little_time(filling: bytes) -> None:
+    body = (filling * ANSWER_BYTES)[:ANSWER_BYTES]
+    reply = Reply(200, "", "1.1", {"x": body.decode("latin-1")}, body)
+    began = process_time()
+    masked_reply(reply, CALLBACK, POSTING)
+    assert process_time() - began < 1
 
 
 def test_an_answer_without_secrets_stays() -> None:
-    reply = Reply(200, "OK", "1.1", {"Content-Type": "text/json"}, b"services \xff")
-    assert masked_reply(reply, CALLBACK) == reply
+    reply = Reply(200, "OK", "1.1", {"Content-Type": "text/json"}, b"accepted \xff")
+    assert masked_reply(reply, CALLBACK, POSTING) == reply
