@@ -5,6 +5,7 @@ path, the names of the webhook's own headers, which secrets signed, and of the a
 repeat any of those.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from datetime import datetime
 from shared.model.outbound.posting import ANSWER_BYTES, NoReply, Poster, Posting, Reply
 from shared.model.webhooks.callbacks import CallbackSeal, CallbackUnreadable
 from shared.model.webhooks.webhook import Callback, Webhook
-from shared.services.webhooks.outcomes import Outcome, judge
+from shared.services.webhooks.outcomes import Outcome, Verdict, judge
 from shared.services.webhooks.requests.bodies import Notice
 from shared.services.webhooks.requests.masking import masked_headers, masked_reply, origin_of
 from shared.services.webhooks.requests.posting import posting_of
@@ -31,6 +32,8 @@ MOST_IN_ALL = 8
 What finds no place within a second or so is put off. The host gives the function of the queue 24
 (`host.json`).
 """
+
+_log = logging.getLogger(__name__)
 
 _HEADERS_BYTES = 8 * 1024
 _WORD_CHARACTERS = 200
@@ -81,13 +84,27 @@ class Attempting:
     ticks: Callable[[], float]
 
     async def attempt(self, webhook: Webhook, delivery: Delivery) -> tuple[Outcome, Attempt]:
-        """Deliver once, as the webhook was read just now; tell what comes of it."""
+        """Deliver once, as the webhook was read just now; tell what comes of it.
+
+        Whatever goes wrong here itself is a failure as one of the receiver is. What another's
+        exception says may be secret: its kind alone is told.
+        """
         at, began = self.clock(), self.ticks()
         try:
-            callback = self.seal.open(webhook.sealed, webhook.id)
+            return await self._attempt(webhook, delivery, at)
         except CallbackUnreadable as error:
-            attempt = Attempt(delivery.attempts + 1, at, 0, "", why=str(error))
-            return judge(NoReply(str(error)), webhook, at), attempt
+            why = str(error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the delivery goes on
+            why = f"the registry failed at it by itself: {type(error).__name__}"
+            _log.error("webhook %s: an attempt: %s", webhook.name, why)
+        attempt = Attempt(delivery.attempts + 1, at, self.ticks() - began, "", why=why)
+        return Outcome(Verdict.AGAIN, why), attempt
+
+    async def _attempt(
+        self, webhook: Webhook, delivery: Delivery, at: datetime
+    ) -> tuple[Outcome, Attempt]:
+        began = self.ticks()
+        callback = self.seal.open(webhook.sealed, webhook.id)
         notice = Notice(delivery.name, delivery.at, self.host, delivery.repository, delivery.event)
         posting = posting_of(webhook, callback, notice, at)
         answer = await self._post(posting, callback)

@@ -70,6 +70,41 @@ async def test_what_may_get_better_is_tried_with_growing_delays(rig: Rig, answer
         assert longest * 3 / 4 <= wait <= longest + 1
 
 
+@pytest.mark.parametrize("place", ["posting_of", "masked_reply", "judge", "fingerprint"])
+async def test_what_goes_wrong_here_itself_is_a_failed_attempt_that_tells_its_kind_alone(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, place: str
+) -> None:
+    def fails(*_: object) -> None:
+        raise LookupError("s3cret")
+
+    hook = await rig.hook()
+    name = await rig.push()
+    with monkeypatch.context() as broken:
+        broken.setattr(f"shared.services.webhooks.attempting.{place}", fails)
+        await rig.run(seconds=5)
+    assert (await rig.find(hook, name)).state is State.WAITING
+    await rig.run(hours=1)
+    assert await rig.states(hook) == [State.DELIVERED]
+    first, second = await rig.stores.deliveries.attempts(hook.id, name)
+    assert first.why == "the registry failed at it by itself: LookupError"
+    assert (first.status, second.status) == (0, 200)
+    assert "LookupError" in caplog.text
+    assert "s3cret" not in caplog.text
+
+
+async def test_a_poster_that_fails_by_itself_is_told_by_its_kind(rig: Rig) -> None:
+    async def fails() -> None:
+        raise RuntimeError("s3cret")
+
+    hook = await rig.hook()
+    name = await rig.push()
+    rig.poster.meanwhile = fails
+    await rig.run(hours=1)
+    first, second = await rig.stores.deliveries.attempts(hook.id, name)
+    assert first.why == "the registry failed at it by itself: RuntimeError"
+    assert second.status == 200
+
+
 @pytest.mark.parametrize("status", [300, 301, 302, 307, 400, 405, 409, 422, 451, 600, 102])
 async def test_what_is_final_is_told_and_not_tried_again(rig: Rig, status: int) -> None:
     hook = await rig.hook()
