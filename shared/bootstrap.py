@@ -279,7 +279,7 @@ def _is_known(asked: float) -> bool:
 
 def open_poster(settings: Settings) -> "Poster":
     """Give the only way out."""
-    from shared.outbound import Outbound  # noqa: PLC0415 - loaded with the first delivery
+    from shared.outbound.posting import Outbound  # noqa: PLC0415 - loaded with the first delivery
 
     return Outbound(settings.outbound_allowed, settings.outbound_proxy)
 

@@ -10,7 +10,8 @@ import pytest
 
 from shared.model.outbound.egress import Allowed
 from shared.model.outbound.posting import Forbidden, NoReply, Posting
-from shared.outbound import Outbound, look_up
+from shared.outbound.names import look_up
+from shared.outbound.posting import Outbound
 from tests.support import receivers
 from tests.support.receivers import Receiver
 

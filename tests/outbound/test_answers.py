@@ -15,7 +15,7 @@ from shared.model.outbound.posting import (
     Posting,
     Reply,
 )
-from shared.outbound import Outbound
+from shared.outbound.posting import Outbound
 from tests.support import receivers
 from tests.support.receivers import Connection, Manner, Receiver
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from shared import outbound as outbound_module
 from shared.model.outbound.egress import Allowed
 from shared.model.outbound.posting import Forbidden, NoReply, Posting
-from shared.outbound import Outbound
+from shared.outbound import posting as posting_module
+from shared.outbound.posting import Outbound
 from tests.support import receivers
 from tests.support.authority import Authority
 from tests.support.proxies import leads_to
@@ -66,13 +66,13 @@ async def test_a_proxy_may_speak_tls(
     authority = Authority()
     (tmp_path / "trusted").write_text(authority.pem)
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "trusted"))
-    outbound_module._context.cache_clear()
+    posting_module._context.cache_clear()
     tls = authority.context("hooks.example") if scheme == "https" else None
     own = authority.context("127.0.0.1")
     with Receiver(tls=tls) as receiver, Receiver(leads_to(receiver.port), tls=own) as proxy:
         posting = Posting(f"{scheme}://hooks.example/", {}, b"{}", 5, authority.pem)
         assert (await _outbound(proxy.url()).post(posting)).status == 200
-    outbound_module._context.cache_clear()
+    posting_module._context.cache_clear()
     assert receiver.received[0].body == b"{}"
 
 

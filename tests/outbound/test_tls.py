@@ -9,7 +9,7 @@ import pytest
 
 from shared.model.outbound.egress import Allowed
 from shared.model.outbound.posting import NoReply, Posting
-from shared.outbound import Outbound
+from shared.outbound.posting import Outbound
 from tests.support import receivers
 from tests.support.authority import Authority
 from tests.support.receivers import Connection, Manner, Receiver, head
@@ -109,6 +109,26 @@ async def test_floods_over_tls_end(authority: Authority, manner: receivers.Manne
         pytest.raises(NoReply, match="sent 64 KiB"),
     ):
         await _outbound().post(_posting(receiver.url("/", HOST), authority.pem))
+    assert receiver.flooded < 16 << 20
+
+
+HELLO_REQUESTS = b"\x16\x03\x03\x40\x00" + bytes(0x4000)
+"""A record of what a client skips while it waits for the handshake to go on."""
+
+
+def floods_the_handshake(connection: Connection) -> None:
+    """Begin no handshake, and ask for one again and again."""
+    connection.socket.recv(16 << 10)
+    for _ in range(4_000):
+        connection.send(HELLO_REQUESTS)
+        connection.receiver.flooded += len(HELLO_REQUESTS)
+
+
+async def test_a_handshake_without_end_ends(authority: Authority) -> None:
+    with Receiver(floods_the_handshake) as receiver:
+        url = receiver.url("/", HOST).replace("http:", "https:")
+        with pytest.raises(NoReply, match="sent 64 KiB"):
+            await _outbound().post(_posting(url, authority.pem))
     assert receiver.flooded < 16 << 20
 
 
