@@ -77,6 +77,7 @@ class _Secrets:
 
     @classmethod
     def of(cls, secrets: Iterator[bytes]) -> Self:
+        """Know these, in each of their own readings."""
         runs: set[bytes] = set()
         begun: set[bytes] = set()
         for secret in dict.fromkeys(read for each in secrets for read, _ in readings(each)):
