@@ -226,6 +226,7 @@ class Restores:
         changes.add(Update(keys.WRITABLE, {"updated": now}))
         merged: dict[str, Value] = {"seen": now, "deletion": ""}
         changes.add(Update(keys.manifest(record.digest), merged, record.etag))
+        changes.add(*await self._relied_on(repository, record))
         wanted = [*changes]
         try:
             await self._contents.commit(repository, wanted)
@@ -233,6 +234,13 @@ class Restores:
             if wanted[error.index].key == keys.WRITABLE:
                 await refuse(self._stores, repository)
                 raise Unavailable(f"{repository} is being changed: repeat the request") from None
+
+    async def _relied_on(self, repository: RepositoryName, record: ManifestRecord) -> list[Update]:
+        """Touch the row that lists a referrer: it does not go with its subject then (`purge`)."""
+        if not record.subject:
+            return []
+        key = keys.referrer(Digest.parse(record.subject), record.digest)
+        return [Update(key, {}, row.etag) for row in await self._contents.rows(repository, [key])]
 
     async def _body(self, repository: RepositoryName, record: ManifestRecord) -> Manifest:
         try:

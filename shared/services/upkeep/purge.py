@@ -36,7 +36,7 @@ from shared.services.deletions.endings import Deletion, Superseded
 from shared.services.turns.reading import understood
 from shared.storage import ages, halt, keys
 from shared.storage.messages.errands import Kind
-from shared.storage.ports import Conflict, Delete, NotFound, Rotten, Row
+from shared.storage.ports import Conflict, Delete, NotFound, Rotten
 from shared.storage.rows.records import DeletedRecord, ManifestRecord, TagRecord
 from shared.storage.stores import Stores
 
@@ -138,21 +138,41 @@ class Purge:
         ):
             for row in rows:
                 after = keys.last_part(row.key)
-                if older := await self._older(repository, row, deleted):
+                if older := await self._older(repository, Digest.parse(after), deleted):
                     yield older
 
     async def _older(
-        self, repository: RepositoryName, row: Row, deleted: DeletedRecord
+        self, repository: RepositoryName, referrer: Digest, deleted: DeletedRecord
     ) -> ManifestRecord | None:
         """Read a referrer that nobody has relied on since its subject was deleted.
 
-        A push of it, or of a tag to it, changes the row that lists it, too; an index that names it
-        does not.
+        Where it has changed since, that may be a tag that left it. A push of it, or of a tag to it,
+        changes the row that lists it, too; an index that names it makes an edge. All of these times
+        are storage's: the clocks of hosts differ. They are read after the referrer, whose ETag its
+        deletion heeds.
         """
-        digest = Digest.parse(keys.last_part(row.key))
-        record = await self._contents.manifest(repository, digest, with_body=False)
-        is_older = record and max(record.relied_on, row.written) < deleted.written
-        return record if is_older else None
+        record = await self._contents.manifest(repository, referrer, with_body=False)
+        if record is None:
+            return None
+        if record.written < deleted.written:
+            return record
+        key = keys.referrer(deleted.manifest.digest, referrer)
+        rows = await self._contents.rows(repository, [key])
+        is_relied_on = not rows or any(row.written >= deleted.written for row in rows)
+        if is_relied_on or await self._is_named_since(repository, referrer, deleted):
+            return None
+        return record
+
+    async def _is_named_since(
+        self, repository: RepositoryName, referrer: Digest, deleted: DeletedRecord
+    ) -> bool:
+        """Tell whether an index has come to name a referrer since its subject was deleted."""
+        after = ""
+        while rows := await self._contents.edges(repository, referrer, _SOME, after):
+            if any(row.written >= deleted.written for row in rows):
+                return True
+            after = rows[-1].key
+        return False
 
     async def _take_referrers(
         self, repository: RepositoryName, deleted: DeletedRecord, span: ages.Span
@@ -172,10 +192,7 @@ class Purge:
             with suppress(ManifestUnknown, Unsupported):
                 if not await self._is_superseded(repository, deleted, referrer):
                     return
-            found = await self._contents.rows(
-                repository, [keys.referrer(deleted.manifest.digest, referrer.digest)]
-            )
-            again = await self._older(repository, found[0], deleted) if found else None
+            again = await self._older(repository, referrer.digest, deleted)
             if again is None or again.etag == referrer.etag:
                 return
             referrer = again

@@ -67,8 +67,7 @@ class ManifestRecord:
 
     `life` is new each time that the manifest is pushed and not there; an object with its body bears
     that name. `deletion` is the id of a deletion under way. `is_incomplete` says that content which
-    it names was missing, and might be. `pushed` is when this life began, `seen` the last use, and
-    `left` when a tag last left it.
+    it names was missing, and might be. `pushed` is when this life began, and `seen` the last use.
     """
 
     digest: Digest
@@ -83,7 +82,6 @@ class ManifestRecord:
     deletion: str = ""
     is_incomplete: bool = False
     attributes: Attributes = FREE
-    left: datetime | None = None
     age: timedelta = timedelta(0)
     written: datetime = LONG_AGO
     etag: str = ""
@@ -98,7 +96,6 @@ class ManifestRecord:
         "subject",
         "deletion",
         "is_incomplete",
-        "left",
         *Attributes.__slots__,
     )
 
@@ -119,19 +116,10 @@ class ManifestRecord:
             deletion=str(values.get("deletion", "")),
             is_incomplete=bool(values.get("is_incomplete", False)),
             attributes=Attributes.read(values),
-            left=cast("datetime | None", values.get("left")),
             age=row.age,
             written=row.written,
             etag=row.etag,
         )
-
-    @property
-    def relied_on(self) -> datetime:
-        """Tell when somebody relied on it last: a tag that has left it since is no use of it.
-
-        It is by storage's clock; but how long before that tag left, only hosts' clocks know.
-        """
-        return self.written - max((self.left or self.seen) - self.seen, timedelta())
 
 
 @dataclass(frozen=True, slots=True)

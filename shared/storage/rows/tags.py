@@ -106,9 +106,9 @@ def forget(marked: TagRecord) -> Delete:
     return Delete(keys.tagged(marked.digest, marked.name), marked.etag)
 
 
-def left(digest: Digest, moment: datetime) -> Update:
+def left(digest: Digest) -> Update:
     """Tell a manifest that a tag has left it. Whoever deletes it begins again."""
-    return Update(keys.manifest(digest), {"left": moment, "deletion": ""})
+    return Update(keys.manifest(digest), {"deletion": ""})
 
 
 def _spend(name: Tag, moment: datetime) -> Put:
@@ -117,7 +117,7 @@ def _spend(name: Tag, moment: datetime) -> Put:
 
 
 def _leave(there: TagRecord, moment: datetime, by: str) -> Iterable[Change]:
-    yield left(there.digest, moment)
+    yield left(there.digest)
     yield _history(there, moment, by)
 
 

@@ -49,8 +49,7 @@ SCENARIOS = {**SMALL, **BUILDS}
 
 
 def purge_takes_every_referrer(patch: Patch) -> None:
-    async def always(self: Purge, repository: RepositoryName, row: Row, _: object) -> object:
-        digest = Digest.parse(keys.last_part(row.key))
+    async def always(self: Purge, repository: RepositoryName, digest: Digest, _: object) -> object:
         return await self._contents.manifest(repository, digest, with_body=False)
 
     patch.setattr(Purge, "_older", always)

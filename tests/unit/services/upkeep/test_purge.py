@@ -9,6 +9,7 @@ from shared.model.names import Tag
 from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Pushes
 from shared.services.deletions.endings import Deletion
+from shared.services.deletions.restores import Restores
 from shared.services.upkeep.errands import Upkeep
 from shared.services.upkeep.purge import Leavings, Purge
 from shared.storage import ages, keys
@@ -165,17 +166,22 @@ async def test_a_referrer_of_a_moment_before_goes_however_slowly_all_is_read(
 
 
 @pytest.mark.parametrize("how", ["untagged", "moved"])
-async def test_a_tag_that_leaves_a_referrer_does_not_keep_it(
+@pytest.mark.parametrize("ahead", [timedelta(), timedelta(minutes=5)], ids=["alike", "ahead"])
+async def test_a_tag_that_leaves_a_referrer_does_not_keep_it_whatever_clocks_say(
     stores: Stores,
     pushes: Pushes,
     manifests: Manifests,
     purge: Purge,
     memory: Memory,
     clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
     how: str,
+    ahead: timedelta,
 ) -> None:
     await pushes.put(REPOSITORY, IMAGE, [], by=ME)
-    await pushes.put(REPOSITORY, REFERRER, [LATEST], by=ME)
+    with monkeypatch.context() as patch:
+        patch.setattr(pushes, "_clock", lambda: clock.now + ahead)
+        await pushes.put(REPOSITORY, REFERRER, [LATEST], by=ME)
     clock.move(seconds=1)
     await manifests.delete(REPOSITORY, IMAGE.digest, by=ME)
     deleted = await only(stores)
@@ -223,6 +229,7 @@ async def test_a_tag_that_leaves_a_referrer_in_the_midst_of_the_purge_does_not_k
 
 
 @pytest.mark.parametrize("how", ["retagged", "listed"])
+@pytest.mark.parametrize("behind", [timedelta(), timedelta(minutes=5)], ids=["alike", "behind"])
 async def test_a_referrer_that_was_relied_on_stays_though_a_tag_left_it_then(
     stores: Stores,
     pushes: Pushes,
@@ -230,7 +237,9 @@ async def test_a_referrer_that_was_relied_on_stays_though_a_tag_left_it_then(
     purge: Purge,
     memory: Memory,
     clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
     how: str,
+    behind: timedelta,
 ) -> None:
     await pushes.put(REPOSITORY, IMAGE, [], by=ME)
     await pushes.put(REPOSITORY, REFERRER, [LATEST], by=ME)
@@ -239,11 +248,38 @@ async def test_a_referrer_that_was_relied_on_stays_though_a_tag_left_it_then(
     deleted = await only(stores)
     clock.move(seconds=1)
     relied = REFERRER if how == "retagged" else index_of([REFERRER])
-    await pushes.put(REPOSITORY, relied, [Tag("other")], by=ME)
+    with monkeypatch.context() as patch:
+        patch.setattr(pushes, "_clock", lambda: clock.now - behind)
+        await pushes.put(REPOSITORY, relied, [Tag("other")], by=ME)
     clock.move(seconds=1)
     await manifests.untag(REPOSITORY, LATEST, by=ME)
     clock.now += OVER
     await purge.purge(REPOSITORY, IMAGE.digest, deleted.manifest.life)
+    assert keys.manifest(REFERRER.digest) in memory.keys("manifest|")
+
+
+async def test_a_referrer_whose_tags_came_back_since_stays(
+    stores: Stores,
+    pushes: Pushes,
+    manifests: Manifests,
+    restores: Restores,
+    purge: Purge,
+    memory: Memory,
+    clock: Clock,
+) -> None:
+    await pushes.put(REPOSITORY, IMAGE, [], by=ME)
+    await pushes.put(REPOSITORY, REFERRER, [LATEST], by=ME)
+    await manifests.delete(REPOSITORY, REFERRER.digest, by=ME)
+    before = (await only(stores)).manifest.life
+    await pushes.put(REPOSITORY, REFERRER, [], by=ME)
+    clock.move(seconds=1)
+    await manifests.delete(REPOSITORY, IMAGE.digest, by=ME)
+    lives = await stores.contents.lives(REPOSITORY, "", 10)
+    (subject,) = [one.manifest for one in lives if one.manifest.digest == IMAGE.digest]
+    clock.move(seconds=1)
+    await restores.bring_back(REPOSITORY, REFERRER.digest, before, by=ME)
+    clock.now += OVER
+    await purge.purge(REPOSITORY, IMAGE.digest, subject.life)
     assert keys.manifest(REFERRER.digest) in memory.keys("manifest|")
 
 
