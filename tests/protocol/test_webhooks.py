@@ -18,6 +18,7 @@ from shared.model.webhooks.webhook import Callback, Secret, Webhook
 from shared.settings import Settings
 from shared.storage.rows.webhooks.deliveries import Delivery, State
 from shared.storage.stores import Stores
+from tests.protocol.conftest import scratch
 from tests.support import flows, receivers
 from tests.support.hosts import Host, Registry, running, settings_of
 from tests.support.images import image
@@ -32,7 +33,7 @@ pytestmark = [
 ]
 
 SECRET = "a secret of webhooks, to be told to nobody"
-SOON = 240
+SOON = 90
 PUSHES = 40
 SECONDS = 0.3
 """Between two pushes: 200 a minute."""
@@ -94,6 +95,13 @@ def module(request: pytest.FixtureRequest) -> str:
     """The host to run; a test has its own by `indirect`."""
     own: str = getattr(request, "param", "infra.devhost")
     return own
+
+
+@pytest.fixture(scope="module")
+def storage() -> Iterator[Azurite]:
+    """An emulator of these tests' own: other hosts would take messages, with another master key."""
+    with scratch("webhooks") as folder, Azurite(folder / "data") as emulator:
+        yield emulator
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from tests.soak.asking import Asker, BrokenPromise, Login
 from tests.soak.model import State, places, pool
 from tests.soak.operators import Operator
 from tests.soak.pushing import Pusher
+from tests.soak.telling import tell
 from tests.soak.webhooks import Webhooks, webhooks
 from tests.soak.worlds import GRACE_SECONDS, QUIET_SECONDS, World
 from tests.support import witness
@@ -70,7 +71,7 @@ async def soak(world: World, size: Size, seed: int) -> Outcome:
         hooks.be_kind()
         await _each(actors, settle)
         there = await _tidy(world, hooks)
-        await _each(actors, check)
+        await _check(world, actors)
         check_rows(actors, there)
         check_events(actors, world, hooks)
     outcome = Outcome(actors, ended - began, time.monotonic() - ended, hooks)
@@ -133,6 +134,14 @@ async def check(actor: Actor) -> None:
             await actor.check_gone(known)
     for place in actor.mine.certain_tags():
         await actor.check_tag(*place)
+
+
+async def _check(world: World, actors: Sequence[Actor]) -> None:
+    try:
+        await _each(actors, check)
+    except* BrokenPromise as broken:
+        await tell(world, broken)
+        raise
 
 
 def check_rows(actors: Sequence[Actor], there: leftovers.Stored) -> None:

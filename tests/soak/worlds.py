@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +40,11 @@ class World:
     def told(self) -> str:
         """Give what the hosts said last."""
         return "\n".join(host.log()[-5_000:] for host in self.hosts)
+
+    def told_of(self, words: Iterable[str]) -> list[str]:
+        """Give the lines in which the hosts named any of these."""
+        lines = (line for host in self.hosts for line in host.whole_log().splitlines())
+        return [line for line in lines if any(word in line for word in words)]
 
     @asynccontextmanager
     async def troubled(self, seed: int) -> AsyncIterator[None]:

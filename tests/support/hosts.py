@@ -138,6 +138,10 @@ class Host:
             log.seek(self._log_start)
             return log.read().decode(errors="replace")
 
+    def whole_log(self) -> str:
+        """Read what it has ever logged."""
+        return self._log.read_text(errors="replace")
+
     def invocations(self) -> set[str]:
         """Give the ids of the HTTP invocations that run."""
         begun = re.findall(r"Executing '.*\(Reason='This function.*, Id=(\S+)\)", self.log())
