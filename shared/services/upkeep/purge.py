@@ -86,6 +86,9 @@ class Purge:
             return False
         if is_last:
             await self._take_referrers(repository, deleted, span)
+        elif not is_restored and (longer := await self._outlasts(repository, deleted)):
+            await self._come_again(repository, deleted, max(self._wait(longer), 2 * ages.L))
+            return False
         await self._take_rest(repository, deleted, span, is_restored=is_restored)
         if not is_restored:
             _log.info(
@@ -122,6 +125,22 @@ class Purge:
         if await self._contents.manifest(repository, digest, with_body=False):
             return False
         return await self._contents.last_life(repository, digest) in {"", life}
+
+    async def _outlasts(
+        self, repository: RepositoryName, deleted: DeletedRecord
+    ) -> DeletedRecord | None:
+        """Find a life that was deleted before this one and ends last all the same.
+
+        What has come to refer to the manifest between the two would not go with that one.
+        """
+        digest = deleted.manifest.digest
+        last = await self._contents.last_life(repository, digest)
+        other = await self._contents.deleted(repository, digest, last) if last else None
+        if other is None or other.written >= deleted.written:
+            return None
+        async for _ in self._referrers(repository, deleted):
+            return other
+        return None
 
     def goes_with(self, deletion: Deletion) -> Callable[[], Awaitable[bool]]:
         """Give the question whether a manifest still goes with its subject."""

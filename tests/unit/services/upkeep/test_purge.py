@@ -283,6 +283,28 @@ async def test_a_referrer_whose_tags_came_back_since_stays(
     assert keys.manifest(REFERRER.digest) in memory.keys("manifest|")
 
 
+async def test_a_referrer_goes_with_a_life_that_an_earlier_one_outlasts(
+    stores: Stores, pushes: Pushes, purge: Purge, memory: Memory, clock: Clock
+) -> None:
+    lives = []
+    for kept in (2 * KEPT, KEPT):
+        await pushes.put(REPOSITORY, IMAGE, [], by=ME)
+        await pushes.put(REPOSITORY, REFERRER, [], by=ME)
+        clock.move(seconds=1)
+        await Manifests(stores, kept).delete(REPOSITORY, IMAGE.digest, by=ME)
+        there = [one.manifest.life for one in await stores.contents.lives(REPOSITORY, "", 10)]
+        lives += [life for life in there if life not in lives]
+        clock.move(seconds=1)
+    longer, shorter = lives
+    clock.now += OVER
+    assert not await purge.purge(REPOSITORY, IMAGE.digest, shorter)
+    assert keys.manifest(REFERRER.digest) in memory.keys("manifest|")
+    clock.now += OVER
+    for life in (longer, shorter):
+        assert await purge.purge(REPOSITORY, IMAGE.digest, life)
+    assert keys.manifest(REFERRER.digest) not in memory.keys("manifest|")
+
+
 async def test_a_purge_can_be_repeated(
     stores: Stores, pushes: Pushes, manifests: Manifests, purge: Purge, memory: Memory, clock: Clock
 ) -> None:
