@@ -30,6 +30,7 @@ from shared.services.letters.poison import Poison
 from shared.services.letters.retries import Retries
 from shared.services.letters.sleepers import Sleepers
 from shared.services.sweep.rounds import go_on
+from shared.services.upkeep.arrivals import Arrivals
 from shared.services.upkeep.scrub import tick_all
 from shared.settings import Settings
 from shared.start import read_settings
@@ -38,6 +39,7 @@ from shared.storage.layers.later import LateMessages
 from shared.storage.layers.preparing import prepared
 from shared.storage.layers.sharing import SharedRows
 from shared.storage.layers.standing import StandingRows
+from shared.storage.messages.verifying import ToVerify
 from shared.storage.once import Once
 from shared.storage.ports import Messages, Objects, Ports, Rows
 from shared.storage.rows.failing import Failures
@@ -81,6 +83,7 @@ class Registries:
         messages, failures = LateMessages(ports.messages, now, new_id), Failures(ports.rows)
         self.sleepers = Sleepers(messages, failures, now)
         self.retries = Retries(messages, failures, now)
+        self.arrivals = Arrivals(messages, self.retries, self.verify)
         self.poison = Poison(messages, self.retries, failures, now)
         self.failing = FailingLetters(messages, failures, self.poison, now)
         self._bodies = Bodies(_BODIES_BYTES)
@@ -115,6 +118,11 @@ class Registries:
         self._jobs = {name: one for name, one in self._jobs.items() if _is_known(one[0])}
         self._jobs[generation] = asked, jobs
         return jobs
+
+    async def verify(self, asked: ToVerify) -> None:
+        """Verify an object, or go on with it."""
+        here = await self.jobs(asked.generation)
+        await here.verification.go_on(asked)
 
     async def sweep(self) -> None:
         """Go on with the sweep of all registries, for some minutes at the most."""

@@ -18,22 +18,20 @@ bp = func.Blueprint()
 )
 async def verify_blob(client: bindings.BlobClient) -> None:
     """Verify an object that has been made; where that fails, the queue goes on with it."""
-    made = ToVerify.named(client.blob_name).text().encode()
+    await registries().arrivals.made(client.blob_name)
 
-    await registries().retries.run(keys.VERIFICATION, made, ToVerify.read, _go_on)
+
+@bp.queue_trigger(arg_name="message", queue_name="blob-events", connection="AzureWebJobsStorage")
+async def verify_blob_event(message: func.QueueMessage) -> None:
+    """Verify an object that has been made, where Event Grid tells a queue of it."""
+    await registries().arrivals.told(message.get_body())
 
 
 @bp.queue_trigger(arg_name="message", queue_name="verification", connection="AzureWebJobsStorage")
 async def verify_object(message: func.QueueMessage) -> None:
     """Go on with an object whose turn it is."""
-    retries = registries().retries
-    await retries.run(keys.VERIFICATION, message.get_body(), ToVerify.read, _go_on)
-
-
-async def _go_on(asked: ToVerify) -> None:
-    here = await registries().jobs(asked.generation)
-
-    await here.verification.go_on(asked)
+    here = registries()
+    await here.retries.run(keys.VERIFICATION, message.get_body(), ToVerify.read, here.verify)
 
 
 @bp.timer_trigger(arg_name="timer", schedule="0 17 * * * *")

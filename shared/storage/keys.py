@@ -50,6 +50,7 @@
     queue upkeep                        errands: an event to follow, a sequence to bring to its end
     queue garbage                       blobs that a repository may not need any more
     queue verification                  objects to be hashed once more, and how far that is
+    queue blob-events                   objects that were made, as Event Grid tells of them
     queue deliveries                    deliveries to make, receivers to probe, one webhook each
     queue later                         what is to sleep for long, with its queue and its time
     queue NAME-poison, webjobs-blobtrigger-poison   what the host has given up; made by it alone
@@ -81,9 +82,10 @@ EVENTS = "events"
 UPKEEP = "upkeep"
 GARBAGE = "garbage"
 VERIFICATION = "verification"
+BLOB_EVENTS = "blob-events"
 DELIVERIES = "deliveries"
 LATER = "later"
-QUEUES = (EVENTS, UPKEEP, GARBAGE, VERIFICATION, DELIVERIES, LATER)
+QUEUES = (EVENTS, UPKEEP, GARBAGE, VERIFICATION, BLOB_EVENTS, DELIVERIES, LATER)
 
 POISON_SUFFIX = "-poison"
 BLOB_POISON = "webjobs-blobtrigger-poison"

@@ -11,7 +11,9 @@ from shared.model.digest import Digest
 from shared.services.upkeep import hashing, scrub, verification
 from shared.storage import keys
 from shared.storage.messages.verifying import ToVerify
+from shared.storage.ports import Unavailable
 from tests.support.app import GENERATION, Memory, Site, indexed
+from tests.support.event_grid import SCHEMAS, event
 from tests.support.images import blob, image
 from tests.support.messages import addressed, letter_of
 
@@ -165,3 +167,74 @@ async def test_without_a_budget_nothing_is_scrubbed(site: Site) -> None:
     site.clock.move(hours=1)
     await site.wake()
     assert content(site.memory)[1] is None
+
+
+async def tell(site: Site, said: object) -> None:
+    """Let Event Grid put a message on the queue, and let all be done that follows."""
+    await site.memory.messages.send(keys.BLOB_EVENTS, json.dumps(said))
+    await site.deliver()
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+async def test_an_event_on_the_queue_has_an_object_verified(site: Site, schema: str) -> None:
+    await site.push_blob("team/app", CONTENT)
+    name, before = content(site.memory)
+    await tell(site, event(name, schema=schema))
+    assert before is None
+    assert content(site.memory) == (name, site.clock())
+
+
+async def test_several_events_in_a_message_are_each_verified(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = blob(b"some other content")
+    for one in (CONTENT, other):
+        await site.push_blob("team/app", one)
+    named = [content(site.memory, one.digest)[0] for one in (CONTENT, other)]
+    refused = event("a/name/of another")
+    await tell(site, [refused, event("x", container="theirs"), *map(event, named)])
+    for one in (CONTENT, other):
+        assert content(site.memory, one.digest)[1] == site.clock()
+    (again,) = [it for queue, it in map(letter_of, site.memory.messages.sent) if it.tries]
+    assert (json.loads(again.body)["subject"], again.tries) == (refused["subject"], 1)
+
+
+async def test_an_event_that_fails_is_a_letter_that_every_version_reads(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await site.push_blob("team/app", CONTENT)
+    name, _ = content(site.memory)
+    await site.deliver()
+    with monkeypatch.context() as patch:
+        patch.setattr(site.memory.objects, "facts", _busy)
+        await tell(site, event(name))
+    (again,) = [one for one in map(letter_of, site.memory.messages.sent) if one[1].tries]
+    assert (again[0], ToVerify.read(again[1].body.encode()).name) == (keys.VERIFICATION, name)
+    site.clock.move(minutes=15)
+    await site.wake()
+    await site.deliver()
+    assert content(site.memory)[1] is not None
+
+
+async def test_an_event_may_come_twice_late_and_for_what_is_gone(site: Site) -> None:
+    await site.push_blob("team/app", CONTENT)
+    name, _ = content(site.memory)
+    for _ in range(2):
+        await tell(site, event(name))
+        site.clock.move(days=8)
+    container = site.memory.objects._container
+    assert container
+    container.objects.clear()
+    await tell(site, event(f"{GENERATION}/{'0' * 32}"))
+    assert not [it for _, it in map(letter_of, site.memory.messages.sent) if it.tries]
+
+
+async def test_an_event_that_cannot_be_read_is_tried_again(site: Site) -> None:
+    await tell(site, {"eventType": 7})
+    ((queue, again),) = map(letter_of, site.memory.messages.sent)
+    assert (queue, again.tries) == (keys.BLOB_EVENTS, 1)
+    assert again.why == "ValueError: it does not say what kind of event it is"
+
+
+async def _busy(*_: object, **__: object) -> None:
+    raise Unavailable("nobody answers")
