@@ -46,3 +46,7 @@ image: setup ## Make the OCI image of the registry's own host, in build/ (as roo
 .PHONY: lock
 lock: setup ## Compile pyproject.toml into the locks: requirements.txt, also of infra/admin and tests
 	@infra/toolchain/lock.sh
+
+.PHONY: package
+package: setup ## Make the zip that Azure Functions runs: build/registry.zip, and the same unpacked
+	@$(BIN)/python -m infra.package

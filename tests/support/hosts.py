@@ -76,6 +76,10 @@ class Host:
         """Give the host and port that clients write."""
         return f"localhost:{self.port}"
 
+    def command(self) -> Sequence[str]:
+        """Give what starts the host, without its options."""
+        return sys.executable, "-m", self._module
+
     def start(self, ready: Callable[[], bool] | None = None) -> None:
         """Start it and wait until it answers, or until it is `ready`."""
         front = ["--front", str(self.front)] if self.front else []
@@ -83,7 +87,7 @@ class Host:
         with self._log.open("ab") as log:
             self._log_start = log.tell()
             self._process = subprocess.Popen(
-                [sys.executable, "-m", self._module, "--port", str(self.port), *options],
+                [*self.command(), "--port", str(self.port), *options],
                 cwd=self._root,
                 env=environment(**self._settings),
                 stdout=log,
