@@ -1,0 +1,51 @@
+"""Both versions, and storage for them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from infra.devhost.storage import Azurite, StorageError
+from tests.protocol.conftest import scratch
+from tests.support.hosts import ROOT, settings_of
+from tests.support.tools import unavailable
+from tests.upgrades.versions import Version, last_commit, unpack
+
+TOGETHER = {
+    "AzureFunctionsWebHost__hostid": "upgrades",
+    "REGISTRY_LOGIN_SERVER": "registry.test",
+    "REGISTRY_OUTBOUND_ALLOW": "127.0.0.0/8",
+    "REGISTRY_BLOB_REDIRECTS": "false",
+}
+"""Both are one function app, under one name."""
+
+
+@pytest.fixture(scope="session")
+def this() -> Version:
+    return Version("this version", ROOT)
+
+
+@pytest.fixture(scope="session")
+def last(tmp_path_factory: pytest.TempPathFactory) -> Version:
+    commit = last_commit((ROOT / "CHANGELOG.md").read_text())
+    folder = tmp_path_factory.mktemp("last")
+    unpack(commit, folder)
+    return Version(f"the last one, {commit}", folder)
+
+
+@pytest.fixture(scope="module")
+def settings() -> Iterator[dict[str, str]]:
+    """Storage of its own for each module, and settings that know of it."""
+    with scratch("upgrades") as folder:
+        emulator = Azurite(folder)
+        try:
+            emulator.start()
+        except StorageError as error:
+            unavailable(str(error))
+        yield settings_of(emulator, **TOGETHER)
+        emulator.stop()
+
+
+@pytest.fixture(scope="module")
+def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("logs")
