@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from azure.storage.queue import QueueServiceClient
 
 from infra.devhost.storage import Azurite, StorageError
 from tests.protocol.conftest import scratch
@@ -49,3 +50,10 @@ def settings() -> Iterator[dict[str, str]]:
 @pytest.fixture(scope="module")
 def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("logs")
+
+
+@pytest.fixture
+def queues(settings: dict[str, str]) -> Iterator[QueueServiceClient]:
+    connection = settings["AzureWebJobsStorage"]
+    with QueueServiceClient.from_connection_string(connection) as service:
+        yield service
