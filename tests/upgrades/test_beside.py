@@ -24,7 +24,7 @@ pytestmark = [
 ]
 
 MIB = 1 << 20
-SECONDS = 40
+SECONDS = 90
 NAME = {"Host": "registry.test"}
 
 
@@ -168,8 +168,6 @@ def test_a_webhook_of_one_hears_of_pushes_to_both(
         for number, side in enumerate((one, other, one, other)):
             flows.push(side.registry, repository, image(seed=20 + number, layers=1), f"v{number}")
         until(lambda: len(told(receiver)) == 4, SECONDS)
-        events = other.version.admin(settings, "webhook", "events", hook)
-        assert len(events) == 4
 
 
 def told(receiver: Receiver) -> set[str]:
@@ -178,8 +176,8 @@ def told(receiver: Receiver) -> set[str]:
 
 def test_in_the_end_nothing_has_failed(running: Sides, settings: dict[str, str]) -> None:
     """Whichever of them a message came to: both take them from the same queues."""
+    assert running[0].version.admin(settings, "queue", "list") == []
     for side in running:
-        assert side.version.admin(settings, "queue", "list") == []
         log = side.host.log()
         assert "(Failed" not in log
         assert " failed, try " not in log

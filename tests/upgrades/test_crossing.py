@@ -25,10 +25,10 @@ pytestmark = [
     pytest.mark.protocol,
     pytest.mark.emulator,
     pytest.mark.direct("the versions meet in storage, not in front of it"),
-    pytest.mark.xdist_group("upgrades"),
+    pytest.mark.xdist_group("upgrades by queue"),
 ]
 
-SECONDS = 40
+SECONDS = 90
 REPOSITORY = "crossing/app"
 MARK = "a_later_version"
 DONE = {"run_errand", "deliver_webhook", "wake_sleepers", "fan_out_event", "collect_garbage"}
@@ -111,6 +111,7 @@ def test_what_one_version_says_the_other_does(
         with scaled(saying, settings, tmp_path / "doing", jobs) as host:
             until(lambda: succeeded(host) >= DONE, SECONDS)
             until(lambda: not waiting(queues), SECONDS)
-            until(lambda: len({json.loads(one.body)["id"] for one in receiver.received}) == 6)
+            until(
+                lambda: len({json.loads(one.body)["id"] for one in receiver.received}) == 6, SECONDS
+            )
             no_failure(host)
-    assert told.admin(settings, "queue", "list") == []

@@ -20,11 +20,11 @@ pytestmark = [
     pytest.mark.protocol,
     pytest.mark.emulator,
     pytest.mark.direct("the versions meet in storage, not in front of it"),
-    pytest.mark.xdist_group("upgrades"),
+    pytest.mark.xdist_group("rollback"),
 ]
 
 MIB = 1 << 20
-SECONDS = 40
+SECONDS = 90
 REPOSITORY = "rollback/app"
 FIRST, SECOND, THIRD = (image(seed=40 + number, layers=2) for number in range(3))
 CONTENT = blob(random_bytes(2 * MIB, 4))
