@@ -14,7 +14,7 @@ before anything is read or written.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -30,6 +30,7 @@ from shared.storage.ports import (
     Rows,
     Unavailable,
     Update,
+    Value,
 )
 from shared.storage.rows.signing_keys import SealBroken, SigningKey, SigningKeys
 
@@ -107,8 +108,8 @@ class Grace:
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """Read what `text` wrote."""
-        span, longer, until = json.loads(text)
+        """Read what `text` wrote; what follows is a later version's."""
+        span, longer, until, *_ = json.loads(text)
         return cls(
             timedelta(seconds=span), timedelta(seconds=longer), datetime.fromisoformat(until)
         )
@@ -214,7 +215,10 @@ class RegistryRecords:
         change: Callable[[RegistryRecord], RegistryRecord],
         now: datetime,
     ) -> None:
-        """Change flags, policies or the grace period of a registry that is still this one."""
+        """Change flags, policies or the grace period of a registry that is still this one.
+
+        What does not change stays as it was written: a later version may have more to say in it.
+        """
         for _ in range(_TRIES):
             row = await self._rows.get(keys.REGISTRIES, keys.REGISTRY_PARTITION, name)
             if row is None or row.values["generation"] != generation:
@@ -223,8 +227,12 @@ class RegistryRecords:
             changed = change(there)
             if changed == there:
                 return
-            await self._write(keys.registry(generation, now), changed, now)
-            update = Update(name, _values(changed), row.etag)
+            new, old = _values(changed), _values(there)
+            differing = {key: value for key, value in new.items() if value != old[key]}
+            kept = {key: row.values[key] for key in new if key in row.values}  # a later version's
+            values = {**new, **kept, **differing}
+            await self._put(keys.registry(generation, now), name, values, now)
+            update = Update(name, values, row.etag)
             try:
                 await self._rows.commit(keys.REGISTRIES, keys.REGISTRY_PARTITION, [update])
             except (Conflict, NotFound):
@@ -256,11 +264,16 @@ class RegistryRecords:
             return False
         return True
 
-    async def _write(self, name: str, record: RegistryRecord, now: datetime) -> None:
+    async def _write(self, object_name: str, record: RegistryRecord, now: datetime) -> None:
         """Write down what a rebuild must know."""
-        said = {"name": record.name, "state": ACTIVE, "written": now.isoformat(), **_values(record)}
+        await self._put(object_name, record.name, _values(record), now)
+
+    async def _put(
+        self, object_name: str, name: str, values: Mapping[str, Value], now: datetime
+    ) -> None:
+        said = {"name": name, "state": ACTIVE, "written": now.isoformat(), **values}
         with suppress(Conflict):  # the SDK repeated it
-            await self._beside.put(name, json.dumps(said).encode(), {})
+            await self._beside.put(object_name, json.dumps(said).encode(), {})
 
     async def _take_back(self, record: RegistryRecord) -> None:
         """Remove what was written of a registry, if it is another that has the name."""

@@ -94,7 +94,8 @@ class Round:
         times = {
             name: datetime.fromisoformat(said[name]) for name in ("began", "ended") if said[name]
         }
-        return cls(**{**said, **times})
+        known = {name: said[name] for name in cls.__slots__ if name in said}
+        return cls(**{**known, **times})
 
     def text(self) -> str:
         """Give the form that the row holds."""

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import datetime
-from typing import cast
+from typing import Any, cast
 
 import orjson
 
@@ -131,7 +131,7 @@ def _read(row: Row) -> Webhook:
         scope=Scope(repository, tag) if scope else Scope(),
         actions=frozenset(map(Action, str(said["actions"]).split())),
         form=Form(str(said["form"])),
-        hmacs=tuple(Hmac(**hmac) for hmac in orjson.loads(str(said["hmacs"]))),
+        hmacs=tuple(Hmac(**_known(Hmac, hmac)) for hmac in orjson.loads(str(said["hmacs"]))),
         is_tagged_only=cast("bool", said["is_tagged_only"]),
         retries_4xx=cast("bool", said["retries_4xx"]),
         seconds=cast("int", said["seconds"]),
@@ -143,4 +143,9 @@ def _read(row: Row) -> Webhook:
 
 def _health(said: dict[str, str | int | None]) -> Health:
     times = {name: datetime.fromisoformat(str(said[name])) for name in _TIMES if said.get(name)}
-    return Health(**{**said, **times})  # type: ignore[arg-type]
+    return Health(**{**_known(Health, said), **times})
+
+
+def _known(kind: type[Hmac | Health], said: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what a later version has written."""
+    return {name: said[name] for name in kind.__slots__ if name in said}
