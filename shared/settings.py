@@ -22,6 +22,9 @@ _MOST_DAYS = 365
 _SCRUB_BYTES = 100 * 1024**3
 _WORDS = {"true": True, "false": False}
 
+PLANES = ("all", "http", "events")
+"""Which functions a process has: all, those with an HTTP trigger, or the others."""
+
 
 class SettingsInvalid(ValueError):
     """One or more settings cannot be used; the message names each, and what it must be."""
@@ -48,6 +51,7 @@ class Settings:
     outbound_allowed: Allowed
     outbound_proxy: str
     webhook_event_days: int
+    plane: str
     storage: Mapping[str, str]
 
     @classmethod
@@ -72,6 +76,7 @@ class Settings:
             outbound_allowed=reader.allowed("REGISTRY_OUTBOUND_ALLOW"),
             outbound_proxy=reader.proxy("REGISTRY_OUTBOUND_PROXY"),
             webhook_event_days=reader.days("REGISTRY_WEBHOOK_EVENT_DAYS", 7, least=1),
+            plane=reader.one_of("REGISTRY_PLANE", PLANES),
             storage=reader.connection("AzureWebJobsStorage"),
         )
         reader.check()

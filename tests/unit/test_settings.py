@@ -28,6 +28,7 @@ FAULTS = [
     ("REGISTRY_SPARSE_MANIFESTS", "1", "must be true or false"),
     ("REGISTRY_ANONYMOUS_ACCESS", "push", "must be one of none, pull, all"),
     ("REGISTRY_MOUNT_DISCOVERY", "all", "must be one of token, caller"),
+    ("REGISTRY_PLANE", "HTTP", "must be one of all, http, events"),
     ("REGISTRY_SOFT_DELETE_DAYS", "366", "must be a whole number of days, 0 to 365"),
     ("REGISTRY_SOFT_DELETE_DAYS", "-1", "must be a whole number of days"),
     ("REGISTRY_SOFT_DELETE_DAYS", "\N{ARABIC-INDIC DIGIT ONE}", "must be a whole number of days"),
@@ -74,6 +75,7 @@ def test_the_least_one_must_say() -> None:
         outbound_allowed=Allowed(),
         outbound_proxy="",
         webhook_event_days=7,
+        plane="all",
         storage={"": "UseDevelopmentStorage=true"},
     )
 
@@ -87,6 +89,7 @@ def test_all_that_one_may_say() -> None:
         "REGISTRY_BLOB_REDIRECTS": "FALSE",
         "REGISTRY_SPARSE_MANIFESTS": "True",
         "REGISTRY_ANONYMOUS_ACCESS": "pull",
+        "REGISTRY_PLANE": "http",
         "REGISTRY_MOUNT_DISCOVERY": "caller",
         "REGISTRY_SOFT_DELETE_DAYS": "0",
         "REGISTRY_UPLOAD_SECONDS": "60",
@@ -117,6 +120,7 @@ def test_all_that_one_may_say() -> None:
         ),
         outbound_proxy="http://user:pw@proxy.internal:3128",
         webhook_event_days=30,
+        plane="http",
         storage={"": "UseDevelopmentStorage=true"},
     )
 
