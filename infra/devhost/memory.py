@@ -3,10 +3,11 @@
 import json
 from typing import Any
 
-from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob.aio import BlobClient
 
 from infra.devhost.accounts import Accounts
+from infra.devhost.settings import STORAGE, StartError
 
 _CONTAINER = "azure-webjobs-hosts"
 
@@ -23,11 +24,14 @@ class Memory:
         return self._container.get_blob_client(f"{kind}/{self._host_id}/{name}")
 
     async def prepare(self) -> None:
-        """Make the container, unless it is there."""
+        """Make the container, unless it is there; raises StartError where storage is away."""
         try:
             await self._container.create_container()
         except ResourceExistsError:
             return
+        except AzureError as error:
+            message = str(error).splitlines()[0]
+            raise StartError(f"the storage in {STORAGE} does not answer: {message}") from error
 
     async def read(self, kind: str, name: str) -> dict[str, Any] | None:
         """Give what was last written, or None."""

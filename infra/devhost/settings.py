@@ -73,6 +73,11 @@ class HostSettings:
             log_levels=_log_levels(root.section("logging").section("logLevel")),
         )
 
+    def set_log_levels(self) -> None:
+        """Let this process log as host.json says."""
+        for category, level in self.log_levels.items():
+            logging.getLogger(None if category.lower() == "default" else category).setLevel(level)
+
 
 class _Section:
     """An object of host.json, which knows its name for the complaint."""

@@ -36,3 +36,26 @@ async def test_visibility_is_renewed_while_the_function_runs(azurite: Azurite) -
         properties = await queue.get_queue_properties()
     assert runs == 1
     assert properties.approximate_message_count == 0
+
+
+async def test_a_message_whose_function_is_cut_off_is_seen_again_at_once(azurite: Azurite) -> None:
+    begun = asyncio.Event()
+
+    async def handle(_: QueueMessage, __: str | bytes) -> bool:
+        begun.set()
+        await asyncio.sleep(600)
+        return True
+
+    async with QueueServiceClient.from_connection_string(azurite.connection_string) as service:
+        queue = service.get_queue_client(f"t{uuid.uuid4().hex}")
+        await queue.create_queue()
+        await queue.send_message("plain")
+        listener = QueueListener(queue, None, QueueSettings(is_base64=False), handle)
+        listening = asyncio.create_task(listener.run(Stopping()))
+        await begun.wait()
+        assert await queue.receive_message() is None
+        listening.cancel()
+        await asyncio.wait([listening])
+        seen = await queue.receive_message()
+    assert seen
+    assert (seen.content, seen.dequeue_count) == ("plain", 2)

@@ -3,8 +3,6 @@
 import subprocess
 import sys
 
-import pytest
-
 from tests.support.hosts import ROOT
 from tests.support.tools import environment
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from infra.devhost import host
+from infra.devhost.functions import router
 from infra.devhost.http.router import decode_path
 from infra.devhost.worker import Function
 from tests.support.app import Site, indexed
@@ -94,7 +94,7 @@ def functions(worker: None) -> Sequence[Function]:
 def test_a_path_goes_to_its_function(
     functions: Sequence[Function], method: str, path: str, name: str | None
 ) -> None:
-    found = host._router(functions, "").find(method, decode_path(path.encode()))
+    found = router(functions, "").find(method, decode_path(path.encode()))
     assert (found[0].name if found else None) == name
 
 

@@ -20,7 +20,7 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from infra.devhost import host
+from infra.devhost import functions as app_functions
 from infra.devhost.accounts import Accounts
 from infra.devhost.http.server import Dispatcher
 from infra.devhost.invocations import Invoker
@@ -220,7 +220,7 @@ def dispatcher() -> Dispatcher:
     settings = HostSettings.read(ROOT)
     routed = [function for function in functions if function.kind == "httpTrigger"]
     return Dispatcher(
-        host._router(routed, settings.route_prefix),
+        app_functions.router(routed, settings.route_prefix),
         Invoker(worker, Accounts(), settings),
         None,
         settings.custom_headers,

@@ -22,6 +22,7 @@ VISIBILITY = timedelta(minutes=10)
 """How long a message that is being worked on is hidden from others, unless that is renewed."""
 
 _FIRST_PAUSE = 0.1
+_PARTING_SECONDS = 3
 _log = logging.getLogger(__name__)
 
 type Handler = Callable[[QueueMessage, str | bytes], Awaitable[bool]]
@@ -90,8 +91,12 @@ class QueueListener:
         if _dequeued(message) > self._settings.max_dequeue_count:
             await self._put_aside(message)
             return
-        async with self._hidden(message):
-            succeeded = await self._handle(message, body)
+        try:
+            async with self._hidden(message):
+                succeeded = await self._handle(message, body)
+        except asyncio.CancelledError:
+            await self._let_go(message)
+            raise
         if succeeded:
             await self._queue.delete_message(message)
         elif _dequeued(message) >= self._settings.max_dequeue_count:
@@ -99,6 +104,12 @@ class QueueListener:
         else:
             seconds = int(self._settings.visibility_timeout.total_seconds())
             await self._queue.update_message(message, visibility_timeout=seconds)
+
+    async def _let_go(self, message: QueueMessage) -> None:
+        """Let others see at once what is cut off here."""
+        _log.warning("Message %s of %s is cut off.", message.id, self._queue.queue_name)
+        async with asyncio.timeout(_PARTING_SECONDS):
+            await self._queue.update_message(message, visibility_timeout=0)
 
     async def _put_aside(self, message: QueueMessage) -> None:
         if self._poison:
