@@ -51,7 +51,7 @@ async def serve(
             await until()
         finally:
             print("Stopping ...", flush=True)
-            _end_whatever_hangs()
+            end_whatever_hangs(_LAST_SECONDS)
 
 
 def _log_to_stdout() -> None:
@@ -66,8 +66,11 @@ def _log_to_stdout() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def _end_whatever_hangs() -> None:
-    # Python waits for its threads without limit, and a function that is no coroutine runs in one.
-    timer = threading.Timer(_LAST_SECONDS, os._exit, (0,))
+def end_whatever_hangs(seconds: float) -> None:
+    """End the process after so many seconds, whatever still runs.
+
+    Python waits for its threads without limit, and a function that is no coroutine runs in one.
+    """
+    timer = threading.Timer(seconds, os._exit, (0,))
     timer.daemon = True
     timer.start()

@@ -84,7 +84,7 @@ async def running_host(
                 app_served = Dispatcher(routes, invoker, webhook, headers, body_limit())
                 face = Server(app_served, listening)
             try:
-                async with running(face, listeners, STOP_SECONDS):
+                async with running(face, listeners, STOP_SECONDS + 1):
                     yield Host(host_port, functions, settings.route_prefix)
             finally:
                 await worker.stop()

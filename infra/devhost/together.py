@@ -37,9 +37,9 @@ async def running(face: Face, listeners: Sequence[Listener], seconds: float) -> 
                 yield
             finally:
                 stopping.set()
-                _, unfinished = await asyncio.wait(tasks, timeout=seconds + 1)
+                _, unfinished = await asyncio.wait(tasks, timeout=seconds)
                 for task in unfinished:
-                    _log.warning("A function did not end within %s s and is cut off.", seconds)
+                    _log.warning("A function did not end within %g s and is cut off.", seconds)
                     task.cancel()
     except BaseExceptionGroup as group:
         raise _told(group) from None

@@ -20,6 +20,7 @@ STOP_SECONDS = 10
 KEEP_ALIVE_SECONDS = 75
 """How long an idle connection is kept: longer than clients do, so that they never meet its end."""
 
+_LOOPBACK = "127.0.0.1"
 _SET_BY_THE_HOST = b"x-forwarded-host"
 _WEBHOOK = "/runtime/webhooks/blobs"
 
@@ -137,15 +138,17 @@ class Server:
             self._server.should_exit = True
 
 
-def bind(port: int) -> socket.socket:
-    """Take the port (0: a free one) on the loopback address."""
+def bind(port: int, address: str = _LOOPBACK) -> socket.socket:
+    """Take the port (0: a free one) on an address: where none is named, on the loopback."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
     # asyncio switches Nagle's algorithm off only where the protocol is named: 40 ms a request.
-    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listening.bind(("127.0.0.1", port))
+        listening.bind((address, port))
         listening.listen(socket.SOMAXCONN)
     except OSError as error:
         listening.close()
-        raise StartError(f"port {port} cannot be used: {error.strerror}") from error
+        where = "" if address == _LOOPBACK else f" of {address}"
+        raise StartError(f"port {port}{where} cannot be used: {error.strerror}") from error
     return listening

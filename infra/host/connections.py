@@ -1,0 +1,119 @@
+"""Connections: uvicorn's own, but that slow clients are cut off and that there are only so many.
+
+uvicorn bounds none of it: a head may take for ever and grow for ever, a body may stand still, an
+answer need not be taken. It also lets the fields after a chunked body (its trailers) join the
+headers; they are dropped here, or they could say what only headers may.
+"""
+
+import asyncio
+import logging
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from infra.host.pace import Asking, Phase, Taking
+
+MOST = 1_000
+"""How many connections are served."""
+
+SPARE = 50
+"""How many more are taken, to be asked how we are, and to be told that we are busy."""
+
+_TICK_SECONDS = 1.0
+_TIMEOUT = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+_log = logging.getLogger(__name__)
+
+
+class Connection(HttpToolsProtocol):
+    """A connection that knows its client's pace."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin, unless there are too many."""
+        super().connection_made(transport)
+        self._asking, self._taking = Asking(self.loop.time()), Taking()
+        if len(self.connections) > MOST + SPARE:
+            transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came."""
+        self._asking.took(len(data))
+        super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        """Note that a request begins."""
+        super().on_message_begin()
+        self._asking.enter(Phase.HEAD, self.loop.time())
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; what stands behind a body is none."""
+        if self._asking.phase is Phase.HEAD:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Note that the body begins."""
+        super().on_headers_complete()
+        self._asking.enter(Phase.BODY, self.loop.time())
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of the body."""
+        self._asking.had_body()
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Note that a request has come whole."""
+        super().on_message_complete()
+        is_answered = self.cycle.response_complete
+        self._asking.enter(Phase.IDLE if is_answered else Phase.ASKED, self.loop.time())
+
+    def on_response_complete(self) -> None:
+        """Note that a request is answered; its body may still be coming."""
+        super().on_response_complete()
+        if self._asking.phase is Phase.ASKED:
+            self._asking.enter(Phase.IDLE, self.loop.time())
+
+    def pause_writing(self) -> None:
+        """Note how much the client is to take."""
+        super().pause_writing()
+        self._taking.holds(self.transport.get_write_buffer_size())
+
+    def resume_writing(self) -> None:
+        """Note that the client took most of it."""
+        super().resume_writing()
+        self._taking.holds(self.transport.get_write_buffer_size())
+
+    def tick(self, seconds: float) -> None:
+        """Cut off a client that keeps us waiting; `seconds` have passed since the last look."""
+        now = self.loop.time()
+        if fault := self._taking.fault(self.transport.get_write_buffer_size(), now):
+            self._cut_off(fault, _abort=True)
+        elif not self.transport.is_closing() and (fault := self._fault(now, seconds)):
+            self._cut_off(fault)
+
+    def _fault(self, now: float, seconds: float) -> str:
+        is_answering = self.cycle is not None and not self.cycle.response_complete
+        if self._asking.phase is Phase.BODY:
+            if self.flow.read_paused or self.cycle.waiting_for_100_continue:
+                return ""
+            return self._asking.fault(now) or self._asking.waited(seconds)
+        return "" if is_answering else self._asking.fault(now)
+
+    def _cut_off(self, fault: str, *, _abort: bool = False) -> None:
+        phase = self._asking.phase
+        if phase not in {Phase.NEW, Phase.IDLE}:
+            _log.info("A client (%s) %s, and is cut off.", (self.client or ("unknown",))[0], fault)
+        if _abort:
+            self.transport.abort()
+            return
+        is_unanswered = phase is Phase.HEAD or not self.cycle or not self.cycle.response_started
+        if is_unanswered and phase in {Phase.HEAD, Phase.BODY}:
+            self.transport.write(_TIMEOUT)
+        self.transport.close()
+
+
+async def watch(state: ServerState) -> None:
+    """Look at all connections from time to time."""
+    while True:
+        await asyncio.sleep(_TICK_SECONDS)
+        for connection in list(state.connections):
+            if isinstance(connection, Connection):
+                connection.tick(_TICK_SECONDS)

@@ -1,0 +1,114 @@
+"""The host: the functions of a plane, each kind with what listens for it."""
+
+import logging
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from infra.devhost.accounts import Accounts
+from infra.devhost.functions import check, indexed, router
+from infra.devhost.http.server import Dispatcher, bind
+from infra.devhost.invocations import Invoker
+from infra.devhost.memory import Memory
+from infra.devhost.settings import ENVIRONMENT, HostSettings, StartError, is_disabled
+from infra.devhost.stopping import Stopping
+from infra.devhost.together import Listener, running
+from infra.devhost.triggers import queues
+from infra.devhost.triggers.timers import TimerListener
+from infra.devhost.worker import Function, Worker
+from infra.host.entrance import Entrance
+from infra.host.health import Health, look_at
+from infra.host.proxies import Proxies
+from infra.host.server import Server
+from infra.host.settings import PLANE, Surroundings
+from shared.bootstrap import opened_ports
+from shared.settings import Settings, SettingsInvalid
+from shared.start import read_settings
+from shared.storage.ports import Ports
+
+_KINDS = {
+    "http": {"httpTrigger"},
+    "events": {"queueTrigger", "timerTrigger"},
+    "all": {"httpTrigger", "queueTrigger", "timerTrigger"},
+}
+"""What is served of a plane: not blob triggers, since new objects are told of by a queue."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The app's folder, and where to listen; port 0 takes a free one."""
+
+    app: Path
+    address: str
+    port: int
+
+
+@asynccontextmanager
+async def running_host(place: Place, surroundings: Surroundings) -> AsyncIterator[int]:
+    """Run an app (one per process: the worker's state is global); give the port."""
+    settings = HostSettings.read(place.app)
+    settings.set_log_levels()
+    ENVIRONMENT[PLANE] = surroundings.plane  # where an option chose it, the app is to know
+    with closing(bind(place.port, place.address)) as listening:
+        worker = Worker(settings.function_timeout)
+        functions = _served(await indexed(worker, place.app), surroundings.plane)
+        registry = _settings()
+        async with Accounts() as accounts, opened_ports(registry.storage) as ports:
+            invoker = Invoker(worker, accounts, settings)
+            listeners = await _listeners(functions, settings, invoker, accounts)
+            routes = router(functions, settings.route_prefix)
+            app = Dispatcher(routes, invoker, None, settings.custom_headers, sys.maxsize)
+            leaving, opened = Stopping(), Ports(*ports)
+            health = Health(lambda: look_at(opened), leaving)
+            proxies = Proxies(surroundings.proxies)
+            face = Server(
+                lambda is_crowded: Entrance(app, health, proxies, is_crowded, leaving),
+                listening,
+                surroundings,
+                leaving,
+            )
+            async with running(face, listeners, surroundings.running_seconds):
+                yield listening.getsockname()[1]
+
+
+def _settings() -> Settings:
+    try:
+        return read_settings()
+    except SettingsInvalid as error:
+        raise StartError(str(error)) from error
+
+
+def _served(functions: Sequence[Function], plane: str) -> list[Function]:
+    """Give the functions to run; each is looked at, and what is left out is told."""
+    for function in functions:
+        check(function)
+        if function.kind == "blobTrigger" and plane != "http":
+            _log.info("%s is not run here: this host has no blob triggers.", function.name)
+    return [f for f in functions if f.kind in _KINDS[plane] and not is_disabled(f.name)]
+
+
+async def _listeners(
+    functions: Sequence[Function], settings: HostSettings, invoker: Invoker, accounts: Accounts
+) -> list[Listener]:
+    for function in functions:
+        invoker.check(function)
+    queued, timers = (
+        [f for f in functions if f.kind == kind] for kind in ("queueTrigger", "timerTrigger")
+    )
+    listeners: list[Listener] = [
+        queues.listener(f, invoker, accounts, settings.queues) for f in queued
+    ]
+    if timers:
+        memory = Memory(accounts, _host_id())
+        await memory.prepare()
+        listeners += [TimerListener(f, invoker, memory) for f in timers]
+    return listeners
+
+
+def _host_id() -> str:
+    """Give the name under which all replicas share leases and what timers remember."""
+    return ENVIRONMENT.get("AzureFunctionsWebHost__hostid", "registry-host")

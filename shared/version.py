@@ -1,0 +1,3 @@
+"""The version of the registry."""
+
+VERSION = "0.1.0"
