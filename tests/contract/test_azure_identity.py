@@ -76,6 +76,10 @@ class Tokens:
 
     async def get_token(self, *scopes: str, **_: object) -> AccessToken:
         self.scopes += scopes
+        return self.token()
+
+    @staticmethod
+    def token() -> AccessToken:
         expires = int(time.time()) + 3600
         claims = {
             "aud": "https://storage.azure.com",
