@@ -9,8 +9,9 @@ and what its challenge and its tokens call it. Who hands the request over decide
       and `func start`         over a client's own       address
     the same, older            a client's own            the name asked for   set by the host
     the dev host               dropped                   the name asked for   a client's own
-    a proxy before a           the proxy's, who is to    the proxy's          the proxy's, where it
-      container                set it or to drop it                           is on this machine
+    the host in a container    dropped                   the name asked for,  http, or what a
+                                                         or what a trusted    trusted proxy says
+                                                         proxy says it is
 
 So the scheme is not to be relied on. Clients send passwords to the realm of a challenge; it is
 https, but for a name of one's own machine that was not asked for by https.

@@ -10,7 +10,12 @@ README = (ROOT / "README.md").read_text()
 
 
 def test_every_setting_is_in_the_table() -> None:
-    settings = set(re.findall(r'"(REGISTRY_[A-Z_]+)"', (ROOT / "shared/settings.py").read_text()))
+    readers = (ROOT / folder / "settings.py" for folder in ("shared", "infra/host"))
+    settings = {
+        name
+        for reader in readers
+        for name in re.findall(r'"(REGISTRY_[A-Z_]+)"', reader.read_text())
+    }
 
     assert settings
     assert settings == set(re.findall(r"^\| `(REGISTRY_[A-Z_]+)`", README, re.MULTILINE))
