@@ -24,7 +24,7 @@ from tests.support.waiting import until
 
 pytestmark = pytest.mark.emulator
 
-DRAIN_SECONDS = 6
+DRAIN_SECONDS = 9
 NOTICE_SECONDS = DRAIN_SECONDS / 6
 
 
@@ -56,6 +56,8 @@ def test_a_running_request_ends_and_new_ones_go_elsewhere(start: Start) -> None:
             assert kept.get("/health/ready").text == "leaving\n"
             still = kept.get("/v2/")
         assert (still.status_code, still.headers["Connection"]) == (401, "close")
+        time.sleep(NOTICE_SECONDS / 3)
+        assert host.listens()
         asked.set()
         until(lambda: not host.listens(), NOTICE_SECONDS + 1)
         assert not sent.done()
@@ -76,7 +78,7 @@ def test_what_does_not_end_is_cut_off(start: Start) -> None:
         began = time.monotonic()
         process_of(host).terminate()
         assert process_of(host).wait(10) == 0
-    assert 1 < time.monotonic() - began < 3
+    assert 1 < time.monotonic() - began < 5
 
 
 @pytest.fixture

@@ -1,0 +1,131 @@
+"""A connection whose client does not keep us waiting is left alone, whatever the app does."""
+
+import asyncio
+
+import pytest
+import uvicorn
+from starlette.types import Receive, Scope, Send
+from uvicorn.server import ServerState
+
+from infra.host import pace
+from infra.host.connections import Connection
+
+LONG = 1_000.0
+HEAD = b"PUT /x HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n"
+
+
+class Wire(asyncio.Transport):
+    """A transport that leads nowhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written, self.is_closed = b"", False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written += bytes(data)
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def is_closing(self) -> bool:
+        return self.is_closed
+
+    def close(self) -> None:
+        self.is_closed = True
+
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self) -> None: ...
+
+
+class App:
+    """Answers when it is told to, and reads no body before."""
+
+    def __init__(self) -> None:
+        self.told = asyncio.Event()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.told.wait()
+        headers = [(b"content-length", b"0")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body"})
+
+
+@pytest.fixture
+def app() -> App:
+    return App()
+
+
+@pytest.fixture
+async def connection(app: App) -> Connection:
+    config = uvicorn.Config(app, http=Connection, ws="none", lifespan="off", log_config=None)
+    config.load()
+    made = Connection(config, ServerState(), {})
+    made.connection_made(Wire())
+    return made
+
+
+@pytest.fixture(autouse=True)
+def times(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A head has no time at all, so that a look finds each that is not whole."""
+    monkeypatch.setattr(pace, "HEAD_SECONDS", -1.0)
+    monkeypatch.setattr(pace, "IDLE_SECONDS", -1.0)
+
+
+def is_cut_off(connection: Connection) -> bool:
+    connection.tick(LONG)
+    return connection.transport.is_closing()
+
+
+async def test_a_client_that_sends_nothing_is_cut_off(connection: Connection) -> None:
+    assert is_cut_off(connection)
+    assert vars(connection.transport)["written"] == b""
+
+
+async def test_half_a_head_is_cut_off_and_told(connection: Connection) -> None:
+    connection.data_received(HEAD)
+    assert is_cut_off(connection)
+    assert vars(connection.transport)["written"].startswith(b"HTTP/1.1 408 ")
+
+
+async def test_a_body_that_stands_still_is_cut_off_and_told(connection: Connection) -> None:
+    connection.data_received(HEAD + b"\r\n" + bytes(1_000))
+    assert is_cut_off(connection)
+    assert vars(connection.transport)["written"].startswith(b"HTTP/1.1 408 ")
+
+
+async def test_a_client_is_not_cut_off_while_the_app_leaves_its_body_lying(
+    connection: Connection,
+) -> None:
+    connection.data_received(HEAD + b"\r\n" + bytes(100_000))
+    assert not is_cut_off(connection)
+    assert not is_cut_off(connection)
+
+
+async def test_a_client_that_asks_before_it_sends_is_not_cut_off_before_it_may(
+    connection: Connection,
+) -> None:
+    connection.data_received(HEAD + b"Expect: 100-continue\r\n\r\n")
+    assert not is_cut_off(connection)
+    assert not is_cut_off(connection)
+
+
+async def test_a_client_that_waits_for_its_answer_is_not_cut_off(
+    connection: Connection, app: App
+) -> None:
+    connection.data_received(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert not is_cut_off(connection)
+    connection.data_received(b"GET /the/next HTTP")
+    assert not is_cut_off(connection)
+    app.told.set()
+    await asyncio.sleep(0.01)
+    assert is_cut_off(connection)
+
+
+async def test_an_answered_connection_is_idle(connection: Connection, app: App) -> None:
+    app.told.set()
+    connection.data_received(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n")
+    await asyncio.sleep(0.01)
+    assert b"200 OK" in vars(connection.transport)["written"]
+    assert is_cut_off(connection)
+    assert b"408" not in vars(connection.transport)["written"]
