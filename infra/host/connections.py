@@ -50,9 +50,17 @@ class Connection(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Note that the body begins."""
+        """Note that the body begins.
+
+        After a request to speak another protocol the parser reads no more: the next would be lost.
+        """
         super().on_headers_complete()
+        if self.parser.should_upgrade():
+            self.cycle.keep_alive = False
         self._asking.enter(Phase.BODY, self.loop.time())
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Say nothing: the request is answered as any other."""
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of the body."""

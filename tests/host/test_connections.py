@@ -129,3 +129,16 @@ async def test_an_answered_connection_is_idle(connection: Connection, app: App) 
     assert b"200 OK" in vars(connection.transport)["written"]
     assert is_cut_off(connection)
     assert b"408" not in vars(connection.transport)["written"]
+
+
+async def test_after_a_wish_for_another_protocol_the_connection_ends(
+    connection: Connection, app: App
+) -> None:
+    app.told.set()
+    upgrade = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\r\n"
+    connection.data_received(b"GET /x HTTP/1.1\r\nHost: a\r\n" + upgrade)
+    await asyncio.sleep(0.01)
+    written = vars(connection.transport)["written"]
+    assert b"200 OK" in written
+    assert b"connection: close" in written
+    assert connection.transport.is_closing()
