@@ -1,0 +1,170 @@
+"""Sizes: how large a body may be, and how long it may take.
+
+The Functions host refuses bodies over FUNCTIONS_REQUEST_BODY_SIZE_LIMIT with 500, before it has
+read them or while it does; and it reads a body with a length whole before any function starts. A
+host that streams takes all.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+
+import httpx
+
+from infra.azure.smoke.bodies import KIB, MIB, Body, digest_of, size_text
+from infra.azure.smoke.checking import Room, broken
+from infra.azure.smoke.checks.uploading import (
+    begin,
+    finish,
+    next_location,
+    send_chunked,
+    send_whole,
+)
+from infra.azure.smoke.findings import Differs, NotChecked
+from infra.azure.smoke.site import Options, Site, rate
+from infra.azure.smoke.wire import Answer
+
+sizes = Room("size")
+
+type Send = Callable[[Site, Body], Awaitable[Answer]]
+
+_SLOWEST = MIB // 2
+"""Bytes a second; whoever has less takes a smaller --largest."""
+
+_FINER = 8
+_REFUSALS = {413, 500}
+_DRIP = 8 * KIB
+_SLACK_SECONDS = 120
+
+
+def _promise(options: Options) -> str:
+    if not options.limit:
+        return f"bodies of any size are taken, here to {size_text(options.largest)}"
+    limit = f"bodies to the limit of {size_text(options.limit)} are taken"
+    if options.limit >= options.largest:
+        return f"{limit}, here to {size_text(options.largest)}"
+    return f"{limit}, one with a byte more is refused with 500"
+
+
+def _seconds(options: Options) -> float:
+    return _SLACK_SECONDS + 4 * options.largest / _SLOWEST
+
+
+@sizes.check("with a length", _promise, _seconds)
+async def with_length(site: Site) -> str:
+    """Push as docker 29, containerd, crane and oras do: one PUT with a Content-Length."""
+    return await _grow(site, _whole)
+
+
+@sizes.check("without a length", _promise, _seconds)
+async def without_length(site: Site) -> str:
+    """Push as docker up to 28, podman and buildah do: one PATCH that is chunked."""
+    return await _grow(site, _chunked)
+
+
+async def _whole(site: Site, body: Body) -> Answer:
+    return await send_whole(site, await begin(site), body)
+
+
+async def _chunked(site: Site, body: Body) -> Answer:
+    answer = await send_chunked(site, await begin(site), body.stream())
+    if answer.status != httpx.codes.ACCEPTED:
+        return answer
+    return await finish(site, next_location(site, answer), body.digest)
+
+
+async def _grow(site: Site, send: Send) -> str:
+    """Send bodies, each twice as large as the one before, to the limit or the largest."""
+    options, took, fastest = site.options, 0, ""
+    for size in _growing(options):
+        refusal, speed = await _refusal(site, send, size)
+        if refusal and size == options.limit + 1:
+            return f"up to {size_text(took)} ({fastest}); {size_text(size)}: {refusal}"
+        if refusal:
+            raise Differs(await _refused(site, send, took, size, refusal))
+        took, fastest = size, speed
+    if took == options.limit + 1:
+        raise Differs(f"{size_text(took)} are taken: the host's limit is not {options.limit}")
+    return f"up to {size_text(took)} ({fastest})"
+
+
+def _growing(options: Options) -> Sequence[int]:
+    """Give 1 MiB, 2 MiB, 4 MiB and so on, the largest, and what lies at the limit."""
+    most = min(options.largest, options.limit or options.largest)
+    doubled = [size for power in range(64) if (size := MIB << power) < most]
+    beyond = [options.limit + 1] if options.limit and options.limit < options.largest else []
+    return [*doubled, most, *beyond]
+
+
+async def _refusal(site: Site, send: Send, size: int) -> tuple[str, str]:
+    """Send a body; say how it was refused, if it was, and how fast it went."""
+    began = time.monotonic()
+    try:
+        answer = await send(site, Body(size))
+    except httpx.TransportError as error:
+        return f"{broken(error)} after {time.monotonic() - began:.1f} s", ""
+    seconds = time.monotonic() - began
+    if answer.status == httpx.codes.CREATED:
+        return "", rate(size, seconds)
+    if answer.status not in _REFUSALS:
+        answer.expect(201)
+    return f"{answer.status} after {seconds:.1f} s", ""
+
+
+async def _refused(site: Site, send: Send, took: int, refused: int, refusal: str) -> str:
+    """Find where the limit lies, about, and say what that means."""
+    while refused - took > max(MIB, took // _FINER):
+        between = (took + refused) // 2
+        again, _ = await _refusal(site, send, between)
+        took, refused = (took, between) if again else (between, refused)
+        refusal = again or refusal
+    told = f"up to {size_text(took)}; {size_text(refused)}: {refusal}"
+    if site.options.limit:
+        return f"{told}: the host's limit is not {site.options.limit}"
+    return f"{told}; if this is the Functions host, say its --limit, else what is before the app?"
+
+
+@sizes.check(
+    "slow upload",
+    lambda options: f"an upload that goes on for {options.slow:.0f} s is taken",
+    lambda options: options.slow + _SLACK_SECONDS,
+)
+async def slow(site: Site) -> str:
+    """Send a few bytes each second, for longer than a platform's idle and request limits."""
+    began, drips = time.monotonic(), _Drips(site.options.slow)
+    try:
+        patience = site.wire.patience + site.options.slow
+        answer = await send_chunked(site, await begin(site), drips.stream(), patience)
+    except httpx.TransportError as error:
+        raise Differs(f"{broken(error)} after {time.monotonic() - began:.1f} s") from error
+    if answer.status != httpx.codes.ACCEPTED:
+        raise Differs(f"{answer.status} after {time.monotonic() - began:.1f} s: {answer.shown}")
+    ended = await finish(site, next_location(site, answer), digest_of(drips.sent))
+    return f"{ended.expect(201).status} after {time.monotonic() - began:.1f} s"
+
+
+class _Drips:
+    """A body that comes drop by drop for some seconds, and is small."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self.sent = b""
+
+    async def stream(self) -> AsyncIterator[bytes]:
+        """Give the body."""
+        began = time.monotonic()
+        while time.monotonic() - began < self._seconds:
+            drop = Body(_DRIP).whole
+            self.sent += drop
+            yield drop
+            await asyncio.sleep(min(1.0, self._seconds / 4))
+
+
+@sizes.check("memory", "no request costs memory in proportion to its body, where the host streams")
+async def memory(_: Site) -> str:
+    """Say where to look: HTTP does not tell."""
+    raise NotChecked(
+        "no answer tells it: look at the memory of the instances (Azure Monitor: MemoryWorkingSet,"
+        f" of a container WorkingSetBytes) in the minutes before {datetime.now(UTC):%H:%M} UTC"
+    )
