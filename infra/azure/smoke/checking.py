@@ -1,8 +1,8 @@
 """Checks: what one is, and how it is run.
 
-    login = Room("login")
+    room = Room("login")
 
-    @login.check("Basic", "a user name and its password are taken")
+    @room.check("Basic", "a user name and its password are taken")
     async def takes_basic(site: Site) -> str:
 
 A check gives what it saw, if that is what is promised; else it raises Differs with what it saw, or
@@ -80,4 +80,4 @@ class Room:
 def broken(error: Exception) -> str:
     """Say that there was no answer."""
     said = str(error)
-    return f"no answer: {type(error).__name__}{f': {said}' if said else ''}"
+    return f"no answer ({type(error).__name__}{f': {said}' if said else ''})"

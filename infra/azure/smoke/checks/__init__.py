@@ -1,26 +1,28 @@
 """The checks, in the order in which they run: what is cold first, what removes all last."""
 
-from infra.azure.smoke.checks.leaving import leaving
-from infra.azure.smoke.checks.login import login
-from infra.azure.smoke.checks.pushes import pushes
-from infra.azure.smoke.checks.reads import reads
-from infra.azure.smoke.checks.redirects import redirects
-from infra.azure.smoke.checks.routes import routes
-from infra.azure.smoke.checks.sizes import sizes
-from infra.azure.smoke.checks.storage import storage
-from infra.azure.smoke.checks.strangers import strangers
-from infra.azure.smoke.checks.times import cold, warm
-
-ROOMS = (
-    cold,
+from infra.azure.smoke.checks import (
+    leaving,
     login,
-    routes,
-    strangers,
     pushes,
     reads,
     redirects,
-    storage,
+    routes,
     sizes,
-    warm,
-    leaving,
+    storage,
+    strangers,
+    times,
+)
+
+ROOMS = (
+    times.cold,
+    login.room,
+    routes.room,
+    strangers.room,
+    pushes.room,
+    reads.room,
+    redirects.room,
+    storage.room,
+    sizes.room,
+    times.warm,
+    leaving.room,
 )

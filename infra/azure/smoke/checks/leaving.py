@@ -6,12 +6,12 @@ from infra.azure.smoke.checking import Room, broken
 from infra.azure.smoke.findings import Differs, NotChecked
 from infra.azure.smoke.site import Site
 
-leaving = Room("delete")
+room = Room("delete")
 
 _DELETED = {202, 204, 404}
 
 
-@leaving.check("manifest", "a manifest that is deleted is gone at once, with all its tags")
+@room.check("manifest", "a manifest that is deleted is gone at once, with all its tags")
 async def manifest(site: Site) -> str:
     """Delete by digest what two tags name, and list the tags."""
     pushed = site.pushed
@@ -24,7 +24,7 @@ async def manifest(site: Site) -> str:
     return f"{gone.status}, then {read.status} {read.code}, and no tags"
 
 
-@leaving.check("the rest", "blobs are deleted and uploads are given up: nothing is left to be seen")
+@room.check("the rest", "blobs are deleted and uploads are given up: nothing is left to be seen")
 async def rest(site: Site) -> str:
     """Delete all that was made, and is not yet gone."""
     count = len(_paths(site))

@@ -7,7 +7,7 @@ from infra.azure.smoke.credentials import basic
 from infra.azure.smoke.findings import Differs, NotChecked
 from infra.azure.smoke.site import Site
 
-login = Room("login")
+room = Room("login")
 
 _FIELD = re.compile(r'(\w+)="([^"]*)"')
 _WRONG = "not the password of anybody"
@@ -22,7 +22,7 @@ async def _challenge(site: Site) -> dict[str, str]:
     return dict(_FIELD.findall(told))
 
 
-@login.check("realm", "who is not logged in is sent to the realm https://LOGIN_SERVER/oauth2/token")
+@room.check("realm", "who is not logged in is sent to the realm https://LOGIN_SERVER/oauth2/token")
 async def realm(site: Site) -> str:
     """See where clients would send the password."""
     told, wanted = (await _challenge(site)).get("realm", ""), site.wire.server.realm
@@ -34,7 +34,7 @@ async def realm(site: Site) -> str:
     return told
 
 
-@login.check("service", "the challenge names the login server as the service")
+@room.check("service", "the challenge names the login server as the service")
 async def service(site: Site) -> str:
     """See for whom tokens would be."""
     told = (await _challenge(site)).get("service", "")
@@ -43,7 +43,7 @@ async def service(site: Site) -> str:
     return told
 
 
-@login.check("Basic", "the user's name and password are taken as Authorization: Basic")
+@room.check("Basic", "the user's name and password are taken as Authorization: Basic")
 async def takes_basic(site: Site) -> str:
     """Log in as simple clients do."""
     if site.login.identity_token:
@@ -55,16 +55,14 @@ async def takes_basic(site: Site) -> str:
     return f"{answer.expect(200).status} for {site.login.name}"
 
 
-@login.check("refusal", "a wrong password is refused with 401")
+@room.check("refusal", "a wrong password is refused with 401")
 async def refuses(site: Site) -> str:
     """Log in as nobody may."""
     wrong = {"Authorization": basic(site.login.name, _WRONG)}
     return str((await site.wire.ask("GET", "/v2/", wrong)).expect(401).status)
 
 
-@login.check(
-    "token", "/oauth2/token gives an access token, which is taken as Authorization: Bearer"
-)
+@room.check("token", "/oauth2/token gives an access token, which is taken as Authorization: Bearer")
 async def takes_token(site: Site) -> str:
     """Log in as docker does."""
     token = await site.token(f"repository:{site.repository}:pull")

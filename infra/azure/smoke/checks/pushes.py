@@ -19,7 +19,7 @@ from infra.azure.smoke.checks.uploading import (
 from infra.azure.smoke.findings import Differs
 from infra.azure.smoke.site import Image, Site
 
-pushes = Room("push")
+room = Room("push")
 
 _SMALL = 64 * KIB
 _PIECES = 3
@@ -30,7 +30,7 @@ _CONFIG = "application/vnd.oci.image.config.v1+json"
 _LAYER = "application/vnd.oci.image.layer.v1.tar"
 
 
-@pushes.check("image", "two blobs and a manifest under two tags are taken, with 201 and the digest")
+@room.check("image", "two blobs and a manifest under two tags are taken, with 201 and the digest")
 async def image(site: Site) -> str:
     """Push what the reading checks read."""
     config, layer = Body(KIB), Body(_SMALL)
@@ -64,7 +64,7 @@ def _described(body: Body, media_type: str) -> dict[str, object]:
     return {"mediaType": media_type, "digest": body.digest, "size": body.size}
 
 
-@pushes.check("one POST", "a blob may come whole with the POST that begins its upload")
+@room.check("one POST", "a blob may come whole with the POST that begins its upload")
 async def one_post(site: Site) -> str:
     """Push in a single request."""
     body = Body(_SMALL)
@@ -74,7 +74,7 @@ async def one_post(site: Site) -> str:
     return str(answer.status)
 
 
-@pushes.check("stream", "a blob may come in one PATCH that says no length, and be ended by a PUT")
+@room.check("stream", "a blob may come in one PATCH that says no length, and be ended by a PUT")
 async def stream(site: Site) -> str:
     """Push as docker does up to version 28."""
     body = Body(_SMALL)
@@ -83,7 +83,7 @@ async def stream(site: Site) -> str:
     return f"{answer.status}, {ended.expect(201).status}"
 
 
-@pushes.check("pieces", "a blob may come in pieces, each told by Content-Range, and be asked about")
+@room.check("pieces", "a blob may come in pieces, each told by Content-Range, and be asked about")
 async def pieces(site: Site) -> str:
     """Push as regctl does, and ask how far it is after each piece."""
     body = Body(_PIECES * _SMALL)
@@ -99,7 +99,7 @@ async def pieces(site: Site) -> str:
     return f"{_PIECES} pieces, {(await finish(site, location, body.digest)).expect(201).status}"
 
 
-@pushes.check("wrong digest", "bytes that do not hash to the digest are refused, and never shown")
+@room.check("wrong digest", "bytes that do not hash to the digest are refused, and never shown")
 async def wrong_digest(site: Site) -> str:
     """Push under the digest of something else."""
     body, other = Body(_SMALL), f"sha256:{hashlib.sha256(b'something else').hexdigest()}"
@@ -110,7 +110,7 @@ async def wrong_digest(site: Site) -> str:
     return f"{ended.status} {ended.code}, then {shown.status}"
 
 
-@pushes.check("100-continue", "a client that waits for 100 Continue before its body is served")
+@room.check("100-continue", "a client that waits for 100 Continue before its body is served")
 async def expects_100(site: Site) -> str:
     """Send the body only once it is asked for, or after some seconds, as curl does."""
     body, location = Body(_SMALL), await begin(site)

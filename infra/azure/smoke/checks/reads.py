@@ -5,7 +5,7 @@ from infra.azure.smoke.findings import Differs
 from infra.azure.smoke.site import Site
 from infra.azure.smoke.wire import Answer
 
-reads = Room("read")
+room = Room("read")
 
 _SUFFIX = 500
 
@@ -26,7 +26,7 @@ def same_bytes(answer: Answer, wanted: bytes) -> None:
         )
 
 
-@reads.check("manifest", "a manifest comes back by its tag, byte for byte")
+@room.check("manifest", "a manifest comes back by its tag, byte for byte")
 async def manifest(site: Site) -> str:
     """Get it by a tag."""
     pushed = site.pushed
@@ -37,7 +37,7 @@ async def manifest(site: Site) -> str:
     return f"{answer.status}, {len(answer.body)} bytes"
 
 
-@reads.check("HEAD of a manifest", "a HEAD of a manifest tells its length, digest and type")
+@room.check("HEAD of a manifest", "a HEAD of a manifest tells its length, digest and type")
 async def manifest_head(site: Site) -> str:
     """Ask as docker does before a pull."""
     pushed = site.pushed
@@ -48,7 +48,7 @@ async def manifest_head(site: Site) -> str:
     return f"{answer.status}, Content-Length: {len(pushed.manifest)}"
 
 
-@reads.check("HEAD of a blob", "a HEAD of a blob tells its length and digest")
+@room.check("HEAD of a blob", "a HEAD of a blob tells its length and digest")
 async def blob_head(site: Site) -> str:
     """Ask as all clients do before a push."""
     layer = site.pushed.layer
@@ -58,7 +58,7 @@ async def blob_head(site: Site) -> str:
     return f"{answer.status}, Content-Length: {layer.size}"
 
 
-@reads.check("304", "who has it already (If-None-Match) gets 304 and no body")
+@room.check("304", "who has it already (If-None-Match) gets 304 and no body")
 async def unchanged(site: Site) -> str:
     """Ask for a manifest and for a blob that we have."""
     pushed = site.pushed
@@ -69,7 +69,7 @@ async def unchanged(site: Site) -> str:
     return "304 for a manifest and a blob"
 
 
-@reads.check("end of a blob", "the registry itself gives the last bytes of a blob (bytes=-500)")
+@room.check("end of a blob", "the registry itself gives the last bytes of a blob (bytes=-500)")
 async def suffix(site: Site) -> str:
     """Ask for a range that storage would read otherwise, so that it is not redirected."""
     layer = site.pushed.layer
@@ -81,7 +81,7 @@ async def suffix(site: Site) -> str:
     return f"{answer.status}, Content-Range: {answer.header('Content-Range')}"
 
 
-@reads.check("tags", "both tags are listed, and page by page, with Link")
+@room.check("tags", "both tags are listed, and page by page, with Link")
 async def tags(site: Site) -> str:
     """List them twice: all at once, and one by one."""
     wanted = list(site.pushed.tags)

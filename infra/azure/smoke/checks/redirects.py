@@ -5,14 +5,14 @@ from infra.azure.smoke.checks.reads import same, same_bytes
 from infra.azure.smoke.findings import NotChecked
 from infra.azure.smoke.site import Site
 
-redirects = Room("blob")
+room = Room("blob")
 
 _FIRST, _LAST = 1_000, 2_999
 _CLOSED = {401, 403}
 _RANGE = {"Range": f"bytes={_FIRST}-{_LAST}"}
 
 
-@redirects.check("redirect", "a blob's GET is 307, and its bytes are behind that without a login")
+@room.check("redirect", "a blob's GET is 307, and its bytes are behind that without a login")
 async def without_login(site: Site) -> str:
     """Follow it as a client that sends its password nowhere else."""
     layer = site.pushed.layer
@@ -27,7 +27,7 @@ async def without_login(site: Site) -> str:
     return f"{first.status}, then {answer.status} with {len(answer.body)} bytes"
 
 
-@redirects.check("range", "a range of a blob is given, by the registry or where it redirects to")
+@room.check("range", "a range of a blob is given, by the registry or where it redirects to")
 async def range_asked(site: Site) -> str:
     """Ask for some bytes of the middle as containerd does, which sends the range on."""
     layer = site.pushed.layer

@@ -1,8 +1,8 @@
 """Sizes: how large a body may be, and how long it may take.
 
 The Functions host refuses bodies over FUNCTIONS_REQUEST_BODY_SIZE_LIMIT with 500, before it has
-read them or while it does; and it reads a body with a length whole before any function starts. A
-host that streams takes all.
+read them or while it does; and it reads a body with a length whole before any function starts. Of a
+chunked body it counts what frames the chunks as well. A host that streams takes all.
 """
 
 import asyncio
@@ -25,12 +25,15 @@ from infra.azure.smoke.findings import Differs, NotChecked
 from infra.azure.smoke.site import Options, Site, rate
 from infra.azure.smoke.wire import Answer
 
-sizes = Room("size")
+room = Room("size")
 
 type Send = Callable[[Site, Body], Awaitable[Answer]]
 
 _SLOWEST = MIB // 2
 """Bytes a second; whoever has less takes a smaller --largest."""
+
+_FRAMES = 64
+"""One part of so many of the limit is left for the frames of chunks, which take less."""
 
 _FINER = 8
 _REFUSALS = {413, 500}
@@ -41,26 +44,27 @@ _SLACK_SECONDS = 120
 def _promise(options: Options) -> str:
     if not options.limit:
         return f"bodies of any size are taken, here to {size_text(options.largest)}"
-    limit = f"bodies to the limit of {size_text(options.limit)} are taken"
+    limit = f"bodies to the host's limit of {size_text(options.limit)} are taken"
     if options.limit >= options.largest:
         return f"{limit}, here to {size_text(options.largest)}"
-    return f"{limit}, one with a byte more is refused with 500"
+    return f"{limit}, one with a byte more is refused with 500 or cut off"
 
 
 def _seconds(options: Options) -> float:
     return _SLACK_SECONDS + 4 * options.largest / _SLOWEST
 
 
-@sizes.check("with a length", _promise, _seconds)
+@room.check("with a length", _promise, _seconds)
 async def with_length(site: Site) -> str:
     """Push as docker 29, containerd, crane and oras do: one PUT with a Content-Length."""
-    return await _grow(site, _whole)
+    return await _grow(site, _whole, site.options.limit)
 
 
-@sizes.check("without a length", _promise, _seconds)
+@room.check("without a length", _promise, _seconds)
 async def without_length(site: Site) -> str:
     """Push as docker up to 28, podman and buildah do: one PATCH that is chunked."""
-    return await _grow(site, _chunked)
+    limit = site.options.limit
+    return await _grow(site, _chunked, limit - limit // _FRAMES)
 
 
 async def _whole(site: Site, body: Body) -> Answer:
@@ -74,10 +78,10 @@ async def _chunked(site: Site, body: Body) -> Answer:
     return await finish(site, next_location(site, answer), body.digest)
 
 
-async def _grow(site: Site, send: Send) -> str:
-    """Send bodies, each twice as large as the one before, to the limit or the largest."""
+async def _grow(site: Site, send: Send, fits: int) -> str:
+    """Send bodies, each twice as large as the one before, to what fits, and one over the limit."""
     options, took, fastest = site.options, 0, ""
-    for size in _growing(options):
+    for size in _growing(options, fits):
         refusal, speed = await _refusal(site, send, size)
         if refusal and size == options.limit + 1:
             return f"up to {size_text(took)} ({fastest}); {size_text(size)}: {refusal}"
@@ -89,9 +93,9 @@ async def _grow(site: Site, send: Send) -> str:
     return f"up to {size_text(took)} ({fastest})"
 
 
-def _growing(options: Options) -> Sequence[int]:
-    """Give 1 MiB, 2 MiB, 4 MiB and so on, the largest, and what lies at the limit."""
-    most = min(options.largest, options.limit or options.largest)
+def _growing(options: Options, fits: int) -> Sequence[int]:
+    """Give 1 MiB, 2 MiB, 4 MiB and so on, the largest that fits, and what does not."""
+    most = min(options.largest, fits or options.largest)
     doubled = [size for power in range(64) if (size := MIB << power) < most]
     beyond = [options.limit + 1] if options.limit and options.limit < options.largest else []
     return [*doubled, most, *beyond]
@@ -125,7 +129,7 @@ async def _refused(site: Site, send: Send, took: int, refused: int, refusal: str
     return f"{told}; if this is the Functions host, say its --limit, else what is before the app?"
 
 
-@sizes.check(
+@room.check(
     "slow upload",
     lambda options: f"an upload that goes on for {options.slow:.0f} s is taken",
     lambda options: options.slow + _SLACK_SECONDS,
@@ -161,7 +165,7 @@ class _Drips:
             await asyncio.sleep(min(1.0, self._seconds / 4))
 
 
-@sizes.check("memory", "no request costs memory in proportion to its body, where the host streams")
+@room.check("memory", "no request costs memory in proportion to its body, where the host streams")
 async def memory(_: Site) -> str:
     """Say where to look: HTTP does not tell."""
     raise NotChecked(

@@ -21,7 +21,7 @@ from shared.services.webhooks.configuration.registering import NoWebhook, Wish
 from shared.storage.ports import Row
 from shared.storage.rows.deliveries import Delivery, State
 
-storage = Room("storage")
+room = Room("storage")
 
 _POLL_SECONDS = 1.0
 _TAG = "told"
@@ -31,7 +31,7 @@ def _seconds(options: Options) -> float:
     return options.waits + USUAL_SECONDS
 
 
-@storage.check(
+@room.check(
     "verification",
     lambda options: f"a new object is verified within {options.waits:.0f} s, as its row says",
     _seconds,
@@ -60,7 +60,7 @@ async def _content(here: Administration, digest: Digest) -> Row:
     return row
 
 
-@storage.check(
+@room.check(
     "webhook",
     lambda options: f"a receiver is told of a push within {options.waits:.0f} s, and answers",
     _seconds,

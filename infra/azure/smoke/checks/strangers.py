@@ -6,7 +6,7 @@ from infra.azure.smoke.checking import Room
 from infra.azure.smoke.findings import Differs
 from infra.azure.smoke.site import Site
 
-strangers = Room("strangers")
+room = Room("strangers")
 
 _HANG_UPS = 200
 _AT_ONCE = 20
@@ -30,7 +30,7 @@ async def _ends(site: Site, header: bytes) -> str:
     return f"{told}; {await _answers_still(site)}"
 
 
-@strangers.check(
+@room.check(
     "invocation id", "a request with an x-ms-invocation-id of its own ends, and does no harm"
 )
 async def invocation_id(site: Site) -> str:
@@ -38,7 +38,7 @@ async def invocation_id(site: Site) -> str:
     return await _ends(site, b"x-ms-invocation-id: 0f0f0f0f-0000-4000-8000-0f0f0f0f0f0f")
 
 
-@strangers.check("control byte", "a request with a control byte in a header is refused")
+@room.check("control byte", "a request with a control byte in a header is refused")
 async def control_byte(site: Site) -> str:
     """Send what web servers refuse, each at another place."""
     seen = await _ends(site, b"X-Smoke: \x01")
@@ -47,7 +47,7 @@ async def control_byte(site: Site) -> str:
     return seen
 
 
-@strangers.check("hang up", f"{_HANG_UPS} clients that hang up at once leave nothing behind")
+@room.check("hang up", f"{_HANG_UPS} clients that hang up at once leave nothing behind")
 async def hang_up(site: Site) -> str:
     """Ask, and do not wait for the answer; then see whether others still get theirs."""
     crowd = asyncio.Semaphore(_AT_ONCE)

@@ -1,0 +1,104 @@
+"""The registry on the dev host, and the smoke test run against it or against what stands before."""
+
+import functools
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from infra.admin import opening
+from infra.azure.smoke import command, looking
+from infra.azure.smoke.checks import strangers
+from infra.azure.smoke.wire import Wire
+from infra.devhost import settings as host_settings
+from infra.devhost.storage import Azurite, StorageError
+from tests.support.hosts import Host, Registry, running, settings_of
+from tests.support.tools import unavailable
+
+PATIENCE, HANG_UPS = 4, 20
+SCALED = ("--largest", "2MiB", "--slow", "0.5", "--requests", "5", "--wait", "30")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a run of the smoke test said."""
+
+    code: int
+    document: Mapping[str, Any]
+
+    @property
+    def differs(self) -> set[str]:
+        return set(self.document["differs"])
+
+    @property
+    def not_checked(self) -> set[str]:
+        return set(self.document["not_checked"])
+
+    def of(self, check: str) -> str:
+        """Give what a check saw."""
+        (seen,) = [one["seen"] for one in self.document["checks"] if one["check"] == check]
+        return str(seen)
+
+
+type Run = Callable[..., Seen]
+
+
+@pytest.fixture(scope="session")
+def storage() -> Iterator[Azurite]:
+    folder = Path(tempfile.mkdtemp(prefix="smoke-", dir="/tmp"))
+    try:
+        with Azurite(folder) as emulator:
+            yield emulator
+    except StorageError as error:
+        unavailable(str(error))
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def settings(storage: Azurite) -> dict[str, str]:
+    return settings_of(storage, REGISTRY_OUTBOUND_ALLOW="127.0.0.0/8")
+
+
+@pytest.fixture(scope="session")
+def served(
+    settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Host, Registry]]:
+    with running(settings, tmp_path_factory.mktemp("host") / "log") as pair:
+        yield pair
+
+
+@pytest.fixture(scope="session")
+def registry(served: tuple[Host, Registry]) -> Registry:
+    return served[1]
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The environment of the command: empty, unless a test puts something there."""
+    env: dict[str, str] = {}
+    for module in (opening, host_settings, command):
+        monkeypatch.setattr(module, "ENVIRONMENT", env)
+    monkeypatch.setattr(looking, "Wire", functools.partial(Wire, patience=PATIENCE))
+    monkeypatch.setattr(strangers, "_HANG_UPS", HANG_UPS)
+    return env
+
+
+@pytest.fixture
+def run(environment: dict[str, str], registry: Registry) -> Run:
+    """Runs the smoke test with scaled times, as the admin of the registry."""
+
+    def smoke(server: str, *arguments: str) -> Seen:
+        login = ("--username", registry.user, "--password-stdin", "--plain-http")
+        given = (server, *login, *SCALED, *arguments, "-o", "json")
+        result = CliRunner().invoke(command.app, given, input=registry.password)
+        assert result.stdout, result.stderr
+        return Seen(result.exit_code, json.loads(result.stdout))
+
+    return smoke
