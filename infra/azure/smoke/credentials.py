@@ -91,7 +91,7 @@ def _kept(auths: Mapping[str, Any], server: str, file: Path) -> Login | None:
 
 def _decoded(auth: str, file: Path) -> Login:
     try:
-        name, _, password = base64.b64decode(auth).decode().partition(":")
+        name, _, password = base64.b64decode(auth, validate=True).decode().partition(":")
     except (binascii.Error, ValueError) as error:
         raise NoCredentials(f"{file} holds an `auth` that is not base64: log in again") from error
     return Login(name, password.rstrip("\0"))

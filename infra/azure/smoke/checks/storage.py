@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 
+from shared.storage.rows.deliveries import Delivery, State
+
 from infra.azure.smoke.checking import USUAL_SECONDS, Room
 from infra.azure.smoke.findings import Differs, NotChecked
 from infra.azure.smoke.site import Options, Site
@@ -19,7 +21,6 @@ from shared.model.digest import Digest
 from shared.model.webhooks import Webhook
 from shared.services.webhooks.configuration.registering import NoWebhook, Wish
 from shared.storage.ports import Row
-from shared.storage.rows.deliveries import Delivery, State
 
 room = Room("storage")
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import orjson
 
-from shared.model.webhooks import Health, Hmac, Webhook
+from shared.model.webhooks.webhook import Health, Hmac, Webhook
 from shared.storage import keys
 from shared.storage.ports import Update
 from shared.storage.rows.registries import Grace, RegistryRecord, RegistryRecords
 from shared.storage.rows.scrubs import Round
-from shared.storage.rows.webhooks import Webhooks
+from shared.storage.rows.webhooks.webhooks import Webhooks
 from tests.support.app import LONG_AGO, MASTER_KEY, Memory
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
