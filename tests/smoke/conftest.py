@@ -94,9 +94,10 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 def run(environment: dict[str, str], registry: Registry) -> Run:
     """Runs the smoke test with scaled times, as the admin of the registry."""
 
-    def smoke(server: str, *arguments: str) -> Seen:
-        login = ("--username", registry.user, "--password-stdin", "--plain-http")
-        given = (server, *login, *SCALED, *arguments, "-o", "json")
+    def smoke(server: str, *arguments: str, is_plain: bool = True) -> Seen:
+        login = ("--username", registry.user, "--password-stdin")
+        plain = ("--plain-http",) if is_plain else ()
+        given = (server, *login, *plain, *SCALED, *arguments, "-o", "json")
         result = CliRunner().invoke(command.app, given, input=registry.password)
         assert result.stdout, result.stderr
         return Seen(result.exit_code, json.loads(result.stdout))

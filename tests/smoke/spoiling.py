@@ -1,6 +1,7 @@
 """A proxy before a registry that spoils one thing, as what stands before a deployment may."""
 
 import asyncio
+import ssl
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -95,7 +96,12 @@ class Proxy:
 
 
 @contextmanager
-def spoiled(target: str, fault: Fault, body_seconds: float | None = None) -> Iterator[int]:
+def spoiled(
+    target: str,
+    fault: Fault,
+    body_seconds: float | None = None,
+    tls: ssl.SSLContext | None = None,
+) -> Iterator[int]:
     """Serve the proxy on a port of the loopback address."""
     port = free_port()
     app = Proxy(target, fault, body_seconds)
@@ -108,6 +114,8 @@ def spoiled(target: str, fault: Fault, body_seconds: float | None = None) -> Ite
         ws="none",
         timeout_graceful_shutdown=1,
     )
+    config.load()
+    config.ssl = tls
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -1,11 +1,14 @@
 """What is wrong with a deployment is told by the check that names it, and by no other."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.smoke import faults
 from tests.smoke.conftest import Run
 from tests.smoke.faults import under
 from tests.smoke.spoiling import Fault, spoiled
+from tests.support.authority import Authority
 from tests.support.hosts import Registry
 
 pytestmark = [pytest.mark.protocol, pytest.mark.xdist_group("smoke")]
@@ -89,3 +92,16 @@ def test_an_object_that_nobody_verifies_is_told(
     seen = run(registry.login_server, *QUICK, "--wait", "0")
     assert seen.differs == {"storage verification"}
     assert seen.of("storage verification").startswith("not verified within 0 s")
+
+
+def test_over_tls_nothing_differs_and_the_name_is_what_certificates_say(
+    run: Run, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = Authority()
+    (tmp_path / "authority.pem").write_text(authority.pem)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+    with spoiled(registry.url, faults.nothing, tls=authority.context(PUBLIC)) as port:
+        seen = run(PUBLIC, "--connect", f"127.0.0.1:{port}", *QUICK, is_plain=False)
+    assert seen.differs == set()
+    assert seen.of("login realm") == f"https://{PUBLIC}/oauth2/token"
+    assert seen.of("push 100-continue") == "100, then 201"
