@@ -15,14 +15,15 @@ from typer.testing import CliRunner
 from infra.admin import opening
 from infra.azure.smoke import command, looking
 from infra.azure.smoke.checks import strangers
-from infra.azure.smoke.wire import Wire
+from infra.azure.smoke.wire import PATIENCE, Wire
 from infra.devhost import settings as host_settings
 from infra.devhost.storage import Azurite, StorageError
 from tests.support.hosts import Host, Registry, running, settings_of
 from tests.support.tools import unavailable
 
-PATIENCE, HANG_UPS = 4, 20
-SCALED = ("--largest", "2MiB", "--slow", "0.5", "--requests", "5", "--wait", "30")
+HANG_UPS = 20
+SCALED = ("--largest", "2MiB", "--slow", "0.5", "--requests", "5", "--wait", "120")
+QUICK = ("--largest", "1MiB", "--slow", "0.2", "--requests", "2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +86,18 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     env: dict[str, str] = {}
     for module in (opening, host_settings, command):
         monkeypatch.setattr(module, "ENVIRONMENT", env)
-    monkeypatch.setattr(looking, "Wire", functools.partial(Wire, patience=PATIENCE))
     monkeypatch.setattr(strangers, "_HANG_UPS", HANG_UPS)
     return env
 
 
 @pytest.fixture
-def run(environment: dict[str, str], registry: Registry) -> Run:
+def run(environment: dict[str, str], registry: Registry, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs the smoke test with scaled times, as the admin of the registry."""
 
-    def smoke(server: str, *arguments: str, is_plain: bool = True) -> Seen:
+    def smoke(
+        server: str, *arguments: str, is_plain: bool = True, patience: float = PATIENCE
+    ) -> Seen:
+        monkeypatch.setattr(looking, "Wire", functools.partial(Wire, patience=patience))
         login = ("--username", registry.user, "--password-stdin")
         plain = ("--plain-http",) if is_plain else ()
         given = (server, *login, *plain, *SCALED, *arguments, "-o", "json")

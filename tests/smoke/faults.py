@@ -4,10 +4,8 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
-from infra.azure.smoke.bodies import KIB
 from tests.smoke.spoiling import Answered, Ask, Asked, Fault
 
-LIMIT = 512 * KIB
 HANGS_SECONDS = 60
 
 type Is = Callable[[Asked], bool]
@@ -83,11 +81,11 @@ def rewrites(header: str, old: str, new: str) -> Fault:
     return fault
 
 
-def refuses_bodies(has: str) -> Fault:
+def refuses_bodies(has: str, limit: int) -> Fault:
     """Refuse bodies over a limit, of requests that have a header."""
 
     async def fault(asked: Asked, ask: Ask) -> Answered:
-        is_large = has in asked.headers and len(asked.body) > LIMIT
+        is_large = has in asked.headers and len(asked.body) > limit
         return Answered(500) if is_large else await ask(asked)
 
     return fault

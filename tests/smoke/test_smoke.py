@@ -1,5 +1,6 @@
 """The smoke test against the dev host: there and behind the front it differs in what is known."""
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -11,7 +12,10 @@ import pytest
 
 from infra.azure.smoke.bodies import MIB
 from infra.azure.smoke.checks import ROOMS
-from tests.smoke.conftest import SCALED, Run
+from shared import bootstrap
+from shared.settings import Settings
+from shared.storage.ports import Ports
+from tests.smoke.conftest import QUICK, SCALED, Run
 from tests.support import flows, tools
 from tests.support.hosts import ROOT, Host, Registry, running
 from tests.support.receivers import Receiver
@@ -53,6 +57,25 @@ def test_on_the_dev_host_nothing_differs(
     assert "half within" in seen.of("time warm")
 
 
+def test_a_receiver_that_is_never_reached_is_told(
+    run: Run, registry: Registry, settings: dict[str, str], environment: dict[str, str]
+) -> None:
+    environment |= settings
+    nobody = "http://127.0.0.1:1/"
+    seen = run(registry.login_server, *QUICK, "--receiver", nobody, "--wait", "8")
+    assert seen.differs == {"storage webhook"}
+    assert "Connection refused" in seen.of("storage webhook")
+
+
+def test_an_object_that_nobody_verifies_is_told(
+    run: Run, registry: Registry, settings: dict[str, str], environment: dict[str, str]
+) -> None:
+    environment |= settings
+    seen = run(registry.login_server, *QUICK, "--wait", "0")
+    assert seen.differs == {"storage verification"}
+    assert seen.of("storage verification").startswith("not verified within 0 s")
+
+
 def test_nothing_is_left(run: Run, registry: Registry) -> None:
     repository = run(registry.login_server).document["repository"]
     with flows.connect(registry, repository) as client:
@@ -72,13 +95,25 @@ def test_without_settings_storage_is_not_checked_and_that_is_no_difference(
 def test_settings_of_another_registry_check_nothing(
     run: Run, registry: Registry, settings: dict[str, str], environment: dict[str, str]
 ) -> None:
-    other = {**settings, "REGISTRY_NAME": "another"}
-    environment |= other
-    with running(other, Path("/dev/null")) as (_, another):
-        httpx.get(f"{another.url}/v2/")
+    environment |= {**settings, "REGISTRY_NAME": "another"}
+    seen = run(registry.login_server)
+    assert seen.differs == set()
+    assert "there is no registry another in this storage" in seen.of("storage verification")
+    make_registry(environment)
     seen = run(registry.login_server)
     assert "storage verification" in seen.not_checked
-    assert "those of another registry" in seen.of("storage verification")
+    assert "they are those of another registry" in seen.of("storage verification")
+
+
+def make_registry(env: dict[str, str]) -> None:
+    """Make the registry that the settings name, as an app does at its first request."""
+
+    async def make() -> None:
+        settings = Settings.from_env(env)
+        async with bootstrap.opened_ports(settings.storage) as opened:
+            await bootstrap.Registries(settings, Ports(*opened)).at("localhost")
+
+    asyncio.run(make())
 
 
 def test_under_another_name_clients_are_sent_to_https(run: Run, registry: Registry) -> None:
@@ -94,16 +129,6 @@ def test_behind_the_front_the_limit_is_found(run: Run, behind_front: tuple[Host,
     assert seen.of("size with a length").startswith("up to 1 MiB (")
     assert seen.of("size without a length").startswith("up to 1008 KiB (")
     assert "1048577 bytes: 500 after" in seen.of("size without a length")
-
-
-def test_behind_the_front_a_limit_that_nobody_names_differs(
-    run: Run, behind_front: tuple[Host, Registry]
-) -> None:
-    _, registry = behind_front
-    seen = run(registry.login_server)
-    assert seen.differs == {*AT_THE_FRONT, "size with a length", "size without a length"}
-    assert seen.code == 1
-    assert "say its --limit" in seen.of("size with a length")
 
 
 def test_as_a_command_with_docker_s_credentials(registry: Registry, tmp_path: Path) -> None:
