@@ -7,8 +7,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlencode
 
-from shared.model.callbacks import CallbackUnreadable
-
 from infra.admin.opening import AdminError, Desk
 from infra.azure.smoke.bodies import GIB, MIB, Body
 from infra.azure.smoke.credentials import Login
@@ -16,7 +14,8 @@ from infra.azure.smoke.findings import Differs, NotChecked
 from infra.azure.smoke.wire import Answer, Content, Wire
 from shared.administration import Administration
 from shared.errors import RegistryError
-from shared.model.webhooks import WebhookInvalid
+from shared.model.webhooks.callbacks import CallbackUnreadable
+from shared.model.webhooks.webhook import WebhookInvalid
 from shared.storage.ports import StorageError
 from shared.storage.rows.registries import StateRefused
 

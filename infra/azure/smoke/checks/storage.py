@@ -11,16 +11,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 
-from shared.storage.rows.deliveries import Delivery, State
-
 from infra.azure.smoke.checking import USUAL_SECONDS, Room
 from infra.azure.smoke.findings import Differs, NotChecked
 from infra.azure.smoke.site import Options, Site
 from shared.administration import Administration
 from shared.model.digest import Digest
-from shared.model.webhooks import Webhook
+from shared.model.webhooks.webhook import Webhook
 from shared.services.webhooks.configuration.registering import NoWebhook, Wish
 from shared.storage.ports import Row
+from shared.storage.rows.webhooks.deliveries import Delivery, State
 
 room = Room("storage")
 
