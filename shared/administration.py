@@ -3,6 +3,7 @@
 Functions need none of it: here are the libraries of all that they do not do.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
@@ -11,11 +12,13 @@ from typing import cast
 from shared import bootstrap
 from shared.assembly.jobs import Jobs
 from shared.assembly.recovery import recovery_of
-from shared.assembly.webhooks import registering_of
+from shared.assembly.webhooks import registering_of, seal_of
 from shared.auth.accounts import Accounts
 from shared.auth.passwords import Passwords
 from shared.bootstrap import Registries
 from shared.services.letters.failing import FailingLetters
+from shared.services.master_key.rotation import Rotation
+from shared.services.master_key.sealing import Sealing
 from shared.services.rebuild.recovery import Recovery
 from shared.services.webhooks.configuration.registering import Registering
 from shared.services.webhooks.replaying import Replays
@@ -54,7 +57,9 @@ async def administration(settings: Settings, name: str) -> AsyncIterator[Adminis
     Its grace period is the one that the app has given it, whatever the command's settings say.
     """
     async with bootstrap.opened_ports(settings.storage) as (rows, objects, messages, beside):
-        records = RegistryRecords(rows, beside, settings.master_key)
+        ports = Ports(rows, objects, messages, beside)
+        master_keys = bootstrap.master_keys_of(settings, ports)
+        records = RegistryRecords(rows, beside, master_keys)
         try:
             record = await records.find(name)
         except NotPrepared:
@@ -65,7 +70,7 @@ async def administration(settings: Settings, name: str) -> AsyncIterator[Adminis
         else:
             accounts = Accounts(rows, record.generation, Passwords(), bootstrap.new_id)
             same = replace(settings, grace=record.grace.span or settings.grace)
-            here = Registries(same, Ports(rows, objects, messages, beside))
+            here = Registries(same, ports)
             await rows.prepare([keys.WEBHOOKS])  # apps of before had none, nor the queue
             await messages.prepare([keys.DELIVERIES])
             jobs = await here.jobs(record.generation)
@@ -77,7 +82,7 @@ async def administration(settings: Settings, name: str) -> AsyncIterator[Adminis
                 halt=Halt(beside),
                 jobs=jobs,
                 failing=here.failing,
-                webhooks=registering_of(settings, jobs.stores, poster),
+                webhooks=registering_of(jobs.master_keys, jobs.stores, poster),
                 replays=Replays(jobs.stores),
             )
 
@@ -94,8 +99,33 @@ async def recovery(settings: Settings, *, is_dry: bool = False) -> AsyncIterator
     """Open a storage account for a rebuild of all its registries; a dry one writes nothing."""
     async with bootstrap.opened_ports(settings.storage) as opened:
         ports = _imagined(*opened) if is_dry else Ports(*opened)
-        stores = Registries(settings, ports).stores
-        yield recovery_of(settings, ports, stores, rebuild_id=bootstrap.new_id(), is_dry=is_dry)
+        here = Registries(settings, ports)
+        yield recovery_of(
+            settings,
+            here.master_keys,
+            ports,
+            here.stores,
+            rebuild_id=bootstrap.new_id(),
+            is_dry=is_dry,
+        )
+
+
+@asynccontextmanager
+async def rotation(settings: Settings) -> AsyncIterator[Rotation | None]:
+    """Open what replaces the master key in storage; None where the settings give it."""
+    if not settings.key_vault_key:
+        yield None
+        return
+    async with bootstrap.opened_ports(settings.storage) as opened:
+        ports = Ports(*opened)
+        yield Rotation(
+            ports,
+            bootstrap.open_vault(settings),
+            Sealing(ports.rows, seal_of),
+            bootstrap.now,
+            asyncio.sleep,
+            settings.upload_lifetime,
+        )
 
 
 def _imagined(rows: Rows, objects: Objects, _: Messages, beside: Objects) -> Ports:

@@ -10,7 +10,7 @@ import asyncio
 import secrets
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -25,6 +25,7 @@ from shared.auth.accounts import Accounts
 from shared.auth.passwords import Passwords
 from shared.errors import NameUnknown, Unavailable
 from shared.model.login_server import host_of
+from shared.model.master_keys import MasterKeys
 from shared.services.letters.failing import FailingLetters
 from shared.services.letters.poison import Poison
 from shared.services.letters.retries import Retries
@@ -39,9 +40,11 @@ from shared.storage.layers.later import LateMessages
 from shared.storage.layers.preparing import prepared
 from shared.storage.layers.sharing import SharedRows
 from shared.storage.layers.standing import StandingRows
+from shared.storage.master_key.kept import KeptKeys
+from shared.storage.master_key.source import GivenKey, MasterKeySource
 from shared.storage.messages.verifying import ToVerify
 from shared.storage.once import Once
-from shared.storage.ports import Messages, Objects, Ports, Rows
+from shared.storage.ports import Messages, Objects, Ports, Rows, Vault
 from shared.storage.rows.failing import Failures
 from shared.storage.rows.registries import (
     READ_LOCKS,
@@ -69,6 +72,7 @@ class _Kept:
 
     asked: float
     record: RegistryRecord
+    master_keys: MasterKeys
     registry: Registry
 
 
@@ -78,7 +82,8 @@ class Registries:
     def __init__(self, settings: Settings, ports: Ports) -> None:
         self._settings = settings
         self._ports = ports
-        self._records = RegistryRecords(ports.rows, ports.beside, settings.master_key)
+        self.master_keys = master_keys_of(settings, ports)
+        self._records = RegistryRecords(ports.rows, ports.beside, self.master_keys)
         self._written = Written(ports.beside, ports.objects)
         messages, failures = LateMessages(ports.messages, now, new_id), Failures(ports.rows)
         self.sleepers = Sleepers(messages, failures, now)
@@ -114,7 +119,7 @@ class Registries:
         asked = time.monotonic()
         record = await self._records.of(generation)
         record = await self._with_grace(record) if record else self._fresh(generation)
-        jobs = self._open_jobs(record)
+        jobs = self._open_jobs(record, await self.master_keys.read())
         self._jobs = {name: one for name, one in self._jobs.items() if _is_known(one[0])}
         self._jobs[generation] = asked, jobs
         return jobs
@@ -127,12 +132,11 @@ class Registries:
     async def sweep(self) -> None:
         """Go on with the sweep of all registries, for some minutes at the most."""
         records = [await self._with_grace(record) for record in await self._records.all()]
-        await go_on([self._open_jobs(record).sweep for record in records], time.monotonic)
+        await go_on([jobs.sweep for jobs in await self._open_all(records)], time.monotonic)
 
     async def scrub(self) -> None:
         """Go on with the scrub of each registry, for some minutes at the most."""
-        records = await self._records.all()
-        scrubs = [self._open_jobs(record).scrub for record in records]
+        scrubs = [jobs.scrub for jobs in await self._open_all(await self._records.all())]
         await tick_all(scrubs, time.monotonic, int(now().timestamp()) // 3_600)
 
     async def deliver(self, asked: "ToDeliver") -> None:
@@ -142,21 +146,28 @@ class Registries:
         here = await self.jobs(asked.generation)
         if self._outside is None:
             self._outside = Outside(open_poster(self._settings))
-        await tasks_of(self._settings, here.stores, here.host, self._outside).do(asked)
+        await tasks_of(here, self._outside).do(asked)
 
     async def tend(self) -> None:
         """See to the webhooks of each registry, for some minutes at the most."""
         from shared.assembly.delivering import tending_of  # noqa: PLC0415 - as above
         from shared.services.webhooks.tending import tend_all  # noqa: PLC0415 - as above
 
-        opened = [self._open_jobs(record).stores for record in await self._records.all()]
-        tendings = [tending_of(self._settings, stores) for stores in opened]
+        opened = await self._open_all(await self._records.all())
+        tendings = [tending_of(self._settings, jobs.stores) for jobs in opened]
         await tend_all(tendings, time.monotonic)
 
-    def _open_jobs(self, record: RegistryRecord) -> Jobs:
+    async def _open_all(self, records: Sequence[RegistryRecord]) -> Sequence[Jobs]:
+        if not records:  # storage that is new
+            return []
+        master_keys = await self.master_keys.read()
+        return [self._open_jobs(record, master_keys) for record in records]
+
+    def _open_jobs(self, record: RegistryRecord, master_keys: MasterKeys) -> Jobs:
         reads_all = replace(record, flags=frozenset())
         host = self._login_server(record) or record.name
-        return jobs_of(self._settings, record, self._stores(reads_all, self._ports.rows), host)
+        stores = self._stores(reads_all, self._ports.rows)
+        return jobs_of(self._settings, master_keys, record, stores, host)
 
     def stores(self, record: RegistryRecord) -> Stores:
         """Give the stores of a registry's generation for work on its rows."""
@@ -180,11 +191,11 @@ class Registries:
 
     async def _load(self, name: str) -> Registry:
         asked = time.monotonic()
-        record = await self._record(name)
+        record, master_keys = await self._record(name), await self.master_keys.read()
         kept = self._kept.get(name)
-        is_same = kept and kept.record == record
-        registry = kept.registry if kept and is_same else await self._open(record)
-        self._kept[name] = _Kept(asked, record, registry)
+        is_same = kept and (kept.record, kept.master_keys) == (record, master_keys)
+        registry = kept.registry if kept and is_same else await self._open(record, master_keys)
+        self._kept[name] = _Kept(asked, record, master_keys, registry)
         return registry
 
     async def _record(self, name: str) -> RegistryRecord:
@@ -238,7 +249,7 @@ class Registries:
         if kept.record.generation != generation:
             raise Unavailable(f"registry {name} was made anew meanwhile: log in, and repeat it")
 
-    async def _open(self, record: RegistryRecord) -> Registry:
+    async def _open(self, record: RegistryRecord, master_keys: MasterKeys) -> Registry:
         settings = self._settings
         stores = self._stores(record, self._standing(record))
         accounts = Accounts(self._ports.rows, record.generation, self._passwords, new_id)
@@ -246,6 +257,7 @@ class Registries:
             await accounts.create(record.name, settings.admin_password)
         parts = Parts(
             record=record,
+            master_keys=master_keys,
             login_server=self._login_server(record),
             stores=stores,
             accounts=accounts,
@@ -283,6 +295,20 @@ class Registries:
 
 def _is_known(asked: float) -> bool:
     return time.monotonic() - asked < _KEPT_SECONDS
+
+
+def master_keys_of(settings: Settings, ports: Ports) -> MasterKeySource:
+    """Give where the master keys come from; nobody is asked for them yet."""
+    if not settings.key_vault_key:
+        return GivenKey(settings.master_key)
+    return KeptKeys(ports, open_vault(settings), now)
+
+
+def open_vault(settings: Settings) -> Vault:
+    """Give the vault of the settings, where we are who we are in storage."""
+    from shared.storage.azure.vaults import AzureVault  # noqa: PLC0415 - few processes have one
+
+    return AzureVault.of(settings.key_vault_key, settings.storage)
 
 
 def open_poster(settings: Settings) -> "Poster":

@@ -11,6 +11,7 @@ from shared.model.login_server import host_of, read_login_server
 from shared.model.outbound.egress import Address, AddressInvalid, Allowed
 
 _NAME = re.compile(r"[a-z0-9]{5,50}")
+_VAULT_KEY = re.compile(r"https://[a-z0-9][a-z0-9.:-]*/keys/[0-9A-Za-z-]{1,127}")
 _MASTER_KEY_LENGTH = 32
 _MASTER_KEY_BYTES = 1_023  # OpenSSL seals with no more
 _SERVICES = ("blobServiceUri", "queueServiceUri", "tableServiceUri")
@@ -39,6 +40,7 @@ class Settings:
     root_domain: str
     admin_password: str
     master_key: str
+    key_vault_key: str
     blob_redirects: bool
     sparse_manifests: bool
     anonymous_access: str
@@ -63,7 +65,8 @@ class Settings:
             login_server=reader.login_server("REGISTRY_LOGIN_SERVER"),
             root_domain=reader.domain("REGISTRY_ROOT_DOMAIN"),
             admin_password=reader.text("REGISTRY_ADMIN_PASSWORD", ""),
-            master_key=reader.master_key("REGISTRY_MASTER_KEY"),
+            master_key=reader.master_key("REGISTRY_MASTER_KEY", "REGISTRY_KEY_VAULT_KEY"),
+            key_vault_key=reader.key_vault_key("REGISTRY_KEY_VAULT_KEY"),
             blob_redirects=reader.flag("REGISTRY_BLOB_REDIRECTS", default=True),
             sparse_manifests=reader.flag("REGISTRY_SPARSE_MANIFESTS", default=False),
             anonymous_access=reader.one_of("REGISTRY_ANONYMOUS_ACCESS", ("none", "pull", "all")),
@@ -120,14 +123,29 @@ class _Reader:
             )
         return value
 
-    def master_key(self, name: str) -> str:
+    def master_key(self, name: str, other: str) -> str:
+        """Read a master key; empty where `other` says what wraps one that is kept."""
         value = self.text(name, "")
+        if self.text(other, ""):
+            if value:
+                self._faults.append(f"{name} and {other} are both set: keep one of the two")
+            return ""
         data = value.encode(errors="ignore")
         is_short, is_long = len(value) < _MASTER_KEY_LENGTH, len(data) > _MASTER_KEY_BYTES
         if is_short or is_long or data.decode() != value:  # an environment may hold other bytes
             self._faults.append(
                 f"{name} must be a secret of {_MASTER_KEY_LENGTH} or more random characters,"
                 f" in at most {_MASTER_KEY_BYTES:,} bytes"
+                + ("" if value else f"; or set {other}, and one is made and kept")
+            )
+        return value
+
+    def key_vault_key(self, name: str) -> str:
+        value = self.text(name, "").rstrip("/")
+        if value and not _VAULT_KEY.fullmatch(value):
+            self._faults.append(
+                f"{name}={value!r} must be the identifier of a Key Vault key without its version,"
+                " https://NAME.vault.azure.net/keys/KEY"
             )
         return value
 

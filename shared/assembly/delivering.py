@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from shared.assembly.jobs import Jobs
 from shared.assembly.webhooks import seal_of
 from shared.model.outbound.posting import Poster
 from shared.services.webhooks.attempting import Attempting, Underway
@@ -22,10 +23,11 @@ class Outside:
     underway: Underway = field(default_factory=Underway)
 
 
-def tasks_of(settings: Settings, stores: Stores, host: str, outside: Outside) -> Tasks:
-    """Give what messages come to; `host` is the registry's login server, or its name."""
-    seal = seal_of(settings, stores.generation)
-    attempting = Attempting(outside.poster, seal, host, stores.clock, stores.ticks)
+def tasks_of(jobs: Jobs, outside: Outside) -> Tasks:
+    """Give what messages come to."""
+    stores = jobs.stores
+    seal = seal_of(jobs.master_keys, stores.generation)
+    attempting = Attempting(outside.poster, seal, jobs.host, stores.clock, stores.ticks)
     deliverer = Deliverer(stores, attempting, outside.underway)
     return Tasks(deliverer, Probing(stores, deliverer, outside.underway))
 

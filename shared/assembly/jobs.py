@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 
-from shared.assembly.derived import derived
 from shared.model.digest import Digest
+from shared.model.master_keys import MasterKeys
 from shared.model.names import RepositoryName
 from shared.model.progress import ProgressSeal
 from shared.services.content.manifests import Manifests
@@ -39,6 +39,7 @@ class Jobs:
     """
 
     host: str
+    master_keys: MasterKeys
     stores: Stores
     rounds: Stores
     fan_out: FanOut
@@ -54,7 +55,9 @@ class Jobs:
     scrub: Scrub
 
 
-def jobs_of(settings: Settings, record: RegistryRecord, stores: Stores, host: str) -> Jobs:
+def jobs_of(
+    settings: Settings, master_keys: MasterKeys, record: RegistryRecord, stores: Stores, host: str
+) -> Jobs:
     """Put them together; `stores` heed no flag, and so read all there is."""
     lasting = settings.lasting(record.policies.soft_delete_days)
     manifests = Manifests(stores, lasting)
@@ -70,11 +73,12 @@ def jobs_of(settings: Settings, record: RegistryRecord, stores: Stores, host: st
         Sweep, rounds, grace=grace, kept=lasting, lifetime=settings.upload_lifetime
     )
     leftovers = Leftovers(stores, settings.upload_lifetime)
-    seal = ProgressSeal(derived(settings.master_key, "verification", record.generation))
+    seal = ProgressSeal(*master_keys.derived("verification", record.generation))
     verification = Verification(stores, leftovers, manifests, seal, grace)
     scrubbing = Verification(rounds, leftovers, manifests, seal, grace)
     return Jobs(
         host=host,
+        master_keys=master_keys,
         stores=stores,
         rounds=rounds,
         fan_out=FanOut(stores, host),

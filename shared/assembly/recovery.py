@@ -6,6 +6,7 @@ from collections.abc import Callable
 from shared.services.rebuild.rebuild import Rebuild
 from shared.services.rebuild.recovery import Recovery
 from shared.settings import Settings
+from shared.storage.master_key.source import MasterKeySource
 from shared.storage.ports import Ports
 from shared.storage.rows.registries import RegistryRecord
 from shared.storage.stores import Stores
@@ -13,6 +14,7 @@ from shared.storage.stores import Stores
 
 def recovery_of(
     settings: Settings,
+    master_keys: MasterKeySource,
     ports: Ports,
     stores: Callable[[RegistryRecord], Stores],
     *,
@@ -27,7 +29,7 @@ def recovery_of(
 
     return Recovery(
         ports,
-        settings.master_key,
+        master_keys,
         open_rebuild,
         asyncio.sleep,
         rebuild_id=rebuild_id,

@@ -3,11 +3,11 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from shared.assembly.derived import derived
 from shared.auth.accounts import Accounts
 from shared.auth.gate import Gate
 from shared.auth.issuer import Issuer
 from shared.auth.tokens import Tokens
+from shared.model.master_keys import MasterKeys
 from shared.model.upload import Seal
 from shared.services.attributes.changes import AttributeChanges
 from shared.services.content.blobs import Blobs
@@ -80,6 +80,7 @@ class Parts:
     """What a registry is put together of, besides the settings."""
 
     record: RegistryRecord
+    master_keys: MasterKeys
     login_server: str
     stores: Stores
     accounts: Accounts
@@ -97,7 +98,7 @@ def registry_of(settings: Settings, parts: Parts) -> Registry:
         settings.anonymous_access,
         is_discovery_by_caller=settings.mount_discovery == "caller",
     )
-    seal = Seal(derived(settings.master_key, "upload sessions", record.generation))
+    seal = Seal(*parts.master_keys.derived("upload sessions", record.generation))
     url_seconds = int(settings.url_lifetime.total_seconds())
     return Registry(
         generation=record.generation,

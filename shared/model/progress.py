@@ -9,6 +9,7 @@ import base64
 import binascii
 import os
 import struct
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Self
 
@@ -40,25 +41,32 @@ class Progress:
 
 
 class ProgressSeal:
-    """Turns progress into text and back; `key` is a secret of the registry, of 32 bytes."""
+    """Turns progress into text and back.
 
-    def __init__(self, key: bytes) -> None:
-        self._cipher = AESGCM(key)
+    `key` is a secret of the registry, of 32 bytes; `older` are those that it replaces: they open as
+    well.
+    """
+
+    def __init__(self, key: bytes, *older: bytes) -> None:
+        self._ciphers = [AESGCM(one) for one in (key, *older)]
 
     def close(self, progress: Progress) -> str:
         """Give the text: URL-safe, at most 900 characters for names as ours are."""
         nonce = os.urandom(_NONCE_BYTES)
-        sealed = self._cipher.encrypt(nonce, _pack(progress), None)
+        sealed = self._ciphers[0].encrypt(nonce, _pack(progress), None)
         return base64.urlsafe_b64encode(nonce + sealed).decode()
 
     def open(self, text: str) -> Progress | None:
         """Read a text that this seal closed; None for any other."""
         try:
             sealed = base64.b64decode(text, altchars=b"-_", validate=True)
-            nonce, rest = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
-            return _unpack(self._cipher.decrypt(nonce, rest, None))
-        except (binascii.Error, ValueError, InvalidTag):
+        except (binascii.Error, ValueError):
             return None
+        nonce, rest = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
+        for cipher in self._ciphers:
+            with suppress(InvalidTag, ValueError):
+                return _unpack(cipher.decrypt(nonce, rest, None))
+        return None
 
 
 def _pack(progress: Progress) -> bytes:

@@ -117,15 +117,19 @@ def chained_block_ids(staged: Iterable[str], last: bytes) -> list[str]:
 
 
 class Seal:
-    """Turns sessions into tokens and back; `key` is a secret of the registry."""
+    """Turns sessions into tokens and back.
 
-    def __init__(self, key: bytes) -> None:
+    `key` is a secret of the registry, `older` are those that it replaces: they open as well.
+    """
+
+    def __init__(self, key: bytes, *older: bytes) -> None:
         self._key = key
+        self._all = key, *older
 
     def close(self, upload: Upload, repository: str, caller: str) -> str:
         """Give the token: URL-safe text of at most 1,300 characters."""
         packed = _pack(upload)
-        mac = self._mac(packed, repository, caller)
+        mac = _mac(self._key, packed, repository, caller)
         return base64.urlsafe_b64encode(packed + mac).rstrip(b"=").decode()
 
     def open(self, token: str, repository: str, caller: str) -> Upload:
@@ -140,13 +144,15 @@ class Seal:
         except (binascii.Error, ValueError):
             raise BlobUploadUnknown from None
         packed, mac = sealed[:-_MAC_BYTES], sealed[-_MAC_BYTES:]
-        if not hmac.compare_digest(mac, self._mac(packed, repository, caller)):
+        macs = [_mac(key, packed, repository, caller) for key in self._all]
+        if not any([hmac.compare_digest(mac, one) for one in macs]):  # noqa: C419 - in equal time
             raise BlobUploadUnknown
         return _unpack(packed)
 
-    def _mac(self, packed: bytes, repository: str, caller: str) -> bytes:
-        bound = b"\0".join((repository.encode(), caller.encode(), packed))
-        return hmac.digest(self._key, bound, hashlib.sha256)
+
+def _mac(key: bytes, packed: bytes, repository: str, caller: str) -> bytes:
+    bound = b"\0".join((repository.encode(), caller.encode(), packed))
+    return hmac.digest(key, bound, hashlib.sha256)
 
 
 def _pack(upload: Upload) -> bytes:

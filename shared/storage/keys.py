@@ -44,6 +44,8 @@
                                         that is in its row; HEX is drawn anew
     container registries GENERATION     what a rebuild must know of a registry: its row, state, time
                        GENERATION/INVERSE  the same before each change of it
+                         master-key     the master keys, wrapped by a vault's key; not where the
+                                        settings give one
                          halted         there while rows may be missing: nothing is to be removed
                          halted/ID      a rebuild that is under way, or was killed: halted stays
     queue events                        the keys of outbox rows, sent before these are written
@@ -95,6 +97,7 @@ CONTAINER = "content"
 
 FAILING = "failing"
 HALTED = "halted"
+MASTER_KEY = "master-key"
 
 REGISTRY_PARTITION = "registry"
 REPOSITORY = "repository"
@@ -384,6 +387,6 @@ def rebuilding(rebuild: str) -> str:
     return f"{HALTED}/{rebuild}"
 
 
-def is_halt(name: str) -> bool:
-    """Tell the halt, and what stands beside it, from what is written down of registries."""
-    return name == HALTED or name.startswith(rebuilding(""))
+def is_of_registry(name: str) -> bool:
+    """Tell what is written down of registries from the halt, and from what else stands beside."""
+    return name not in {HALTED, MASTER_KEY} and not name.startswith(rebuilding(""))

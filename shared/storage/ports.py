@@ -1,8 +1,8 @@
 """Ports of storage: rows, objects and messages, in words that any store could keep.
 
-Three Protocols say all that the registry asks of a store. Each has two adapters, Azure and memory,
-which pass the same contract suite (`tests/contract`). Azure's exceptions end inside the adapter:
-out come the four errors below.
+Three Protocols say all that the registry asks of a store, a fourth what it asks of a vault. Each
+has two adapters, Azure and memory, which pass the same contract suite (`tests/contract`). Azure's
+exceptions end inside the adapter: out come the four errors below.
 """
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -262,6 +262,13 @@ class Objects(Protocol):
         """Make a small object at once, and give its ETag; Conflict where the name is taken."""
         ...
 
+    async def replace(self, name: str, data: bytes, etag: str) -> str:
+        """Put a small object in the place of the one with this ETag; give the new one's.
+
+        Raises Conflict where there is another, or none.
+        """
+        ...
+
     async def facts(self, name: str) -> Facts | None:
         """Tell an object's size and metadata, or None (staged pieces are not an object)."""
         ...
@@ -329,6 +336,38 @@ class Messages(Protocol):
 
     async def peek(self, queue: str, limit: int) -> list[str]:
         """Give up to `limit` texts (at most MOST_RECEIVED) that are seen now, and leave them."""
+        ...
+
+
+class VaultRefused(Unavailable):
+    """The vault did not do what it was asked; says what to do, since an operator has to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wrapped:
+    """A secret as only the vault can read it, and which version of the vault's key wrapped it."""
+
+    version: str
+    data: bytes
+
+
+class Vault(Protocol):
+    """A key that never leaves its vault; it has versions, of which the newest wraps.
+
+    Every method raises VaultRefused.
+    """
+
+    @property
+    def key(self) -> str:
+        """The key's identifier, without a version."""
+        ...
+
+    async def wrap(self, secret: bytes) -> Wrapped:
+        """Wrap a short secret."""
+        ...
+
+    async def unwrap(self, wrapped: Wrapped) -> bytes:
+        """Give back what was wrapped."""
         ...
 
 

@@ -15,7 +15,7 @@ from shared.storage.halt import Halt
 from shared.storage.ports import Unavailable
 from shared.storage.rows.registries import RegistryRecord, RegistryRecords
 from tests.admin.conftest import Run
-from tests.support.app import GENERATION, MASTER_KEY, NAME, PASSWORD, Memory
+from tests.support.app import GENERATION, MASTER_KEY, MASTER_KEYS, NAME, PASSWORD, Memory
 
 
 def accounts(memory: Memory, generation: str = GENERATION) -> Accounts:
@@ -27,7 +27,7 @@ def ask[T](question: Coroutine[object, object, T]) -> T:
 
 
 def record(memory: Memory) -> RegistryRecord:
-    found = ask(RegistryRecords(memory.rows, memory.beside, MASTER_KEY).find(NAME))
+    found = ask(RegistryRecords(memory.rows, memory.beside, MASTER_KEYS).find(NAME))
     assert found
     return found
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from shared.assembly.webhooks import seal_of
-from shared.settings import Settings
+from shared.model.master_keys import MasterKeys
 from shared.storage.rows.webhooks.webhooks import Webhooks
 from tests.admin.conftest import Run
 from tests.examples import pages
@@ -33,7 +33,7 @@ def kept(memory: Memory, environment: dict[str, str], name: str) -> Made:
     async def read() -> Made:
         webhook = await Webhooks(memory.rows, GENERATION).find(name)
         assert webhook
-        seal = seal_of(Settings.from_env(environment), GENERATION)
+        seal = seal_of(MasterKeys(environment["REGISTRY_MASTER_KEY"]), GENERATION)
         return Made(webhook, seal.open(webhook.sealed, webhook.id))
 
     return asyncio.run(read())

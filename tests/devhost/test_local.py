@@ -25,6 +25,7 @@ from shared.auth.accounts import Accounts
 from shared.auth.passwords import Passwords
 from shared.storage import keys
 from shared.storage.azure.connections import opened_ports
+from shared.storage.master_key.source import GivenKey
 from shared.storage.rows.registries import RegistryRecord, RegistryRecords
 from tests.devhost.conftest import REPOSITORY
 from tests.support.waiting import until
@@ -243,7 +244,7 @@ async def make_registry(master_key: str, password: str) -> None:
         await rows.prepare([keys.REGISTRIES, keys.ACCOUNTS])
         await beside.prepare()
         record = RegistryRecord("registry", "g" * 32, ())
-        await RegistryRecords(rows, beside, master_key).create(record, bootstrap.now())
+        await RegistryRecords(rows, beside, GivenKey(master_key)).create(record, bootstrap.now())
         accounts = Accounts(rows, record.generation, Passwords(), bootstrap.new_id)
         await accounts.create("registry", password)
 

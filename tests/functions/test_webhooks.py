@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from shared import bootstrap
-from shared.assembly.derived import derived
-from shared.model.webhooks.callbacks import CallbackSeal
+from shared.assembly.webhooks import seal_of
+from shared.model.master_keys import MasterKeys
 from shared.model.webhooks.webhook import Callback, Secret, Webhook
 from shared.storage import keys
 from shared.storage.bodies import Bodies
@@ -48,7 +48,7 @@ def stores_of(site: Site) -> Stores:
 async def hook(site: Site, name: str = "hooka", **more: Any) -> Webhook:
     """Make a webhook of the site's registry."""
     webhook = Webhook(name, bootstrap.new_id(), site.clock(), **more)
-    seal = CallbackSeal(derived(MASTER_KEY, "webhooks", GENERATION))
+    seal = seal_of(MasterKeys(MASTER_KEY), GENERATION)
     callback = Callback(f"https://{name}.example/hook", {}, [Secret("s3cret-key")])
     sealed = seal.close(callback, webhook.id)
     made = Webhook(name, webhook.id, webhook.created, sealed, **more)

@@ -14,6 +14,7 @@ import standardwebhooks
 from infra.devhost.storage import Azurite
 from shared import administration
 from shared.assembly.webhooks import seal_of
+from shared.model.master_keys import MasterKeys
 from shared.model.webhooks.webhook import Callback, Secret, Webhook
 from shared.settings import Settings
 from shared.storage.rows.webhooks.deliveries import Delivery, State
@@ -58,7 +59,7 @@ class World:
     async def _made(
         self, stores: Stores, name: str, url: str, more: Mapping[str, object]
     ) -> Webhook:
-        seal = seal_of(self.settings, stores.generation)
+        seal = seal_of(MasterKeys(self.settings.master_key), stores.generation)
         drawn = stores.new_id()
         sealed = seal.close(Callback(url, {}, [Secret(SECRET)]), drawn)
         return await stores.webhooks.create(

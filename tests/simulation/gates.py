@@ -258,6 +258,12 @@ class GatedObjects:
             f"put {name}", lambda: self._objects.put(name, data, metadata), is_write=True
         )
 
+    async def replace(self, name: str, data: bytes, etag: str) -> str:
+        """Put a small object in the place of another."""
+        return await self._gate.go(
+            f"replace {name}", lambda: self._objects.replace(name, data, etag), is_write=True
+        )
+
     async def facts(self, name: str) -> Facts | None:
         """Tell an object's size and metadata."""
         return await self._gate.go(f"facts {name}", lambda: self._objects.facts(name))

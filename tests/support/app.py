@@ -29,6 +29,7 @@ from infra.devhost.worker import Function, TypedData, Worker
 from shared import bootstrap
 from shared.auth import passwords
 from shared.storage import keys
+from shared.storage.master_key.source import GivenKey
 from shared.storage.memory.messages import MemoryMessages
 from shared.storage.memory.objects import MemoryObjects
 from shared.storage.memory.rows import MemoryRows
@@ -40,6 +41,7 @@ from tests.support.images import Blob, Image
 
 ROOT = Path(__file__).parents[2]
 MASTER_KEY = "a master key for tests, no secret at all"
+MASTER_KEYS = GivenKey(MASTER_KEY)
 NAME, PASSWORD = "registry", "an admin's password"
 LOGIN_SERVER = "registry.test"
 GENERATION = "9" * 32
@@ -68,7 +70,7 @@ def registry_rows() -> tuple[Row, Row]:
         await rows.prepare(keys.TABLES)
         await beside.prepare()
         record = RegistryRecord(NAME, GENERATION, ())
-        await RegistryRecords(rows, beside, MASTER_KEY).create(record, LONG_AGO)
+        await RegistryRecords(rows, beside, MASTER_KEYS).create(record, LONG_AGO)
         partition = keys.signing_keys(GENERATION)
         (key,) = await rows.scan(keys.REGISTRIES, partition, after="", before="~", limit=2)
         return await rows.get(keys.REGISTRIES, keys.REGISTRY_PARTITION, NAME), key
@@ -116,7 +118,7 @@ class Memory:
         partition = keys.signing_keys(str(kept["generation"]))
         await self.rows.commit(keys.REGISTRIES, partition, [Put(key.key, key.values)])
         record = RegistryRecord(name, str(kept["generation"]), ())
-        await RegistryRecords(self.rows, self.beside, MASTER_KEY)._write(
+        await RegistryRecords(self.rows, self.beside, MASTER_KEYS)._write(
             GENERATION, record, LONG_AGO
         )
         await self.rows.commit(keys.REGISTRIES, keys.REGISTRY_PARTITION, [Put(name, kept)])

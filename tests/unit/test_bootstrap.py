@@ -30,7 +30,7 @@ from shared.storage.rows.registries import (
     RegistryRecords,
     StateRefused,
 )
-from tests.support.app import GENERATION, MASTER_KEY, NAME, PASSWORD, Memory
+from tests.support.app import GENERATION, MASTER_KEYS, NAME, PASSWORD, Memory
 from tests.support.clock import Clock
 
 SERVER = "registry.test"
@@ -207,7 +207,7 @@ async def test_another_signing_key_reaches_a_warm_worker_within_a_minute(
     asked = Asked("password", "", (), NAME, PASSWORD)
     before = (await first.issuer.issue(asked, SERVER))["access_token"]
 
-    records = RegistryRecords(memory.rows, memory.beside, MASTER_KEY)
+    records = RegistryRecords(memory.rows, memory.beside, MASTER_KEYS)
     record = await records.find(NAME)
     assert record
     kid = await records.rotate(record, clock())
@@ -292,7 +292,7 @@ async def test_a_new_registry_takes_its_policies_from_the_settings(
     environment: None, memory: Memory, days: int
 ) -> None:
     await bootstrap.registries().at(SERVER)
-    made = await RegistryRecords(memory.rows, memory.beside, MASTER_KEY).find(NAME)
+    made = await RegistryRecords(memory.rows, memory.beside, MASTER_KEYS).find(NAME)
     assert made
     assert made.policies.soft_delete_days == days
 
@@ -474,7 +474,7 @@ async def test_the_collector_itself_notes_that_the_setting_is_lower(
     await store(memory, grace=Grace(timedelta(days=30)).text())
     jobs = await bootstrap.registries().jobs(GENERATION)
     assert jobs.garbage._lately == timedelta(days=45)
-    record = await RegistryRecords(memory.rows, memory.beside, MASTER_KEY).of(GENERATION)
+    record = await RegistryRecords(memory.rows, memory.beside, MASTER_KEYS).of(GENERATION)
     assert record
     assert record.grace == Grace(
         timedelta(days=1), timedelta(days=30), clock() + timedelta(days=30)

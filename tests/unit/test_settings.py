@@ -7,6 +7,7 @@ from shared.model.outbound.egress import Allowed
 from shared.settings import LONGEST_URL_LIFE, Settings, SettingsInvalid
 from shared.storage.azure import blobs as azure_blobs
 from shared.storage.azure.connections import open_ports
+from shared.storage.master_key.source import GivenKey
 from shared.storage.rows.registries import RegistryRecord, RegistryRecords
 from tests.support.app import LONG_AGO, Memory
 
@@ -22,6 +23,10 @@ FAULTS = [
     ("REGISTRY_MASTER_KEY", "k" * 1_024, "at most 1,023 bytes"),
     ("REGISTRY_MASTER_KEY", "ä" * 512, "at most 1,023 bytes"),
     ("REGISTRY_MASTER_KEY", "k" * 32 + "\udcff", "must be a secret"),
+    ("REGISTRY_KEY_VAULT_KEY", "http://v.vault.azure.net/keys/k", "must be the identifier of"),
+    ("REGISTRY_KEY_VAULT_KEY", "https://v.vault.azure.net/keys/k/0a1b", "without its version"),
+    ("REGISTRY_KEY_VAULT_KEY", "https://v.vault.azure.net/secrets/k", "https://NAME.vault"),
+    ("REGISTRY_KEY_VAULT_KEY", "https://user@v.vault.azure.net/keys/k", "must be the identifier"),
     ("REGISTRY_LOGIN_SERVER", "https://reg.example", "must be a host, or a host and a port"),
     ("REGISTRY_LOGIN_SERVER", "reg.example:x", "must be a host, or a host and a port"),
     ("REGISTRY_BLOB_REDIRECTS", "yes", "must be true or false"),
@@ -63,6 +68,7 @@ def test_the_least_one_must_say() -> None:
         root_domain="",
         admin_password="",
         master_key=KEY,
+        key_vault_key="",
         blob_redirects=True,
         sparse_manifests=False,
         anonymous_access="none",
@@ -106,6 +112,7 @@ def test_all_that_one_may_say() -> None:
         root_domain="registries.example",
         admin_password="secret",
         master_key=KEY,
+        key_vault_key="",
         blob_redirects=False,
         sparse_manifests=True,
         anonymous_access="pull",
@@ -127,6 +134,31 @@ def test_all_that_one_may_say() -> None:
 
 def test_an_empty_setting_is_none() -> None:
     assert Settings.from_env({**LEAST, "REGISTRY_NAME": ""}).registry_name == "registry"
+
+
+KEY_VAULT_KEY = "https://my-vault.vault.azure.net/keys/master"
+
+
+@pytest.mark.parametrize("given", [KEY_VAULT_KEY, f"{KEY_VAULT_KEY}/"])
+def test_a_key_of_a_vault_takes_the_place_of_a_master_key(given: str) -> None:
+    env = {"REGISTRY_KEY_VAULT_KEY": given, "AzureWebJobsStorage": "x"}
+    read = Settings.from_env(env)
+    assert (read.master_key, read.key_vault_key) == ("", KEY_VAULT_KEY)
+
+
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [
+        ({}, "REGISTRY_MASTER_KEY must be a secret .*; or set REGISTRY_KEY_VAULT_KEY"),
+        (
+            {"REGISTRY_MASTER_KEY": KEY, "REGISTRY_KEY_VAULT_KEY": KEY_VAULT_KEY},
+            "REGISTRY_MASTER_KEY and REGISTRY_KEY_VAULT_KEY are both set: keep one of the two",
+        ),
+    ],
+)
+def test_both_or_none_of_them_is_a_fault(given: dict[str, str], fault: str) -> None:
+    with pytest.raises(SettingsInvalid, match=f"^{fault}"):
+        Settings.from_env({"AzureWebJobsStorage": "x", **given})
 
 
 def test_a_connection_may_come_in_parts() -> None:
@@ -177,7 +209,7 @@ def test_a_url_may_live_as_long_as_the_key_it_is_signed_with() -> None:
 async def test_the_longest_master_key_seals(memory: Memory) -> None:
     key = Settings.from_env({**LEAST, "REGISTRY_MASTER_KEY": "k" * 1_023}).master_key
     await memory.prepare()
-    records = RegistryRecords(memory.rows, memory.beside, key)
+    records = RegistryRecords(memory.rows, memory.beside, GivenKey(key))
     await records.create(RegistryRecord("registry", "one", ()), LONG_AGO)
     assert await records.find("registry")
 

@@ -23,10 +23,14 @@ class CallbackUnreadable(Exception):
 
 
 class CallbackSeal:
-    """Turns callbacks into bytes and back; `key` is a secret of the registry, of 32 bytes."""
+    """Turns callbacks into bytes and back.
 
-    def __init__(self, key: bytes) -> None:
-        self._cipher = AESGCM(key)
+    `key` is a secret of the registry, of 32 bytes; `older` are those that it replaces: they open as
+    well.
+    """
+
+    def __init__(self, key: bytes, *older: bytes) -> None:
+        self._ciphers = [AESGCM(one) for one in (key, *older)]
 
     def close(self, callback: Callback, webhook: str) -> bytes:
         """Seal the callback of the webhook with this id.
@@ -35,19 +39,30 @@ class CallbackSeal:
         """
         packed = orjson.dumps(callback)
         nonce = os.urandom(_NONCE_BYTES)
-        return _VERSION + nonce + self._cipher.encrypt(nonce, packed, _bound(webhook))
+        return _VERSION + nonce + self._ciphers[0].encrypt(nonce, packed, _bound(webhook))
 
     def open(self, sealed: bytes, webhook: str) -> Callback:
         """Open what was sealed for the webhook with this id; raises CallbackUnreadable."""
-        nonce = sealed[1 : 1 + _NONCE_BYTES]
-        try:
-            packed = self._cipher.decrypt(nonce, sealed[1 + _NONCE_BYTES :], _bound(webhook))
-        except (InvalidTag, ValueError):
-            raise CallbackUnreadable(
-                f"the secrets of the webhook {webhook} were sealed with another master key: put"
-                " that one back, or give the webhook its URI, headers and secret anew"
-            ) from None
-        return _read(orjson.loads(packed))
+        for cipher in self._ciphers:
+            if packed := _decrypted(cipher, sealed, webhook):
+                return _read(orjson.loads(packed))
+        raise CallbackUnreadable(
+            f"the secrets of the webhook {webhook} were sealed with another master key: put"
+            " that one back, or give the webhook its URI, headers and secret anew"
+        )
+
+    def is_current(self, sealed: bytes, webhook: str) -> bool:
+        """Tell whether it is sealed with `key`, and with none of the older ones."""
+        return bool(_decrypted(self._ciphers[0], sealed, webhook))
+
+
+def _decrypted(cipher: AESGCM, sealed: bytes, webhook: str) -> bytes:
+    """Give what is sealed, or nothing where that was done with another key."""
+    nonce = sealed[1 : 1 + _NONCE_BYTES]
+    try:
+        return cipher.decrypt(nonce, sealed[1 + _NONCE_BYTES :], _bound(webhook))
+    except (InvalidTag, ValueError):
+        return b""
 
 
 def _bound(webhook: str) -> bytes:

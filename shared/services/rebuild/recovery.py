@@ -23,6 +23,7 @@ from shared.services.rebuild.rebuild import Rebuild
 from shared.services.rebuild.report import Report, Step, Tell
 from shared.storage import ages, keys
 from shared.storage.halt import Halt
+from shared.storage.master_key.source import MasterKeySource
 from shared.storage.ports import NotPrepared, Ports
 from shared.storage.rows.registries import RegistryRecord, RegistryRecords, StateRefused
 from shared.storage.rows.written import Written
@@ -41,7 +42,7 @@ class Recovery:
     def __init__(
         self,
         ports: Ports,
-        master_key: str,
+        master_keys: MasterKeySource,
         open_rebuild: Callable[[RegistryRecord], Rebuild],
         sleep: Callable[[float], Awaitable[object]],
         *,
@@ -51,7 +52,7 @@ class Recovery:
         self._rows = ports.rows
         self._objects = ports.objects
         self._messages = ports.messages
-        self._records = RegistryRecords(ports.rows, ports.beside, master_key)
+        self._records = RegistryRecords(ports.rows, ports.beside, master_keys)
         self._down = Written(ports.beside, ports.objects)
         self._halt = Halt(ports.beside)
         self._open_rebuild = open_rebuild

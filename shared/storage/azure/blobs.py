@@ -107,6 +107,22 @@ class AzureObjects:
         return str(made["etag"])
 
     @in_time
+    async def replace(self, name: str, data: bytes, etag: str) -> str:
+        """Put a small object in the place of the one with this ETag."""
+        try:
+            with translated(f"object {name}"):
+                made = await self._blob(name).upload_blob(
+                    data,
+                    content_settings=_octets(),
+                    overwrite=True,
+                    etag=etag,
+                    match_condition=MatchConditions.IfNotModified,
+                )
+        except NotFound as error:
+            raise Conflict(f"object {name}") from error
+        return str(made["etag"])
+
+    @in_time
     async def facts(self, name: str) -> Facts | None:
         """Tell an object's size and metadata, or None."""
         answered = Answered()

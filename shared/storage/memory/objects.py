@@ -78,6 +78,12 @@ class MemoryObjects:
         container.staged.pop(name, None)
         return etag
 
+    async def replace(self, name: str, data: bytes, etag: str) -> str:
+        """Put a small object in the place of the one with this ETag."""
+        if not await self.delete(name, etag):
+            raise Conflict(f"object {name}")
+        return await self.put(name, data, {})
+
     async def facts(self, name: str) -> Facts | None:
         """Tell an object's size and metadata, or None."""
         found = self._open().objects.get(name)

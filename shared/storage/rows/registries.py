@@ -21,6 +21,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Self
 
 from shared.storage import keys
+from shared.storage.master_key.source import MasterKeySource
 from shared.storage.ports import (
     Conflict,
     Insert,
@@ -153,10 +154,11 @@ class RegistryRecord:
 class RegistryRecords:
     """The rows of all registries. Their signing keys are sealed with the master key."""
 
-    def __init__(self, rows: Rows, beside: Objects, master_key: str) -> None:
+    def __init__(self, rows: Rows, beside: Objects, master_keys: MasterKeySource) -> None:
         self._rows = rows
         self._beside = beside
-        self._keys = SigningKeys(rows, master_key)
+        self._master_keys = master_keys
+        self._keys = SigningKeys(rows, master_keys)
 
     async def find(self, name: str) -> RegistryRecord | None:
         """Read a registry; raises StateRefused."""
@@ -168,10 +170,7 @@ class RegistryRecords:
         try:
             return record_of(row, await self._keys.of(generation))
         except SealBroken:
-            raise MasterKeyWrong(
-                f"REGISTRY_MASTER_KEY is not the one that registry {name} was made with:"
-                " put that one back"
-            ) from None
+            raise MasterKeyWrong(self._master_keys.wrong(name)) from None
 
     async def of(self, generation: str) -> RegistryRecord | None:
         """Read the registry that has this generation, without its keys; raises StateRefused."""
@@ -243,10 +242,12 @@ class RegistryRecords:
     async def create(self, record: RegistryRecord, now: datetime) -> None:
         """Make a registry, unless there is one of its name.
 
-        The object and the key go first: a registry that is there has them. A key of a generation
+        The object and the key go first: a registry that is there has them. The master key goes
+        before all: it is not made any more where there is a registry. A key of a generation
         which then is not made stays: whoever is told that the name is taken may have taken it
         himself, by a call that the SDK repeated.
         """
+        await self._master_keys.read()
         await self._write(record.generation, record, now)
         await self._keys.make(record.generation, now)
         row = Insert(record.name, _values(record))

@@ -24,7 +24,9 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from shared.model.master_keys import MasterKeys
 from shared.storage import keys
+from shared.storage.master_key.source import MasterKeySource
 from shared.storage.once import Once
 from shared.storage.ports import Change, Delete, Insert, Row, Rows
 
@@ -33,7 +35,7 @@ _MOST = 100
 
 
 class SealBroken(Exception):
-    """A key was sealed with another master key."""
+    """A key was sealed with none of the master keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +50,13 @@ class SigningKey:
 class SigningKeys:
     """The signing keys of all registries.
 
-    To open one takes some 60 ms. So an opened key is kept while its row's ETag is the same.
+    The master keys are asked for when one is to be opened or sealed. To open one takes some 60 ms.
+    So an opened key is kept while its row's ETag is the same.
     """
 
-    def __init__(self, rows: Rows, master_key: str) -> None:
+    def __init__(self, rows: Rows, master_keys: MasterKeySource) -> None:
         self._rows = rows
-        self._master_key = master_key.encode()
+        self._master_keys = master_keys
         self._opened: dict[str, tuple[str, SigningKey]] = {}
         self._once: Once[tuple[str, str], SigningKey] = Once()
 
@@ -68,7 +71,7 @@ class SigningKeys:
             rsa.generate_private_key, public_exponent=65_537, key_size=_KEY_BITS
         )
         kid = key_id(key.public_key())
-        sealed = await asyncio.to_thread(self._sealed, key)
+        sealed = await asyncio.to_thread(_sealed, key, (await self._master_keys.read()).current)
         changes: list[Change] = [Insert(kid, {"sealed": sealed, "made": now})]
         changes += [Delete(old) for old in retired]
         await self._rows.commit(keys.REGISTRIES, keys.signing_keys(generation), changes)
@@ -86,19 +89,36 @@ class SigningKeys:
             self._opened[row.key] = row.etag, opened
         return opened
 
-    def _sealed(self, key: rsa.RSAPrivateKey) -> bytes:
-        return key.private_bytes(
-            Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(self._master_key)
-        )
-
     async def _unsealed(self, row: Row) -> SigningKey:
         sealed = cast("bytes", row.values["sealed"])
-        try:
-            key = await asyncio.to_thread(load_pem_private_key, sealed, self._master_key)
-        except ValueError:
-            raise SealBroken from None
-        made = cast("datetime", row.values["made"])
-        return SigningKey(row.key, made, cast("rsa.RSAPrivateKey", key))
+        for master_key in (await self._master_keys.read()).all:
+            key = await asyncio.to_thread(_opened, sealed, master_key)
+            if key:
+                return SigningKey(row.key, cast("datetime", row.values["made"]), key)
+        raise SealBroken
+
+
+def _sealed(key: rsa.RSAPrivateKey, master_key: str) -> bytes:
+    encryption = BestAvailableEncryption(master_key.encode())
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
+
+
+def _opened(sealed: bytes, master_key: str) -> rsa.RSAPrivateKey | None:
+    """Open a key; None where it was sealed with another master key."""
+    try:
+        return cast("rsa.RSAPrivateKey", load_pem_private_key(sealed, master_key.encode()))
+    except ValueError:
+        return None
+
+
+async def sealed_anew(sealed: bytes, master_keys: MasterKeys) -> bytes | None:
+    """Seal a key with the current master key; None where it is so already; raises SealBroken."""
+    if await asyncio.to_thread(_opened, sealed, master_keys.current):
+        return None
+    for older in master_keys.others:
+        if key := await asyncio.to_thread(_opened, sealed, older):
+            return await asyncio.to_thread(_sealed, key, master_keys.current)
+    raise SealBroken
 
 
 def key_id(public_key: rsa.RSAPublicKey) -> str:

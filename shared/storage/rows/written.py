@@ -87,7 +87,7 @@ class Written:
         position = ""
         while True:
             names, position = await self._beside.page("", position, _PAGE)
-            read = [await self._read(name) for name in names if not keys.is_halt(name)]
+            read = [await self._read(name) for name in names if keys.is_of_registry(name)]
             found += filter(None, read)
             if not position:
                 return found

@@ -149,7 +149,7 @@ class SteadySeal(CallbackSeal):
         packed = orjson.dumps(callback)
         nonce = hashlib.sha256(packed).digest()[: callbacks._NONCE_BYTES]
         bound = callbacks._bound(webhook)
-        return callbacks._VERSION + nonce + self._cipher.encrypt(nonce, packed, bound)
+        return callbacks._VERSION + nonce + self._ciphers[0].encrypt(nonce, packed, bound)
 
 
 class HookRows(NumberedRows):

@@ -24,7 +24,7 @@ from shared.storage.rows.registries import (
     RegistryRecords,
     StateRefused,
 )
-from tests.support.app import LONG_AGO, MASTER_KEY, NAME, Memory
+from tests.support.app import LONG_AGO, MASTER_KEY, MASTER_KEYS, NAME, Memory
 from tests.support.clock import Clock
 from tests.unit.conftest import GENERATION
 from tests.unit.services.conftest import Crash
@@ -61,7 +61,7 @@ def slept(memory: Memory, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Slep
 @pytest.fixture
 async def records(slept: Slept, prepared: Memory) -> RegistryRecords:
     """Two registries, of which one is filled."""
-    records = RegistryRecords(prepared.rows, prepared.beside, MASTER_KEY)
+    records = RegistryRecords(prepared.rows, prepared.beside, MASTER_KEYS)
     for name, generation in ((NAME, GENERATION), ("other", "0" * 32)):
         await records.create(RegistryRecord(name, generation, ()), LONG_AGO)
     return records

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from shared.storage import keys
+from shared.storage.master_key.source import GivenKey
 from shared.storage.ports import Change, Unavailable, Update
 from shared.storage.rows.registries import (
     READ_LOCKS,
@@ -17,13 +18,21 @@ from shared.storage.rows.registries import (
     RegistryRecord,
     RegistryRecords,
 )
-from tests.support.app import GENERATION, LONG_AGO, MASTER_KEY, NAME, Memory, registry_rows
+from tests.support.app import (
+    GENERATION,
+    LONG_AGO,
+    MASTER_KEY,
+    MASTER_KEYS,
+    NAME,
+    Memory,
+    registry_rows,
+)
 from tests.support.clock import Clock
 
 
 @pytest.fixture
 def records(worker: None, prepared: Memory) -> RegistryRecords:
-    return RegistryRecords(prepared.rows, prepared.beside, MASTER_KEY)
+    return RegistryRecords(prepared.rows, prepared.beside, MASTER_KEYS)
 
 
 async def test_a_registry_is_made_once(records: RegistryRecords) -> None:
@@ -162,7 +171,7 @@ async def test_the_key_is_sealed(records: RegistryRecords, memory: Memory) -> No
     await memory.keep_registry()
     assert b"ENCRYPTED" in registry_rows()[1].values["sealed"]  # type: ignore[operator]
     with pytest.raises(MasterKeyWrong, match=NAME):
-        await RegistryRecords(memory.rows, memory.beside, MASTER_KEY + "!").find(NAME)
+        await RegistryRecords(memory.rows, memory.beside, GivenKey(MASTER_KEY + "!")).find(NAME)
 
 
 async def test_keys_are_rows_of_their_own_and_the_newest_comes_last(

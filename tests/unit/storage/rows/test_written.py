@@ -16,7 +16,7 @@ from shared.storage.rows.registries import (
     RegistryRecords,
 )
 from shared.storage.rows.written import Written
-from tests.support.app import LONG_AGO, MASTER_KEY, Memory
+from tests.support.app import LONG_AGO, MASTER_KEYS, Memory
 
 DAY = timedelta(days=1)
 ONE = RegistryRecord(
@@ -26,7 +26,7 @@ ONE = RegistryRecord(
 
 @pytest.fixture
 def records(prepared: Memory) -> RegistryRecords:
-    return RegistryRecords(prepared.rows, prepared.beside, MASTER_KEY)
+    return RegistryRecords(prepared.rows, prepared.beside, MASTER_KEYS)
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""Replacing the master key that is kept in storage."""
