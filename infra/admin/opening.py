@@ -52,7 +52,9 @@ def desk(data: Path | None, registry: str) -> Iterator[Desk]:
         return
     kept = {"REGISTRY_MASTER_KEY": _master_key(data)}
     with _storage(data / "azurite") as connection:
-        yield _desk({**ENVIRONMENT, **kept, STORAGE: connection}, registry)
+        own = {**ENVIRONMENT, **kept, STORAGE: connection}
+        own.pop("REGISTRY_KEY_VAULT_KEY", None)  # a `make run` has none
+        yield _desk(own, registry)
 
 
 def _desk(env: Mapping[str, str], registry: str) -> Desk:

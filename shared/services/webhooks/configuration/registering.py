@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from shared.events import Cause, ManifestPushed
 from shared.model.names import RepositoryName
 from shared.model.outbound.posting import Forbidden, Poster
-from shared.model.webhooks.callbacks import CallbackSeal
+from shared.model.webhooks.callbacks import CallbackSeal, CallbackUnreadable
 from shared.model.webhooks.webhook import (
     Action,
     Callback,
@@ -208,13 +208,22 @@ class Registering:
         more: attempts under way tell by that whether they still speak for its receiver.
         """
         now = self._clock()
-        sealed = self.callback(there)
+        sealed = self._before(there, wish)
         before = replace(sealed, secrets=signing(sealed.secrets, now))
         changed, callback = _changed(there, before, wish, now)
         await self._check(changed, callback)
         if callback == before:
             return changed
         return replace(changed, sealed=self._seal.close(callback, there.id))
+
+    def _before(self, there: Webhook, wish: Wish) -> Callback:
+        """Give what is secret of a webhook; of one that cannot be read, if all is given anew."""
+        try:
+            return self.callback(there)
+        except CallbackUnreadable:
+            if wish.uri is None:
+                raise
+            return Callback("")
 
     async def _check(self, webhook: Webhook, callback: Callback) -> None:
         """Raise WebhookInvalid for one that cannot be."""
