@@ -1,7 +1,6 @@
 """An account reached as an identity: over TLS, with tokens, and keys borrowed to sign with."""
 
 import asyncio
-import ipaddress
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
@@ -14,9 +13,6 @@ import jwt
 import pytest
 from azure.core.credentials import AccessToken
 from azure.identity.aio import DefaultAzureCredential, ManagedIdentityCredential
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from infra.devhost.storage import ACCOUNT, Azurite, StorageError
 from shared.storage.azure.accounts import AzureAccount, Endpoints, identity
@@ -25,6 +21,7 @@ from shared.storage.azure.queues import AzureMessages
 from shared.storage.azure.tables import AzureRows
 from shared.storage.ports import Insert
 from tests.contract.conftest import whole
+from tests.support.authority import write_certificate
 
 pytestmark = pytest.mark.emulator
 
@@ -42,29 +39,6 @@ class SecureAzurite(Azurite):
     @property
     def endpoints(self) -> Endpoints:
         return Endpoints(*(f"https://127.0.0.1:{port}/{ACCOUNT}" for port in self.ports))
-
-
-def write_certificate(certificate: Path, key: Path) -> None:
-    private = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-    now = datetime.now(UTC)
-    signed = (
-        x509.CertificateBuilder(name, name, private.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(private, hashes.SHA256())
-    )
-    certificate.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
-    key.write_bytes(
-        private.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
 
 
 @dataclass

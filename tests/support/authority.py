@@ -4,6 +4,7 @@ import ssl
 import tempfile
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -69,3 +70,19 @@ def _unsigned(
 
 def _pem(certificate: x509.Certificate) -> str:
     return certificate.public_bytes(Encoding.PEM).decode()
+
+
+def write_certificate(certificate: Path, key: Path) -> None:
+    """Write a certificate of this machine that vouches for itself, and its key."""
+    private = ec.generate_private_key(ec.SECP256R1())
+    name = _named("127.0.0.1")
+    names = x509.SubjectAlternativeName([_alternative("127.0.0.1")])
+    constraints = x509.BasicConstraints(ca=True, path_length=None)
+    signed = (
+        _unsigned(name, name, private.public_key())
+        .add_extension(names, critical=False)
+        .add_extension(constraints, critical=True)
+        .sign(private, hashes.SHA256())
+    )
+    certificate.write_bytes(signed.public_bytes(Encoding.PEM))
+    key.write_bytes(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
