@@ -345,6 +345,44 @@ class TestObjects:
 
 
 @pytest.mark.emulator
+class TestReplacing:
+    async def test_an_object_takes_the_place_of_the_one_that_was_read(
+        self, objects: Objects
+    ) -> None:
+        first = await make(objects, b"first, and longer")
+
+        second = await objects.replace("x", b"second", first)
+
+        assert await whole(objects.read("x")) == b"second"
+        facts = await objects.facts("x")
+        assert facts
+        assert (facts.etag, facts.size) == (second, 6)
+        assert facts.age < timedelta(seconds=60)
+        assert second != first
+
+    async def test_another_one_stays(self, objects: Objects) -> None:
+        first = await make(objects, b"first")
+        await objects.replace("x", b"second", first)
+
+        with pytest.raises(Conflict):
+            await objects.replace("x", b"third", first)
+
+        assert await whole(objects.read("x")) == b"second"
+
+    async def test_none_is_not_made(self, objects: Objects) -> None:
+        first = await make(objects, b"first")
+        await objects.delete("x", first)
+
+        with pytest.raises(Conflict):
+            await objects.replace("x", b"second", first)
+
+        assert await objects.facts("x") is None
+
+    async def test_it_needs_its_container(self, empty_objects: Objects) -> None:
+        with pytest.raises(NotPrepared):
+            await empty_objects.replace("x", b"1", '"0x1"')
+
+
 class TestCalls:
     """What Azure's adapter costs, in calls."""
 
