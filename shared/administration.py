@@ -3,7 +3,7 @@
 Functions need none of it: here are the libraries of all that they do not do.
 """
 
-import asyncio
+from asyncio import sleep
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
@@ -123,7 +123,7 @@ async def rotation(settings: Settings) -> AsyncIterator[Rotation | None]:
             bootstrap.open_vault(settings),
             Sealing(ports.rows, seal_of),
             bootstrap.now,
-            asyncio.sleep,
+            sleep,
             settings.upload_lifetime,
         )
 

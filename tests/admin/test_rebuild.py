@@ -12,6 +12,7 @@ from shared.services.content.pushes import Pushes
 from shared.settings import Settings
 from shared.storage import keys
 from shared.storage.halt import Halt
+from shared.storage.memory.vault import MemoryVault
 from shared.storage.ports import Ports
 from shared.storage.rows.registries import RegistryRecord
 from tests.admin.conftest import Run
@@ -87,6 +88,26 @@ def test_what_came_back_is_said(run: Run, image: str, memory: Memory) -> None:
     assert (manifest["digest"], manifest["repository"]) == (image, REPOSITORY)
     assert manifest["why"] == "nothing refers to it"
     assert {*memory.kept()} == before
+
+
+def test_it_needs_no_master_key(
+    run: Run,
+    image: str,
+    memory: Memory,
+    environment: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    vault = MemoryVault(trouble="it is lost for good")
+    del environment["REGISTRY_MASTER_KEY"]
+    environment["REGISTRY_KEY_VAULT_KEY"] = vault.key
+    monkeypatch.setattr(bootstrap, "open_vault", lambda _: vault)
+    memory.rows._tables.clear()
+
+    done = run("-o", "json", "rebuild")
+
+    assert done.exit_code == 0, done.stderr
+    assert [it["digest"] for it in json.loads(done.stdout)["registries"][0]["manifests"]] == [image]
+    assert vault.calls == []
 
 
 def test_commands_name_it_where_rows_are_lost(run: Run, image: str, memory: Memory) -> None:

@@ -18,7 +18,12 @@ hashlib.scrypt = scrypt
 import function_app
 print(*sys.modules)
 """
-LATER = {"azure.data.tables", "azure.storage.blob.aio", "azure.storage.queue"}
+LATER = {
+    "azure.data.tables",
+    "azure.keyvault",
+    "azure.storage.blob.aio",
+    "azure.storage.queue",
+}
 """The blob trigger's type loads azure.storage.blob, and with it aiohttp and azure.identity."""
 
 
@@ -43,3 +48,29 @@ print(*sys.modules)
     loaded = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     unwanted = {"azure.identity", "azure.storage.blob", "azure.storage.queue"}
     assert unwanted & set(loaded.split()) == set()
+
+
+def test_a_vault_is_loaded_when_it_is_asked() -> None:
+    script = """
+import sys
+from shared import bootstrap
+from shared.settings import Settings
+settings = Settings.from_env()
+ports = bootstrap.open_ports(settings.storage)
+bootstrap.master_keys_of(settings, bootstrap.Ports(*ports))
+print(*sys.modules)
+"""
+    env = environment(
+        AzureWebJobsStorage="UseDevelopmentStorage=true",
+        REGISTRY_KEY_VAULT_KEY="https://v.vault.azure.net/keys/k",
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert {"azure.keyvault", "azure.identity"} & set(ended.stdout.split()) == set()
