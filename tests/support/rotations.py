@@ -3,7 +3,7 @@
 Each host reads a registry anew every 60 seconds, the second one half of that after the first.
 """
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from inspect import isasyncgenfunction
@@ -15,18 +15,24 @@ from shared.auth.gate import Credentials
 from shared.auth.issuer import Asked
 from shared.bootstrap import Registries
 from shared.model.digest import Digest
+from shared.model.master_keys import MasterKeys
 from shared.model.names import RepositoryName
 from shared.model.progress import Progress, ProgressSeal
+from shared.services.content.uploads import Part
 from shared.services.master_key.rotation import Rotated, Rotation
 from shared.services.master_key.sealing import Sealing
 from shared.services.webhooks.configuration.registering import Registering, Wish
+from shared.services.webhooks.replaying import Replays
 from shared.settings import Settings
+from shared.storage import keys
 from shared.storage.master_key.document import State
 from shared.storage.master_key.kept import KeptKeys, KeyObject
 from shared.storage.memory.vault import MemoryVault
+from shared.storage.messages.delivering import ToDeliver
 from shared.storage.ports import Objects, Ports, Rows
 from tests.support.app import NAME, PASSWORD, Memory
 from tests.support.clock import Clock
+from tests.support.messages import letter_of
 from tests.support.webhooks import ScriptedPoster
 
 SERVER = "registry.test"
@@ -34,6 +40,11 @@ REPOSITORY = RepositoryName("team/app")
 HOOK, URI = "hooka", "https://hook.example/hook"
 LIFETIME = timedelta(hours=2)
 _STEP = 30
+
+
+async def _stream(content: bytes) -> AsyncIterator[bytes]:
+    if content:
+        yield content
 
 
 class Died(Exception):
@@ -150,8 +161,13 @@ class World:
         self.sessions.append(uploads.token(uploads.start(), REPOSITORY, NAME))
         uploads = (await self.hosts[other].at(SERVER)).uploads
         for token in {self.sessions[0], self.sessions[-1]}:
-            again = uploads.token(uploads.open(token, REPOSITORY, NAME), REPOSITORY, NAME)
-            (await self.hosts[mine].at(SERVER)).uploads.open(again, REPOSITORY, NAME)
+            opened = uploads.open(token, REPOSITORY, NAME)
+            content = opened.id.encode()
+            appended = await uploads.append(opened, Part(_stream(content)))
+            again = uploads.token(appended, REPOSITORY, NAME)
+            ends = (await self.hosts[mine].at(SERVER)).uploads
+            whole = ends.open(again, REPOSITORY, NAME)
+            await ends.commit(REPOSITORY, whole, Digest.of(content), Part(_stream(b"")))
 
     async def _verify(self, mine: int, other: int) -> None:
         progress = Progress.start("g/1", '"1"', Digest.of(b"").algorithm)
@@ -162,9 +178,16 @@ class World:
         assert seals[1].open(seals[0].close(progress)) == progress
 
     async def _deliver(self, host: int) -> None:
-        webhooks = self.webhooks(await self.jobs(host))
-        callback = webhooks.callback(await webhooks.show(HOOK))
+        jobs, count = await self.jobs(host), len(self.poster.posted)
+        webhook = await self.webhooks(jobs).show(HOOK)
+        callback = self.webhooks(jobs).callback(webhook)
         assert (callback.uri, callback.secrets[0].text) == (URI, self.secret)
+        await Replays(jobs.stores).ping(webhook)
+        sent = [it for it in self.memory.messages.sent if it.queue == keys.DELIVERIES]
+        self.memory.messages.sent.clear()
+        for message in sent:
+            await self.hosts[host].deliver(ToDeliver.read(letter_of(message)[1].body.encode()))
+        assert len(self.poster.posted) == count + 1
 
     async def give_secret(self, host: int, secret: str) -> None:
         """Change the webhook's secret."""
@@ -207,7 +230,7 @@ class World:
         """See that every row is sealed with the key that seals."""
         found = await KeyObject(self.memory.beside).find()
         assert found
-        keys = await KeptKeys(Ports(*self.memory.ports()), self.vault, self.clock).read()
+        master_keys = await KeptKeys(Ports(*self.memory.ports()), self.vault, self.clock).read()
         rows = Sealing(self.memory.rows, seal_of)
-        alone = type(keys)(keys.current)
+        alone = MasterKeys(master_keys.current)
         assert (await rows.look(alone)).unreadable == []

@@ -1,11 +1,13 @@
 """The master key is replaced while two hosts run, and whoever does it may die anywhere."""
 
 import asyncio
+import functools
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt import api_jwt
 
 from shared import bootstrap
@@ -32,6 +34,7 @@ from tests.support.rotations import (
     Dying,
     World,
 )
+from tests.support.webhooks import ScriptedPoster
 
 
 class JwtTime(type):
@@ -46,6 +49,15 @@ class JwtTime(type):
         return cls.clock()
 
 
+_key = functools.cache(rsa.generate_private_key)
+"""Makes one key pair for all tests: that takes a while."""
+
+
+@pytest.fixture
+def poster() -> ScriptedPoster:
+    return ScriptedPoster()
+
+
 @pytest.fixture
 def vault() -> MemoryVault:
     return MemoryVault()
@@ -53,19 +65,27 @@ def vault() -> MemoryVault:
 
 @pytest.fixture
 def patched(
-    environment: None, vault: MemoryVault, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    environment: None,
+    vault: MemoryVault,
+    poster: ScriptedPoster,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[None]:
     monkeypatch.setattr(time, "monotonic", clock.ticks)
     monkeypatch.setattr(time, "time", clock.ticks)
     monkeypatch.setattr(api_jwt, "datetime", JwtTime("Time", (), {"clock": clock}))
     monkeypatch.setattr(bootstrap, "open_vault", lambda _: vault)
+    monkeypatch.setattr(bootstrap, "open_poster", lambda _: poster)
+    monkeypatch.setattr(rsa, "generate_private_key", _key)
     yield
     monkeypatch.undo()
 
 
 @pytest.fixture
-async def world(patched: None, memory: Memory, clock: Clock, vault: MemoryVault) -> World:
-    made = World(memory, clock, vault)
+async def world(
+    patched: None, memory: Memory, clock: Clock, vault: MemoryVault, poster: ScriptedPoster
+) -> World:
+    made = World(memory, clock, vault, poster)
     await made.start()
     return made
 
@@ -90,12 +110,12 @@ async def test_at_every_call_to_storage_clients_go_on(world: World) -> None:
 
 @pytest.mark.parametrize("is_before", [True, False])
 async def test_who_dies_anywhere_is_followed_by_who_ends_it(
-    patched: None, clock: Clock, vault: MemoryVault, *, is_before: bool
+    patched: None, clock: Clock, vault: MemoryVault, poster: ScriptedPoster, *, is_before: bool
 ) -> None:
     at = 0
     while True:
         at += 1
-        world = World(Memory(clock), clock, vault)
+        world = World(Memory(clock), clock, vault, poster)
         await world.start()
         dying = Dying(at, is_before)
         try:
@@ -199,11 +219,11 @@ async def test_lost_tables_are_no_reason_to_go_on(world: World) -> None:
 
 
 async def test_without_a_key_there_is_nothing_to_rotate(
-    patched: None, memory: Memory, clock: Clock, vault: MemoryVault
+    patched: None, memory: Memory, clock: Clock, vault: MemoryVault, poster: ScriptedPoster
 ) -> None:
     await memory.prepare()
     with pytest.raises(RotationRefused, match="the app makes it at its first request"):
-        await World(memory, clock, vault).rotate()
+        await World(memory, clock, vault, poster).rotate()
 
 
 async def test_there_are_only_so_many_at_once(world: World) -> None:
@@ -283,12 +303,12 @@ async def test_the_object_of_before_is_told_by_what_it_does_not_open(world: Worl
 
 
 async def test_who_dies_while_one_is_replaced_is_followed_by_who_ends_it(
-    patched: None, clock: Clock, vault: MemoryVault
+    patched: None, clock: Clock, vault: MemoryVault, poster: ScriptedPoster
 ) -> None:
     at = 0
     while True:
         at += 1
-        world = World(Memory(clock), clock, vault)
+        world = World(Memory(clock), clock, vault, poster)
         await world.start()
         await lose(world)
         try:
