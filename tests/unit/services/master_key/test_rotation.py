@@ -121,13 +121,13 @@ async def test_who_dies_anywhere_is_followed_by_who_ends_it(
         try:
             await world.rotate(dying)
         except Died:
-            await world.sleep(90)
+            await world.sleep(60)
         else:
             break
         await world.rotate()
         assert [*(await world.states()).values()] in (OLD_AND_NEW, [State.OPENING, *OLD_AND_NEW])
         await world.check()
-        await world.sleep(90)
+        await world.sleep(60)
     assert at > 20
 
 

@@ -124,3 +124,13 @@ async def test_without_a_container_of_content_nothing_is_lost(
     prepared.objects._container = None
     assert not await written.is_lost("another")
     assert [*await written.registries()] == ["another"]
+
+
+async def test_what_else_stands_beside_is_no_registry(
+    written: Written, prepared: Memory, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in (keys.HALTED, keys.rebuilding("1"), keys.MASTER_KEY):
+        await prepared.beside.put(name, b"", {})
+
+    assert not await written.registries()
+    assert caplog.records == []
