@@ -13,7 +13,7 @@ from shared.storage.ports import Update
 from shared.storage.rows.registries import Grace, RegistryRecord, RegistryRecords
 from shared.storage.rows.scrubs import Round
 from shared.storage.rows.webhooks.webhooks import Webhooks
-from tests.support.app import LONG_AGO, MASTER_KEY, Memory
+from tests.support.app import LONG_AGO, MASTER_KEYS, Memory
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -49,7 +49,7 @@ async def test_a_webhook_is_read(prepared: Memory) -> None:
 async def test_a_change_of_a_registry_keeps_what_it_does_not_know(
     worker: None, prepared: Memory
 ) -> None:
-    records = RegistryRecords(prepared.rows, prepared.beside, MASTER_KEY)
+    records = RegistryRecords(prepared.rows, prepared.beside, MASTER_KEYS)
     await records.create(RegistryRecord("another", "one", ()), LONG_AGO)
     known = {"soft_delete_days": 3, **LATER}
     theirs = {"policies": json.dumps(known), "flags": "later", "of_later": "x"}
