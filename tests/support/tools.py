@@ -30,16 +30,21 @@ def require(*programs: str) -> None:
 
 
 def front() -> Path:
-    """Give the Functions host's HTTP path as a program.
+    """Give the Functions host's HTTP path as a program."""
+    return brought(_FRONT)
 
-    The program is not the project's: where REQUIRED_PROGRAMS does not name it, its tests skip.
+
+def brought(program: str) -> Path:
+    """Give a program that is not the project's own, from PATH.
+
+    Where REQUIRED_PROGRAMS does not name it, its tests skip.
     """
-    found = find_front()
-    if not found and _FRONT in _variable("REQUIRED_PROGRAMS").split():
-        pytest.fail(f"{_FRONT} is not on PATH", pytrace=False)
+    found = shutil.which(program)
+    if not found and program in _variable("REQUIRED_PROGRAMS").split():
+        pytest.fail(f"{program} is not on PATH", pytrace=False)
     if not found:
-        pytest.skip(f"{_FRONT} is not on PATH")
-    return found
+        pytest.skip(f"{program} is not on PATH")
+    return Path(found)
 
 
 def find_front() -> Path | None:

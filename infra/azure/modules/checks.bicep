@@ -1,0 +1,167 @@
+metadata description = '''
+What cannot work, told before anything is made. Each function gives the complaints of one concern, and a deployment with
+any complaint stops with all of them.
+'''
+
+@export()
+@description('A custom domain, and its certificate in a Key Vault.')
+type Domain = {
+  @description('registry.example.com, or *.example.com for a registry NAME at each NAME.example.com.')
+  name: string
+
+  @description('Resource id of the Key Vault.')
+  vault: string
+
+  @description('Name of the certificate in it.')
+  certificate: string
+}
+
+@export()
+@description('Subnets that are there, by their resource ids, each for one thing alone.')
+type Subnets = {
+  @description('For the function app: a /27 or larger, delegated to Microsoft.App/environments, no service endpoints.')
+  functions: string
+
+  @description('For Container Apps: another such.')
+  containers: string?
+
+  @description('For private endpoints.')
+  endpoints: string
+}
+
+@export()
+@description('Settings of the registry that a deployment takes; the others are its own, or secrets.')
+var offered = [
+  'REGISTRY_ANONYMOUS_ACCESS'
+  'REGISTRY_BLOB_REDIRECTS'
+  'REGISTRY_BLOB_URL_SECONDS'
+  'REGISTRY_GRACE_SECONDS'
+  'REGISTRY_MOUNT_DISCOVERY'
+  'REGISTRY_OUTBOUND_ALLOW'
+  'REGISTRY_SCRUB_BYTES_PER_DAY'
+  'REGISTRY_SOFT_DELETE_DAYS'
+  'REGISTRY_SPARSE_MANIFESTS'
+  'REGISTRY_UPLOAD_SECONDS'
+  'REGISTRY_WEBHOOK_EVENT_DAYS'
+]
+
+@export()
+@description('Give the registry that an image comes from.')
+func hostOf(image string) string => toLower(first(split(image, '/')))
+
+@export()
+@description('Give those of some complaints that apply.')
+func those(complaints string[]) string[] => filter(complaints, complaint => !empty(complaint))
+
+@export()
+func ofName(name string) string[] =>
+  empty(filter(
+      map(range(0, length(name)), at => substring(name, at, 1)),
+      letter => !contains('abcdefghijklmnopqrstuvwxyz0123456789', letter)
+    ))
+    ? []
+    : ['registryName: ${name} must be lower-case letters and digits']
+
+@export()
+@description('The host of Functions holds four bytes for each byte of a body, before anybody has logged in.')
+func ofMemory(limitMiB int, requests int, memoryMB int, isPrivate bool, acceptsRisk bool) string[] =>
+  those([
+    4 * limitMiB * requests * 2 > memoryMB && !acceptsRisk
+      ? 'bodyLimitMiB: 4 x ${limitMiB} MiB x ${requests} requests at once is more than half of the ${memoryMB} MB of an instance, which whoever reaches the registry can then fill without logging in: take less, fewer concurrentRequests, more instanceMemoryMB, or the shape container; a private deployment may take the risk with acceptMemoryRisk'
+      : ''
+    acceptsRisk && !isPrivate
+      ? 'acceptMemoryRisk: only a private deployment may take this risk, as there no stranger reaches the registry'
+      : ''
+  ])
+
+@export()
+func ofNetwork(isPrivate bool, hasContainers bool, addressSpace string, subnets Subnets?, zonesGroup string) string[] =>
+  those([
+    isPrivate && empty(addressSpace) && empty(subnets)
+      ? 'access private: it needs a network: give addressSpace for one that is made, or subnets for those that are there'
+      : ''
+    !empty(addressSpace) && !empty(subnets)
+      ? 'addressSpace and subnets: give one of them, for a network that is made or for one that is there'
+      : ''
+    !isPrivate && !(empty(addressSpace) && empty(subnets) && empty(zonesGroup))
+      ? 'addressSpace, subnets, zonesGroup: only access private has a network'
+      : ''
+    !empty(addressSpace) && int(last(split('0/${addressSpace}', '/'))) > 24
+      ? 'addressSpace: ${addressSpace} must be a /24 or larger, as three subnets of a /26 are made of it'
+      : ''
+    !empty(subnets) && hasContainers && empty(subnets.?containers)
+      ? 'subnets: the shape container needs containers, a subnet for Container Apps alone'
+      : ''
+    !empty(subnets) && length(union([subnets.?functions], [subnets.?containers], [subnets.?endpoints])) < 3
+      ? 'subnets: functions, containers and endpoints must be different subnets'
+      : ''
+  ])
+
+@export()
+func ofDomains(domains Domain[], isFunctions bool) string[] =>
+  those(concat(
+    map(
+      domains,
+      domain =>
+        empty(domain.vault) || empty(domain.certificate)
+          ? 'domains: ${domain.name} needs a certificate: the vault that it is in, and its name there'
+          : ''
+    ),
+    map(
+      domains,
+      domain =>
+        contains(replace('^${domain.name}', '^*.', ''), '*') || !contains(replace(domain.name, '*.', ''), '.')
+          ? 'domains: ${domain.name} must be a name, or one below which all are meant: *.example.com'
+          : ''
+    ),
+    [
+      length(filter(domains, domain => startsWith(domain.name, '*'))) > 1
+        ? 'domains: only one may begin with *, as the registry has one root domain'
+        : ''
+      length(union(map(domains, domain => toLower(domain.name)), [])) < length(domains) ? 'domains: each name once' : ''
+      isFunctions && length(union(map(domains, domain => '${domain.vault}/${domain.certificate}'), [])) > 3 ? 'domains: a function app on Flex Consumption takes three certificates at the most: take one that is good for several names' : ''
+    ]
+  ))
+
+@export()
+@description('The image is not to come from the registry that it is for; which name the platform gives is seen to by the container.')
+func ofImage(hasContainers bool, image string, identity string, user string, secret string, ownNames string[]) string[] =>
+  those([
+    hasContainers && empty(image)
+      ? 'image: the shape container needs one, such as ghcr.example/registry:0.1.0 (make image builds it)'
+      : ''
+    !hasContainers && !empty(image) ? 'image: only the shape container has one' : ''
+    !empty(image) && (!contains(image, '/') || (!contains(hostOf(image), '.') && !contains(hostOf(image), ':')))
+      ? 'image: ${image} must name the registry that it comes from'
+      : ''
+    !empty(filter(
+        ownNames,
+        name =>
+          hostOf(image) == toLower(name) || (startsWith(name, '*.') && endsWith(
+            hostOf(image),
+            toLower(substring(name, 1))
+          ))
+      ))
+      ? 'image: ${image} comes from this deployment, which could not start from itself after an outage: push it to another registry first'
+      : ''
+    empty(user) != empty(secret) || (!empty(user) && empty(identity))
+      ? 'imageUser, imageUserVault: give both, and imageIdentity, which reads the secret; imageIdentity alone pulls by itself'
+      : ''
+  ])
+
+@export()
+func ofScale(minReplicas int, maxReplicas int, alwaysReady int, maximumInstances int) string[] =>
+  those([
+    minReplicas > maxReplicas ? 'minReplicas: ${minReplicas} is more than maxReplicas, ${maxReplicas}' : ''
+    alwaysReady > maximumInstances
+      ? 'alwaysReady: ${alwaysReady} is more than maximumInstances, ${maximumInstances}'
+      : ''
+  ])
+
+@export()
+func ofSettings(settings object) string[] =>
+  map(
+    filter(items(settings), setting => !contains(offered, setting.key)),
+    setting =>
+      'settings: ${setting.key} cannot be set here: it is the deployment\'s own, a secret, or unknown; there are ${join(offered, ', ')}'
+  )
