@@ -80,7 +80,10 @@ class Group:
 
 def assembled(*groups: Group) -> typer.Typer:
     """Put groups together."""
-    told = "Work on a registry, with the settings of the app, from the environment."
+    told = (
+        "Work on a registry, with the settings of the app, from the environment. In Azure: with"
+        " those that the deployment tells in the end, as whoever `az login` says."
+    )
     app = _typer(told, _choose)
     for group in groups:
         app.add_typer(group.typer, name=group.name or None)

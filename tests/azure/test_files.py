@@ -77,7 +77,7 @@ def test_the_defaults_of_azd_are_those_of_the_parameters(bicep: Bicep) -> None:
 def test_the_package_of_azd_is_what_make_writes() -> None:
     text = (FOLDER.parents[1] / "azure.yaml").read_text()
 
-    assert re.search(r"^    dist: build/registry.zip$", text, re.MULTILINE)
+    assert re.search(r"^    dist: build/registry$", text, re.MULTILINE)
     assert re.search(r"^    remoteBuild: false$", text, re.MULTILINE)
     assert re.search(r"prepackage:\n.*\n +run: make package$", text, re.MULTILINE)
     assert Path(FOLDER.parents[1], re.findall(r"path: (\S+)", text)[0]) == FOLDER
