@@ -42,7 +42,7 @@ param domains check.Domain[] = []
 
 @description('Largest body of a request, in MiB, where the function app answers HTTP: the largest layer that all clients push.')
 @minValue(1)
-@maxValue(2048)
+@maxValue(1000)
 param bodyLimitMiB int = 64
 
 @description('How many requests an instance of the function app takes at once.')
@@ -347,8 +347,13 @@ var containerName = 'registry'
 var loginServer = empty(givenName) && hasContainers
   ? '${containerName}.${containers!.outputs.defaultDomain}'
   : givenName
+// Read here, so that what is no network stops the deployment and not the container.
+var proxies = map(
+  filter(split(trustedProxies, ','), part => !empty(part)),
+  part => '${parseCidr(trim(part)).network}/${parseCidr(trim(part)).cidr}'
+)
 var common = union(
-  settings,
+  mapValues(settings, value => string(value)),
   {
     AzureWebJobsStorage__blobServiceUri: storage[0].outputs.blobEndpoint
     AzureWebJobsStorage__queueServiceUri: storage[0].outputs.queueEndpoint
@@ -420,7 +425,7 @@ module container 'modules/container.bicep' = if (hasContainers) {
       AzureWebJobsStorage__clientId: containerIdentity!.outputs.clientId
       REGISTRY_LOGIN_SERVER: loginServer
       REGISTRY_PLANE: 'http'
-      REGISTRY_TRUSTED_PROXIES: trustedProxies
+      REGISTRY_TRUSTED_PROXIES: join(proxies, ',')
     })
   }
 }

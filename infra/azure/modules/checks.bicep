@@ -30,20 +30,30 @@ type Subnets = {
 }
 
 @export()
-@description('Settings of the registry that a deployment takes; the others are its own, or secrets.')
-var offered = [
-  'REGISTRY_ANONYMOUS_ACCESS'
-  'REGISTRY_BLOB_REDIRECTS'
-  'REGISTRY_BLOB_URL_SECONDS'
-  'REGISTRY_GRACE_SECONDS'
-  'REGISTRY_MOUNT_DISCOVERY'
-  'REGISTRY_OUTBOUND_ALLOW'
-  'REGISTRY_SCRUB_BYTES_PER_DAY'
-  'REGISTRY_SOFT_DELETE_DAYS'
-  'REGISTRY_SPARSE_MANIFESTS'
-  'REGISTRY_UPLOAD_SECONDS'
-  'REGISTRY_WEBHOOK_EVENT_DAYS'
-]
+@description('''
+Settings of the registry that a deployment takes, and what they may be: some words, a number, or anything. The others are
+its own, or secrets.
+''')
+var offered = {
+  REGISTRY_ANONYMOUS_ACCESS: { words: ['none', 'pull', 'all'] }
+  REGISTRY_BLOB_REDIRECTS: { words: ['true', 'false'] }
+  REGISTRY_BLOB_URL_SECONDS: { least: 1, most: 604500 }
+  REGISTRY_GRACE_SECONDS: { least: 1, most: 999999999 }
+  REGISTRY_MOUNT_DISCOVERY: { words: ['token', 'caller'] }
+  REGISTRY_OUTBOUND_ALLOW: {}
+  REGISTRY_SCRUB_BYTES_PER_DAY: { least: 0, most: 999999999999999999 }
+  REGISTRY_SOFT_DELETE_DAYS: { least: 0, most: 365 }
+  REGISTRY_SPARSE_MANIFESTS: { words: ['true', 'false'] }
+  REGISTRY_UPLOAD_SECONDS: { least: 1, most: 999999999 }
+  REGISTRY_WEBHOOK_EVENT_DAYS: { least: 1, most: 365 }
+}
+
+@description('Whether a text is of these letters alone.')
+func isOf(text string, letters string) bool =>
+  !empty(text) && empty(filter(
+    map(range(0, length(text)), at => substring(text, at, 1)),
+    letter => !contains(letters, letter)
+  ))
 
 @export()
 @description('Give the registry that an image comes from.')
@@ -55,10 +65,7 @@ func those(complaints string[]) string[] => filter(complaints, complaint => !emp
 
 @export()
 func ofName(name string) string[] =>
-  empty(filter(
-      map(range(0, length(name)), at => substring(name, at, 1)),
-      letter => !contains('abcdefghijklmnopqrstuvwxyz0123456789', letter)
-    ))
+  isOf(name, 'abcdefghijklmnopqrstuvwxyz0123456789')
     ? []
     : ['registryName: ${name} must be lower-case letters and digits']
 
@@ -86,7 +93,7 @@ func ofNetwork(isPrivate bool, hasContainers bool, addressSpace string, subnets 
     !isPrivate && !(empty(addressSpace) && empty(subnets) && empty(zonesGroup))
       ? 'addressSpace, subnets, zonesGroup: only access private has a network'
       : ''
-    !empty(addressSpace) && int(last(split('0/${addressSpace}', '/'))) > 24
+    (empty(addressSpace) ? 0 : parseCidr(addressSpace).cidr) > 24
       ? 'addressSpace: ${addressSpace} must be a /24 or larger, as three subnets of a /26 are made of it'
       : ''
     !empty(subnets) && hasContainers && empty(subnets.?containers)
@@ -110,15 +117,18 @@ func ofDomains(domains Domain[], isFunctions bool) string[] =>
     map(
       domains,
       domain =>
-        contains(replace('^${domain.name}', '^*.', ''), '*') || !contains(replace(domain.name, '*.', ''), '.')
-          ? 'domains: ${domain.name} must be a name, or one below which all are meant: *.example.com'
+        !isOf(replace('^${domain.name}', '^*.', '^'), 'abcdefghijklmnopqrstuvwxyz0123456789-.^') || !contains(
+            replace(domain.name, '*.', ''),
+            '.'
+          )
+          ? 'domains: ${domain.name} must be a name in small letters, or one below which all are meant: *.example.com'
           : ''
     ),
     [
       length(filter(domains, domain => startsWith(domain.name, '*'))) > 1
         ? 'domains: only one may begin with *, as the registry has one root domain'
         : ''
-      length(union(map(domains, domain => toLower(domain.name)), [])) < length(domains) ? 'domains: each name once' : ''
+      length(union(map(domains, domain => domain.name), [])) < length(domains) ? 'domains: each name once' : ''
       isFunctions && length(union(map(domains, domain => '${domain.vault}/${domain.certificate}'), [])) > 3 ? 'domains: a function app on Flex Consumption takes three certificates at the most: take one that is good for several names' : ''
     ]
   ))
@@ -144,6 +154,9 @@ func ofImage(hasContainers bool, image string, identity string, user string, sec
       ))
       ? 'image: ${image} comes from this deployment, which could not start from itself after an outage: push it to another registry first'
       : ''
+    !empty(secret) && !startsWith(secret, 'https://')
+      ? 'imageUserVault: ${secret} must be the address of a secret, https://NAME.vault.azure.net/secrets/SECRET'
+      : ''
     empty(user) != empty(secret) || (!empty(user) && empty(identity))
       ? 'imageUser, imageUserVault: give both, and imageIdentity, which reads the secret; imageIdentity alone pulls by itself'
       : ''
@@ -160,8 +173,22 @@ func ofScale(minReplicas int, maxReplicas int, alwaysReady int, maximumInstances
 
 @export()
 func ofSettings(settings object) string[] =>
-  map(
-    filter(items(settings), setting => !contains(offered, setting.key)),
+  those(map(
+    items(settings),
     setting =>
-      'settings: ${setting.key} cannot be set here: it is the deployment\'s own, a secret, or unknown; there are ${join(offered, ', ')}'
-  )
+      !contains(offered, setting.key)
+        ? 'settings: ${setting.key} cannot be set here: it is the deployment\'s own, a secret, or unknown; there are ${join(objectKeys(offered), ', ')}'
+        : isFit(toLower(string(setting.value)), offered[?setting.key] ?? {})
+            ? ''
+            : 'settings: ${setting.key} cannot be ${string(setting.value)}: it is one of ${string(offered[?setting.key])}'
+  ))
+
+@description('Whether a value is one of the words, or a number between the two, if that is asked.')
+func isFit(value string, asked object) bool =>
+  contains(asked, 'words')
+    ? contains(asked.words, value)
+    : !contains(asked, 'most')
+        ? true
+        : isOf(value, '0123456789') ? (length(value) > 18 ? false : isBetween(int(value), asked)) : false
+
+func isBetween(value int, asked object) bool => value >= asked.least && value <= asked.most
