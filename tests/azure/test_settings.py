@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import pytest
 
 from infra.devhost.worker import Function
+from infra.host.settings import Surroundings
 from shared.settings import Settings, SettingsInvalid
 from tests.support.app import ROOT, indexed
 from tests.support.bicep import FOLDER, Bicep, Deployed, plain
@@ -207,8 +208,7 @@ def test_timers_find_the_storage_of_the_host(deployed: Deployed) -> None:
 def test_the_host_in_the_container_starts_with_what_it_is_told(
     examples: Mapping[str, Deployed], name: str
 ) -> None:
-    host = pytest.importorskip("infra.host.settings")
-    read = host.Surroundings.read(examples[name].container_settings)
+    read = Surroundings.read(examples[name].container_settings)
 
     assert read.plane == "http"
     assert read.proxies
