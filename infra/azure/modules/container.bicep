@@ -69,7 +69,7 @@ resource app 'Microsoft.App/containerApps@2025-07-01' = {
       ingress: {
         external: true // to what the environment is: the world, or its network
         targetPort: 8080
-        transport: 'auto'
+        transport: 'http' // the host speaks no other
         allowInsecure: false
         customDomains: [
           for (domain, index) in domains: {
