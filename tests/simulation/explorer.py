@@ -361,5 +361,8 @@ class Explorer:
 
 
 def explore(scenario: Scenario, *, faults: bool = False) -> Report:
-    """Run a scenario in every order; with `faults`, with one of them at every write, too."""
+    """Run a scenario in every order; with `faults`, with one of them at every write, too.
+
+    Those ways include all in which nothing goes wrong.
+    """
     return Explorer(scenario, faults).explore()

@@ -21,9 +21,8 @@ type Patch = pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("scenario", SMALL.values(), ids=SMALL)
-@pytest.mark.parametrize("faults", [False, True], ids=["well", "hurt"])
-def test_the_sweep_meets(scenario: Scenario, explore: Explore, faults: bool) -> None:
-    explore(scenario, faults=faults)
+def test_the_sweep_meets(scenario: Scenario, explore: Explore) -> None:
+    explore(scenario, faults=True)
 
 
 @pytest.mark.parametrize("scenario", WIDE.values(), ids=WIDE)
