@@ -90,8 +90,8 @@ param maxReplicas int = 10
 @maxValue(30)
 param requestMinutes int = 4
 
-@description('Networks from which the container believes X-Forwarded-*: those that Container Apps keeps for itself.')
-param trustedProxies string = '100.100.0.0/17,100.100.128.0/18,100.100.192.0/19'
+@description('Networks of a gateway of yours whose X-Forwarded-* the container believes: one that sets or drops each client\'s own.')
+param trustedProxies string = ''
 
 @description('Address space of the network that a private deployment makes: a /24 or larger.')
 param addressSpace string = ''

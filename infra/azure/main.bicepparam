@@ -29,10 +29,7 @@ param imageUserVault = readEnvironmentVariable('DEPLOY_IMAGE_USER_VAULT', '')
 param minReplicas = int(readEnvironmentVariable('DEPLOY_MIN_REPLICAS', '2'))
 param maxReplicas = int(readEnvironmentVariable('DEPLOY_MAX_REPLICAS', '10'))
 param requestMinutes = int(readEnvironmentVariable('DEPLOY_REQUEST_MINUTES', '4'))
-param trustedProxies = readEnvironmentVariable(
-  'DEPLOY_TRUSTED_PROXIES',
-  '100.100.0.0/17,100.100.128.0/18,100.100.192.0/19'
-)
+param trustedProxies = readEnvironmentVariable('DEPLOY_TRUSTED_PROXIES', '')
 
 param addressSpace = readEnvironmentVariable('DEPLOY_ADDRESS_SPACE', '')
 param subnets = json(readEnvironmentVariable('DEPLOY_SUBNETS', 'null'))
