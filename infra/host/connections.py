@@ -19,6 +19,9 @@ MOST = 1_000
 SPARE = 50
 """How many more are taken, to be asked how we are, and to be told that we are busy."""
 
+WAITING = 16
+"""How many requests of a connection may wait for the answer to one before them."""
+
 _TICK_SECONDS = 1.0
 _TIMEOUT = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 _log = logging.getLogger(__name__)
@@ -35,12 +38,24 @@ class Connection(HttpToolsProtocol):
             transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """Take what came."""
+        """Take what came; of a head without end each further piece costs more than the last."""
         self._asking.took(len(data))
         super().data_received(data)
+        if (fault := self._asking.excess()) and not self.transport.is_closing():
+            self._cut_off(fault, _abort=self._is_answering)
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no request; not inside of the answer to the one before."""
+        is_of_body = self._asking.phase is Phase.BODY and not self.pipeline
+        if self._is_answering and (self.cycle.response_started or not is_of_body):
+            self.transport.abort()
+        else:
+            super().send_400_response(msg)
 
     def on_message_begin(self) -> None:
-        """Note that a request begins."""
+        """Note that a request begins; what it raises ends the connection."""
+        if len(self.pipeline) >= WAITING:
+            raise ValueError(f"{WAITING} requests wait already")
         super().on_message_begin()
         self._asking.enter(Phase.HEAD, self.loop.time())
 
@@ -97,13 +112,16 @@ class Connection(HttpToolsProtocol):
         elif not self.transport.is_closing() and (fault := self._fault(now, seconds)):
             self._cut_off(fault)
 
+    @property
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
     def _fault(self, now: float, seconds: float) -> str:
-        is_answering = self.cycle is not None and not self.cycle.response_complete
         if self._asking.phase is Phase.BODY:
             if self.flow.read_paused or self.cycle.waiting_for_100_continue:
                 return ""
             return self._asking.fault(now) or self._asking.waited(seconds)
-        return "" if is_answering else self._asking.fault(now)
+        return "" if self._is_answering else self._asking.fault(now)
 
     def _cut_off(self, fault: str, *, _abort: bool = False) -> None:
         phase = self._asking.phase

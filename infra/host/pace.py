@@ -63,11 +63,17 @@ class Asking:
         """Note that what came was of a body."""
         self._loose = 0
 
-    def fault(self, now: float) -> str:
-        """Say what is too much, or takes too long; empty where nothing is."""
-        passed = now - self._since
+    def excess(self) -> str:
+        """Say what is too much; empty where nothing is."""
         if self._loose > HEAD_BYTES:
             return f"has sent over {HEAD_BYTES} bytes that are no body"
+        return ""
+
+    def fault(self, now: float) -> str:
+        """Say what is too much, or takes too long; empty where nothing is."""
+        if excess := self.excess():
+            return excess
+        passed = now - self._since
         if self._phase in {Phase.NEW, Phase.HEAD} and passed > HEAD_SECONDS:
             return f"has sent no whole head in {HEAD_SECONDS:g} s"
         if self._phase is Phase.IDLE and passed > IDLE_SECONDS:

@@ -8,7 +8,7 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
 from infra.host import pace
-from infra.host.connections import Connection
+from infra.host.connections import WAITING, Connection
 
 LONG = 1_000.0
 HEAD = b"PUT /x HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n"
@@ -32,6 +32,8 @@ class Wire(asyncio.Transport):
 
     def close(self) -> None:
         self.is_closed = True
+
+    abort = close
 
     def pause_reading(self) -> None: ...
 
@@ -142,3 +144,36 @@ async def test_after_a_wish_for_another_protocol_the_connection_ends(
     assert b"200 OK" in written
     assert b"connection: close" in written
     assert connection.transport.is_closing()
+
+
+async def test_a_head_without_end_is_cut_off_before_much_of_it_is_held(
+    connection: Connection,
+) -> None:
+    connection.data_received(b"GET /")
+    connection.data_received(b"a" * (pace.HEAD_BYTES + 1))
+    assert connection.transport.is_closing()
+    assert vars(connection.transport)["written"].startswith(b"HTTP/1.1 408 ")
+
+
+async def test_few_requests_may_wait_for_the_answer_to_one(connection: Connection) -> None:
+    connection.data_received(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n" * (1 + WAITING))
+    assert not connection.transport.is_closing()
+    connection.data_received(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n" * 10_000)
+    assert connection.transport.is_closing()
+    assert len(connection.pipeline) == WAITING
+
+
+async def test_what_is_wrong_with_the_next_request_is_not_told_inside_of_an_answer(
+    connection: Connection,
+) -> None:
+    connection.data_received(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n")
+    connection.data_received(b"no request at all\r\n\r\n")
+    assert connection.transport.is_closing()
+    assert vars(connection.transport)["written"] == b""
+
+
+async def test_what_is_wrong_with_a_body_is_told(connection: Connection) -> None:
+    head = b"PUT /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    connection.data_received(head + b"no size\r\n")
+    assert connection.transport.is_closing()
+    assert vars(connection.transport)["written"].startswith(b"HTTP/1.1 400 ")
