@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 import httpx
 
 from infra.admin.opening import Desk
-from infra.admin.output import Answer, progress
+from infra.admin.output import Answer, cell, progress
 from infra.azure.smoke.checking import broken
 from infra.azure.smoke.checks import ROOMS
 from infra.azure.smoke.checks.leaving import clean
 from infra.azure.smoke.credentials import Login
-from infra.azure.smoke.findings import Finding
+from infra.azure.smoke.findings import Differs, Finding
 from infra.azure.smoke.report import Looked, report
 from infra.azure.smoke.site import Options, Site
 from infra.azure.smoke.wire import Server, Wire
@@ -33,14 +33,14 @@ async def look(
             findings = await _findings(site)
         finally:
             for left in await clean(site):
-                print(f"smoke: left in {site.repository}: {left}", file=sys.stderr)
+                print(f"smoke: left in {site.repository}: {cell(left)}", file=sys.stderr)
     return report(Looked(server.name, began, site.repository), findings)
 
 
 async def _reach(wire: Wire) -> None:
     try:
         await wire.ask("GET", "/v2/")
-    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+    except (Differs, httpx.HTTPError, httpx.InvalidURL, OSError) as error:
         where = f"{wire.server.base}"
         raise Unreachable(
             f"{where}: {broken(error)}. Is this the login server, does its name lead there (else"

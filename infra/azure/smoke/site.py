@@ -128,7 +128,15 @@ class Site:
         content: Content = None,
         patience: float | None = None,
     ) -> Answer:
-        """Ask as somebody who may do all in the repository; raises NotChecked."""
+        """Ask as somebody who may do all in the repository; raises NotChecked.
+
+        Who does so is told to nobody but the registry, wherever it sends us: raises Differs.
+        """
+        if not self.wire.is_own(path):
+            raise Differs(
+                f"{method} is to go on at {self.wire.origin(path)}, where no login is sent: what"
+                " stands before the app has to hand on the name and the scheme that were asked for"
+            )
         allowed = {"Authorization": await self.authorization()}
         answer = await self.wire.ask(method, path, allowed | (headers or {}), content, patience)
         # What is in an upload's query is good for the upload.

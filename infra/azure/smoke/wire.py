@@ -1,8 +1,9 @@
 """The wire: requests to the registry as httpx sends them, or byte by byte where it would refuse.
 
-No redirection is followed and no answer is held beyond `MOST`: what is asked of a registry here has
-small answers. `connect` leads to another address than the login server's name says, as before its
-DNS record is there; the name stays in `Host`, and in TLS.
+No redirection is followed and no answer is held beyond `MOST`, nor unpacked: what is asked of a
+registry here has small answers, and packed ones grow without end. `connect` leads to another
+address than the login server's name says, as before its DNS record is there; the name stays in
+`Host`, and in TLS.
 """
 
 import asyncio
@@ -130,7 +131,7 @@ class Wire:
         request = self._client.build_request(
             method,
             url,
-            headers={**self._host(url), **(headers or {})},
+            headers={"Accept-Encoding": "identity", **self._host(url), **(headers or {})},
             content=content,
             extensions=self._extensions(url, patience),
         )
@@ -138,7 +139,7 @@ class Wire:
         answer = await self._client.send(request, stream=True)
         seconds = time.monotonic() - began
         try:
-            body = await _read(answer) if method != "HEAD" else b""
+            body = await _read(answer, patience or self.patience) if method != "HEAD" else b""
         finally:
             await answer.aclose()
         asked = f"{method} {httpx.URL(path).path}"
@@ -147,6 +148,11 @@ class Wire:
     def is_own(self, url: str | httpx.URL) -> bool:
         """Tell whether an address is one of this server."""
         return self._is_base(self._url(url))
+
+    def origin(self, url: str | httpx.URL) -> str:
+        """Give scheme, host and port of an address."""
+        named = self._url(url)
+        return f"{named.scheme}://{named.netloc.decode()}"
 
     def _is_base(self, url: httpx.URL) -> bool:
         base = self.server.base
@@ -214,10 +220,14 @@ def _tls() -> ssl.SSLContext:
     return context
 
 
-async def _read(answer: httpx.Response) -> bytes:
+async def _read(answer: httpx.Response, seconds: float) -> bytes:
     body = bytearray()
-    async for piece in answer.aiter_bytes():
-        body += piece
-        if len(body) > MOST:
-            raise Differs(f"an answer of over {MOST} bytes to {answer.request.url.path}")
+    try:
+        async with asyncio.timeout(seconds):
+            async for piece in answer.aiter_raw():
+                body += piece
+                if len(body) > MOST:
+                    raise Differs(f"an answer of over {MOST} bytes to {answer.request.url.path}")
+    except TimeoutError:
+        raise httpx.ReadTimeout(f"it does not end within {seconds:g} s") from None
     return bytes(body)

@@ -39,7 +39,7 @@ async def clean(site: Site) -> list[str]:
     for path in _paths(site):
         try:
             answer = await site.ask("DELETE", path)
-        except (httpx.HTTPError, OSError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             failed.append(f"DELETE {path.partition('?')[0]}: {broken(error)}")
             continue
         except (Differs, NotChecked) as error:

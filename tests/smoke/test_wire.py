@@ -1,0 +1,123 @@
+"""What an answer can make the smoke test do: a host need not be ours, or kind."""
+
+import asyncio
+import gzip
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+
+from infra.azure.smoke import looking, wire
+from infra.azure.smoke.checks.leaving import clean
+from infra.azure.smoke.checks.uploading import begin, next_location, send_chunked
+from infra.azure.smoke.credentials import Login
+from infra.azure.smoke.findings import Differs
+from infra.azure.smoke.site import Options, Site
+from infra.azure.smoke.wire import Server, Wire
+
+TOKEN = b'{"access_token": "secret"}'
+
+type Give = Callable[[bytes], bytes]
+"""Gives the bytes of an answer to a request's head."""
+
+
+def answer(status: str, *headers: str, body: bytes = b"") -> bytes:
+    lines = (f"HTTP/1.1 {status}", *headers, f"Content-Length: {len(body)}", "Connection: close")
+    return "\r\n".join((*lines, "", "")).encode() + body
+
+
+@asynccontextmanager
+async def serving(give: Give) -> AsyncIterator[tuple[int, list[bytes]]]:
+    """Serve on a port; give it, and the heads of all requests."""
+    heads: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(give(heads[-1]))
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1], heads
+
+
+@asynccontextmanager
+async def site_at(port: int) -> AsyncIterator[Site]:
+    async with Wire(Server(f"127.0.0.1:{port}", is_plain=True)) as opened:
+        yield Site(opened, Login("somebody", "password"), Options())
+
+
+def sends_uploads_to(location: str) -> Give:
+    return lambda head: (
+        answer("200 OK", body=TOKEN)
+        if b"/oauth2/token" in head
+        else answer("202 Accepted", f"Location: {location}")
+    )
+
+
+async def test_no_token_is_sent_where_an_upload_is_sent_on_to_another_host() -> None:
+    async with serving(lambda _: answer("202 Accepted")) as (elsewhere, heard):
+        foreign = f"http://127.0.0.1:{elsewhere}/v2/smoke/blobs/uploads/1"
+        async with serving(sends_uploads_to(foreign)) as (port, _), site_at(port) as site:
+            location = await begin(site)
+            with pytest.raises(Differs, match=f"http://127.0.0.1:{elsewhere}"):
+                await send_chunked(site, location, _nothing())
+    assert heard == []
+
+
+async def test_an_upload_goes_on_at_the_registry() -> None:
+    give = sends_uploads_to("/v2/smoke/blobs/uploads/1")
+    async with serving(give) as (port, heads), site_at(port) as site:
+        next_location(site, await send_chunked(site, await begin(site), _nothing()))
+    assert heads[-1].startswith(b"PATCH /v2/smoke/blobs/uploads/1 ")
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    yield b""
+
+
+async def test_what_is_packed_twice_does_not_fill_the_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(wire, "MOST", 1 << 20)
+    bomb = gzip.compress(gzip.compress(bytes(64 << 20)))
+    packed = answer("200 OK", "Content-Encoding: gzip, gzip", body=bomb)
+    async with serving(lambda _: packed) as (port, heads), site_at(port) as site:
+        assert (await site.wire.ask("GET", "/")).body == bomb
+    assert b"accept-encoding: identity" in heads[0].lower()
+
+
+async def test_what_is_left_is_told_without_what_a_terminal_obeys(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def clean(_: Site) -> list[str]:
+        return ["DELETE: 500 \x1b]0;owned\x07"]
+
+    monkeypatch.setattr(looking, "clean", clean)
+    monkeypatch.setattr(looking, "ROOMS", ())
+    async with serving(lambda _: answer("401 Unauthorized")) as (port, _):
+        at = Server(f"127.0.0.1:{port}", is_plain=True)
+        await looking.look(at, Login("somebody", "password"), Options(), None, "")
+    assert capsys.readouterr().err.endswith("DELETE: 500 \\x1b]0;owned\\x07\n")
+
+
+async def test_an_answer_that_never_ends_is_told() -> None:
+    endless = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n1"
+
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(endless)
+        await asyncio.sleep(5)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    at = Server(f"127.0.0.1:{server.sockets[0].getsockname()[1]}", is_plain=True)
+    async with server, Wire(at, patience=0.2) as opened:
+        with pytest.raises(httpx.ReadTimeout):
+            await opened.ask("GET", "/")
+
+
+async def test_an_address_that_is_none_leaves_the_report() -> None:
+    async with serving(lambda _: answer("200 OK", body=TOKEN)) as (port, _), site_at(port) as site:
+        site.made.begun("http://[")
+        assert len(await clean(site)) == 1
