@@ -6,13 +6,13 @@ the registry makes and that say nothing of a key.
 A receiver may send back what it was sent. Of its answer, names of headers too, these are masked in
 each of their spellings (`spellings`), and every eight characters in a row that are part of one:
 
-    the address's user and password, its path with its query, and each value of that
+    the address's user and password, its path with its query, and each value (or bare word) of that
     the values of headers that are masked, Basic ones decoded as well, so signatures too
     signing secrets: as typed, as `whsec_`, and their keys in Base64, in hexadecimal and as bytes
 
 What has less than four characters is not known for a secret, and of an address's path what has less
 than eight: `/hook` is part of many answers. Where an answer ends, and may have been cut, what one
-of them begins with is masked from six characters on.
+of them begins with is masked from six characters on, also before a spelling that is cut itself.
 """
 
 from base64 import b64decode, b64encode
@@ -26,7 +26,7 @@ from shared.model.outbound.posting import Posting, Reply
 from shared.model.webhooks.webhook import Callback
 from shared.services.webhooks.requests.posting import split_uri
 from shared.services.webhooks.requests.signatures import key_of, whsec_of
-from shared.services.webhooks.requests.spellings import readings
+from shared.services.webhooks.requests.spellings import readings, whole
 
 MASK = "***"
 
@@ -104,9 +104,10 @@ class _Secrets:
             for begin in range(len(read) - length + 1):
                 if read[begin : begin + length] in self.runs:
                     yield begin, begin + length
-        for begin in range(max(0, len(read) - _RUN), len(read)):
-            if read[begin:] in self.begun:
-                yield begin, len(read)
+        for end in {len(read), whole(read)}:
+            for begin in range(max(0, end - _RUN), end):
+                if read[begin:end] in self.begun:
+                    yield begin, len(read)
 
 
 def _covered(data: bytes, is_secret: bytearray) -> bytes:
@@ -138,7 +139,8 @@ def _of_address(uri: str) -> Iterator[bytes]:
     if len(target) >= _RUN:
         yield target.encode()
     for pair in parts.query.split("&"):
-        yield pair.partition("=")[2].encode()
+        name, is_named, value = pair.partition("=")
+        yield (value if is_named else name).encode()
     yield from _of_pair(parts.netloc.rpartition("@")[0].encode())
 
 

@@ -21,6 +21,10 @@ _SPELLED = re.compile(
     rb"|\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2}|\\[/\"'\\]"
     rb"|&(?:#[0-9]{1,8}|#[Xx][0-9A-Fa-f]{1,8}|[A-Za-z][0-9A-Za-z]{1,31});"
 )
+_CUT = re.compile(
+    rb"(?:%[0-9a-f]?|\\(?:u[0-9a-f]{0,3}|x[0-9a-f]?)?"
+    rb"|&(?:#x?[0-9a-f]{0,8}|[a-z][0-9a-z]{0,31})?)\Z"
+)
 _SAME = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ-_ ", b"abcdefghijklmnopqrstuvwxyz+/+")
 
 
@@ -37,6 +41,12 @@ def readings(data: bytes) -> Iterator[tuple[bytes, Sequence[Span]]]:
             return
         data = read
         yield data.translate(_SAME), spans
+
+
+def whole(read: bytes) -> int:
+    """Give where a reading ends, without a spelling that was cut."""
+    cut = _CUT.search(read)
+    return cut.start() if cut else len(read)
 
 
 def _read(data: bytes, spans: Sequence[Span]) -> tuple[bytes, Sequence[Span]]:

@@ -157,6 +157,24 @@ def test_a_short_value_of_a_query_is_masked(code: str) -> None:
     assert (shown.reason, shown.body) == ("***", b"hook")
 
 
+@pytest.mark.parametrize(
+    "uri", ["https://ci.example/?c0de12", "https://ci.example/hook?c0de12&a=b"]
+)
+def test_a_query_without_a_name_is_masked(uri: str) -> None:
+    callback = Callback(uri)
+    posting = posting_of(WEBHOOK, callback, pushed(), NOW)
+    reply = Reply(200, "OK", "1.1", {}, b"<c0de12>")
+    assert masked_reply(reply, callback, posting).body == b"<***>"
+
+
+@pytest.mark.parametrize("cut", ["%", "%2", "\\", "\\u002", "&", "&#4", "&sol", "%252", "&amp;#x2"])
+def test_a_secret_that_an_answer_was_cut_in_is_masked_up_to_half_a_spelling(cut: str) -> None:
+    callback = Callback("https://ci.example/?key=abcdef/7f3a9")
+    posting = posting_of(WEBHOOK, callback, pushed(), NOW)
+    reply = Reply(200, "OK", "1.1", {}, f"<abcdef{cut}".encode())
+    assert masked_reply(reply, callback, posting).body.startswith(b"<***")
+
+
 @pytest.mark.parametrize("field", ["reason", "headers"])
 def test_where_a_head_was_cut_the_begin_of_a_secret_is_masked(field: str) -> None:
     cut = "." * 90 + "c0de/7"
