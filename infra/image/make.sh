@@ -2,6 +2,7 @@
 # Makes the OCI image of the registry's host, in the folder given (default: build): registry-image, a layout,
 # and registry-image.tar, which docker and podman load. Needs root, and a mirror of Debian that apt is set to.
 set -euo pipefail
+umask 022 # the image's user is not this machine's: it is to read all, and write nothing
 cd "$(dirname "$0")/../.."
 out=$(realpath -m "${1:-build}")
 suite=trixie
@@ -49,10 +50,12 @@ packages() {
     rm -rf "$work"/context/site-packages/{bin,.lock}
 }
 
+# Modules alone: nothing that merely lies about in these folders is published.
 app() {
     mkdir -p "$work/context/app/infra"
-    tar --create --exclude=__pycache__ --exclude='*.md' function_app.py host.json functions shared \
-        infra/__init__.py infra/admin infra/devhost infra/host | tar --extract --directory "$work/context/app"
+    find function_app.py host.json functions shared infra/__init__.py infra/admin infra/devhost infra/host \
+        -name '.?*' -prune -o -type f \( -name '*.py' -o -name host.json \) -print0 |
+        tar --create --mode=u=rwX,go=rX --null --files-from=- | tar --extract --directory "$work/context/app"
 }
 
 # Its files are read-only, and layers have times of their own: only what is not compared with its source is of use.

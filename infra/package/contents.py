@@ -1,8 +1,9 @@
 """Contents: which files the package holds, and what each is called in it.
 
 The app's files are the ones that .funcignore does not leave out (a test compares), and of those
-what is named here alone: nothing that merely lies about in the folder is published. Of the packages
-all but their tests, the launchers, and the installer's notes, which name this machine's folders.
+what is named here alone, of folders the modules: nothing that merely lies about is published. Of
+the packages all but their tests, the launchers, and the installer's notes, which name this
+machine's folders.
 """
 
 from collections.abc import Iterator, Mapping
@@ -33,7 +34,7 @@ def _app_files(app: Path) -> Iterator[Path]:
 
 
 def _is_taken(path: Path) -> bool:
-    return path.suffix not in {".md", ".pyc"} and not path.name.startswith(".")
+    return path.suffix == ".py"
 
 
 def _package_files(packages: Path) -> Iterator[tuple[str, Path]]:
@@ -48,7 +49,7 @@ def _package_files(packages: Path) -> Iterator[tuple[str, Path]]:
 def _files(folder: Path) -> Iterator[Path]:
     """Give the files of a folder, with those of the folders in it."""
     for path in folder.iterdir():
-        if path.is_dir() and path.name not in _LEFT_OUT:
+        if path.is_dir() and path.name not in _LEFT_OUT and not path.name.startswith("."):
             yield from _files(path)
         elif path.is_file():
             yield path

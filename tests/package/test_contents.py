@@ -52,14 +52,19 @@ def test_it_has_what_funcignore_does_not_leave_out(built: tuple[Path, str]) -> N
 
 def test_nothing_that_lies_about_is_published(tmp_path: Path) -> None:
     app = copy(tmp_path / "app", mode=0o644, time=1_000_000_000)
-    before = contents(app, tmp_path / "app/shared").keys()
+    before = contents(app, ROOT / "functions").keys()
     for name in ("local.settings.json", "notes.txt", ".env", "shared/.env", "functions/a.pyc"):
+        (app / name).write_text("a secret")
+    for name in ("shared/.cache", "functions/.data"):
+        (app / name).mkdir()
+        (app / name / "key.py").write_text("a secret")
+    for name in ("functions/local.settings.json", "shared/key.pem", "shared/a.py~"):
         (app / name).write_text("a secret")
     (app / ".data").mkdir()
     (app / ".data/secrets.json").write_text("a secret")
     (app / "shared/__pycache__").mkdir()
     (app / "shared/__pycache__/a.cpython-313.pyc").write_text("bytecode")
-    assert contents(app, tmp_path / "app/shared").keys() == before
+    assert contents(app, ROOT / "functions").keys() == before
 
 
 def test_every_locked_package_is_there_and_no_other(built: tuple[Path, str]) -> None:
