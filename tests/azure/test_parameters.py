@@ -113,6 +113,12 @@ BAD: list[tuple[str, str, dict[str, Any], str]] = [
         "image: Registry.example.com/r:1 comes from this deployment",
     ),
     (
+        "an image from itself, by its port",
+        CONTAINER,
+        {"image": "registry.example.com:443/r:1"},
+        "comes from this deployment",
+    ),
+    (
         "an image from below itself",
         FUNCTIONS,
         {
@@ -348,6 +354,6 @@ def test_an_image_from_the_name_that_azure_gave_is_refused_by_the_container(bice
     try:
         assert bicep.varied(file, image="images.example/r:1", **given).resources
         with pytest.raises(Refused, match="comes from this deployment"):
-            bicep.varied(file, image="registry.sea-1.azurecontainerapps.io/r:1", **given)
+            bicep.varied(file, image="registry.sea-1.azurecontainerapps.io:443/r:1", **given)
     finally:
         file.unlink()

@@ -60,6 +60,10 @@ func isOf(text string, letters string) bool =>
 func hostOf(image string) string => toLower(first(split(image, '/')))
 
 @export()
+@description('Give the name of that registry, without its port: another port is no other registry.')
+func nameOf(image string) string => first(split(hostOf(image), ':'))
+
+@export()
 @description('Give those of some complaints that apply.')
 func those(complaints string[]) string[] => filter(complaints, complaint => !empty(complaint))
 
@@ -147,8 +151,8 @@ func ofImage(hasContainers bool, image string, identity string, user string, sec
     !empty(filter(
         ownNames,
         name =>
-          hostOf(image) == toLower(name) || (startsWith(name, '*.') && endsWith(
-            hostOf(image),
+          nameOf(image) == toLower(name) || (startsWith(name, '*.') && endsWith(
+            nameOf(image),
             toLower(substring(name, 1))
           ))
       ))

@@ -3,7 +3,7 @@ The registry's HTTP functions in a container, several replicas behind the ingres
 end is given as long as the longest request, and a little more, before it is killed.
 '''
 
-import { Domain, hostOf } from 'checks.bicep'
+import { Domain, hostOf, nameOf } from 'checks.bicep'
 
 param name string
 param location string
@@ -38,7 +38,7 @@ param domains Domain[]
 param certificateIds string[]
 
 var host = '${name}.${defaultDomain}'
-var pulled = hostOf(image) == toLower(host)
+var pulled = nameOf(image) == toLower(host)
   ? fail('image: ${image} comes from this deployment, which could not start from itself after an outage: push it to another registry first')
   : image
 
