@@ -19,6 +19,9 @@ MOST = 1_000
 SPARE = 50
 """How many more are taken, to be asked how we are, and to be told that we are busy."""
 
+IS_SPARE = "is_spare"
+"""What the state of a request says: whether its connection is one too many to be served."""
+
 WAITING = 16
 """How many requests of a connection may wait for the answer to one before them."""
 
@@ -33,6 +36,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin, unless there are too many."""
         super().connection_made(transport)
+        self.app_state = {**self.app_state, IS_SPARE: len(self.connections) > MOST}
         self._asking, self._taking = Asking(self.loop.time()), Taking()
         if len(self.connections) > MOST + SPARE:
             transport.abort()

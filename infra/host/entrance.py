@@ -1,11 +1,10 @@
 """The entrance: what a request passes before the app, or instead of it."""
 
-from collections.abc import Callable
-
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from infra.devhost.stopping import Stopping
+from infra.host.connections import IS_SPARE
 from infra.host.health import LIVE, READY, Health
 from infra.host.proxies import Proxies
 
@@ -25,11 +24,10 @@ class Entrance:
         app: ASGIApp,
         health: Health,
         proxies: Proxies,
-        is_crowded: Callable[[], bool],
         leaving: Stopping,
     ) -> None:
         self._app, self._health, self._proxies = app, health, proxies
-        self._is_crowded, self._leaving = is_crowded, leaving
+        self._leaving = leaving
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; the last of its connection, where the host is about to end."""
@@ -42,7 +40,7 @@ class Entrance:
             return Response(status_code=refusal, headers=_CLOSE)
         if scope["path"] in {LIVE, READY}:
             return self._health
-        if self._is_crowded():
+        if scope["state"][IS_SPARE]:
             return Response(status_code=503, headers={**_CLOSE, "Retry-After": "1"})
         self._proxies.apply(scope)
         return self._app

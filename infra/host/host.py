@@ -66,7 +66,7 @@ async def running_host(place: Place, surroundings: Surroundings) -> AsyncIterato
             health = Health(lambda: look_at(opened), leaving)
             proxies = Proxies(surroundings.proxies)
             face = Server(
-                lambda is_crowded: Entrance(app, health, proxies, is_crowded, leaving),
+                Entrance(app, health, proxies, leaving),
                 listening,
                 surroundings,
                 leaving,

@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-from collections.abc import Callable
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -12,8 +11,6 @@ from infra.devhost.stopping import Stopping
 from infra.host import connections
 from infra.host.pace import IDLE_SECONDS
 from infra.host.settings import Surroundings
-
-type Wrap = Callable[[Callable[[], bool]], ASGIApp]
 
 
 class Server:
@@ -25,16 +22,15 @@ class Server:
 
     def __init__(
         self,
-        make_app: Wrap,
+        app: ASGIApp,
         listening: socket.socket,
         surroundings: Surroundings,
         leaving: Stopping,
     ) -> None:
-        """`make_app` gets what tells whether there are too many connections."""
         self._listening, self._leaving, self._surroundings = listening, leaving, surroundings
         grace = surroundings.serving_seconds - surroundings.notice_seconds
         config = uvicorn.Config(
-            make_app(self._is_crowded),
+            app,
             http=connections.Connection,
             ws="none",
             lifespan="off",
@@ -60,6 +56,3 @@ class Server:
             self._server.should_exit = True
             await asyncio.wait([serving])
             watching.cancel()
-
-    def _is_crowded(self) -> bool:
-        return len(self._server.server_state.connections) > connections.MOST

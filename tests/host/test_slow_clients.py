@@ -147,15 +147,19 @@ def test_there_are_only_so_many_connections(hasty: Replica) -> None:
         def connect() -> socket.socket:
             return stack.enter_context(socket.create_connection(("127.0.0.1", host.port)))
 
+        early = stack.enter_context(httpx.Client(base_url=registry.url))
+        assert early.get("/v2/").status_code == 401
         for _ in range(MOST):
             connect()
         time.sleep(0.2)
+        assert early.get("/v2/").status_code == 401
         busy = httpx.get(f"{registry.url}/v2/")
         assert (busy.status_code, busy.headers["Retry-After"]) == (503, "1")
         assert httpx.get(f"{registry.url}/health/live").status_code == 200
         for _ in range(SPARE):
             connect()
         time.sleep(0.2)
+        assert early.get("/v2/").status_code == 401
         with pytest.raises(httpx.TransportError):
             httpx.get(f"{registry.url}/health/live")
     time.sleep(0.2)
