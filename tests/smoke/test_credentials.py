@@ -83,6 +83,15 @@ def test_what_the_program_does_not_know_may_be_in_auths(
     assert of_docker(SERVER, env) == Login("registry", "password")
 
 
+def test_a_program_that_gives_something_else_knows_nothing(
+    env: dict[str, str], tmp_path: Path
+) -> None:
+    helper(tmp_path, "own", "echo '[]'")
+    write(tmp_path, credsStore="own")
+    with pytest.raises(NoCredentials, match="has no credentials of"):
+        of_docker(SERVER, env)
+
+
 def test_nobody_hears_what_to_do(env: dict[str, str], tmp_path: Path) -> None:
     with pytest.raises(NoCredentials, match=f"docker login {SERVER}, or give --username"):
         of_docker(SERVER, env)

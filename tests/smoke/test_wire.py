@@ -121,3 +121,23 @@ async def test_an_address_that_is_none_leaves_the_report() -> None:
     async with serving(lambda _: answer("200 OK", body=TOKEN)) as (port, _), site_at(port) as site:
         site.made.begun("http://[")
         assert len(await clean(site)) == 1
+
+
+async def test_a_token_of_another_name_is_not_shown() -> None:
+    told = b'{"token": "eyJhbGciOi", "refresh_token": "eyJ0eXAiOi"}'
+    async with serving(lambda _: answer("200 OK", body=told)) as (port, _), site_at(port) as site:
+        with pytest.raises(Differs, match="access_token") as caught:
+            await site.token("registry:catalog:*")
+    assert "eyJ" not in str(caught.value)
+
+
+async def test_a_login_that_an_answer_repeats_is_not_shown() -> None:
+    def give(head: bytes) -> bytes:
+        return answer("403 Forbidden", body=head[head.index(b"Authorization") :])
+
+    async with serving(give) as (port, _), site_at(port) as site:
+        basic = {"X": "1", "Authorization": site.login.basic}
+        with pytest.raises(Differs, match="403 in place of 200") as caught:
+            (await site.wire.ask("GET", "/v2/", basic)).expect(200)
+    assert site.login.basic not in str(caught.value)
+    assert "Basic ***" in str(caught.value)

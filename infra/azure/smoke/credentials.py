@@ -109,11 +109,12 @@ def _asked(helper: str, server: str, env: Mapping[str, str]) -> Login | None:
             env=dict(env),
             check=False,
         )
-        answer = json.loads(done.stdout) if not done.returncode else {}
+        said = json.loads(done.stdout) if not done.returncode else {}
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
         raise NoCredentials(
             f"{program}, which docker's config.json names, gave no credentials: {error}"
         ) from error
+    answer = said if isinstance(said, dict) else {}
     name, secret = _text(answer, "Username"), _text(answer, "Secret")
     if not secret:
         return None

@@ -107,7 +107,7 @@ class Site:
         answer = (await self._ask_token(scope)).expect(200)
         token = answer.json().get("access_token")
         if not isinstance(token, str):
-            raise Differs(f"{answer.asked}: no access_token in {answer.shown}")
+            raise Differs(f"{answer.asked}: {answer.status} without access_token")
         self._tokens[scope] = (time.monotonic(), token)
         return token
 

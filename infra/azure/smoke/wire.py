@@ -11,7 +11,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import httpx
@@ -59,13 +59,17 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a request was answered with; `seconds` passed until its headers were there."""
+    """What a request was answered with; `seconds` passed until its headers were there.
+
+    `login` is what it said of who asked.
+    """
 
     asked: str
     status: int
     headers: httpx.Headers
     body: bytes
     seconds: float
+    login: str = field(default="", repr=False)
 
     def header(self, name: str) -> str:
         """Give a header, or nothing."""
@@ -83,8 +87,10 @@ class Answer:
 
     @property
     def shown(self) -> str:
-        """Give the begin of the body for a message."""
-        return self.body[:_SHOWN].decode(errors="replace") or "an empty body"
+        """Give the begin of the body for a message, without the login if it repeats that."""
+        text = self.body.decode(errors="replace")
+        text = text.replace(self.login, "***") if self.login else text
+        return text[:_SHOWN] or "an empty body"
 
     @property
     def code(self) -> str:
@@ -143,7 +149,8 @@ class Wire:
         finally:
             await answer.aclose()
         asked = f"{method} {httpx.URL(path).path}"
-        return Answer(asked, answer.status_code, answer.headers, body, seconds)
+        login = request.headers.get("Authorization", "").partition(" ")[2]
+        return Answer(asked, answer.status_code, answer.headers, body, seconds, login)
 
     def is_own(self, url: str | httpx.URL) -> bool:
         """Tell whether an address is one of this server."""
