@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from zipfile import ZipFile
 
-from infra.package import archive, wheels
+from infra.package import archive, bytecode, wheels
 from infra.package.contents import contents
 
 _REPOSITORY = Path(__file__).parents[2]
@@ -30,9 +30,11 @@ def package(app: Path, out: Path) -> Path:
     """Write the package of the app into a folder, and give its path; raises WheelsMissing."""
     out.mkdir(parents=True, exist_ok=True)
     path, unpacked = out / f"{_NAME}.zip", out / _NAME
-    with tempfile.TemporaryDirectory() as folder:
-        wheels.bring(app / "requirements.txt", Path(folder))
-        archive.write(contents(app, Path(folder)), path)
+    with tempfile.TemporaryDirectory() as given:
+        packages, cache = Path(given, "packages"), Path(given, "bytecode")
+        wheels.bring(app / "requirements.txt", packages)
+        files = contents(app, packages)
+        archive.write({**files, **bytecode.compiled(files, cache)}, path)
     shutil.rmtree(unpacked, ignore_errors=True)
     with ZipFile(path) as written:
         written.extractall(unpacked)

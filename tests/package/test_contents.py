@@ -1,9 +1,11 @@
 """What the package holds: all that Azure runs, and nothing else."""
 
 import re
+import struct
 import subprocess
 import sys
 from email import message_from_string
+from importlib.util import MAGIC_NUMBER, cache_from_source, source_hash
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -28,7 +30,8 @@ def listed(*options: str) -> set[str]:
 
 def app_files(path: Path) -> set[str]:
     with ZipFile(path) as archive:
-        return {name for name in archive.namelist() if not name.startswith(f"{PACKAGES}/")}
+        names = {name for name in archive.namelist() if not name.startswith(f"{PACKAGES}/")}
+    return {name for name in names if not name.endswith(".pyc")}
 
 
 def pinned(metadata: str) -> str:
@@ -90,17 +93,30 @@ def test_what_is_compiled_is_for_azures_machines(built: tuple[Path, str]) -> Non
             assert re.search(r"\.(cpython-313-x86_64-linux-gnu|abi3)\.so$", name), name
 
 
-def test_it_has_no_bytecode_no_tests_no_launchers_and_no_name_of_a_folder_here(
+def test_it_has_no_tests_no_launchers_and_no_name_of_a_folder_here(
     built: tuple[Path, str],
 ) -> None:
     here = str(ROOT).encode(), sys.prefix.encode(), str(built[0].parent).encode()
     with ZipFile(built[0]) as archive:
         for name in archive.namelist():
             parts = name.split("/")
-            assert not {"__pycache__", "tests", "bin"} & set(parts), name
-            assert not name.endswith(".pyc")
+            assert not {"tests", "bin"} & set(parts), name
             content = archive.read(name)
             assert not [folder for folder in here if folder in content], name
+
+
+def test_every_module_is_compiled_and_never_compared_with_its_source(
+    built: tuple[Path, str],
+) -> None:
+    with ZipFile(built[0]) as archive:
+        names = set(archive.namelist())
+        sources = {name for name in names if name.endswith(".py")}
+        compiled = {cache_from_source(name) for name in sources}
+        assert {name for name in names if name.endswith(".pyc")} == compiled
+        for name in sources:
+            magic, flags, of = struct.unpack("<4sI8s", archive.read(cache_from_source(name))[:16])
+            assert (magic, flags) == (MAGIC_NUMBER, 0b01), name
+            assert of == source_hash(archive.read(name)), name
 
 
 def test_entries_are_in_order_and_have_one_time_and_one_mode(built: tuple[Path, str]) -> None:
