@@ -1,5 +1,6 @@
 """What a host remembers in storage: small JSON blobs in the container azure-webjobs-hosts."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -10,6 +11,7 @@ from infra.devhost.accounts import Accounts
 from infra.devhost.settings import STORAGE, StartError
 
 _CONTAINER = "azure-webjobs-hosts"
+_PATIENCE_SECONDS = 30.0
 
 
 class Memory:
@@ -26,9 +28,13 @@ class Memory:
     async def prepare(self) -> None:
         """Make the container, unless it is there; raises StartError where storage is away."""
         try:
-            await self._container.create_container()
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                await self._container.create_container()
         except ResourceExistsError:
             return
+        except TimeoutError:
+            message = f"nothing came in {_PATIENCE_SECONDS:g} s"
+            raise StartError(f"the storage in {STORAGE} does not answer: {message}") from None
         except AzureError as error:
             message = str(error).splitlines()[0]
             raise StartError(f"the storage in {STORAGE} does not answer: {message}") from error
