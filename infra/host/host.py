@@ -53,10 +53,10 @@ async def running_host(place: Place, surroundings: Surroundings) -> AsyncIterato
     settings = HostSettings.read(place.app)
     settings.set_log_levels()
     ENVIRONMENT[PLANE] = surroundings.plane  # where an option chose it, the app is to know
+    registry = _settings()  # before the app reads them, which could not say it as plainly
     with closing(bind(place.port, place.address)) as listening:
         worker = Worker(settings.function_timeout)
         functions = _served(await indexed(worker, place.app), surroundings.plane)
-        registry = _settings()
         async with Accounts() as accounts, opened_ports(registry.storage) as ports:
             invoker = Invoker(worker, accounts, settings)
             listeners = await _listeners(functions, settings, invoker, accounts)

@@ -147,8 +147,9 @@ def bind(port: int, address: str = _LOOPBACK) -> socket.socket:
     try:
         listening.bind((address, port))
         listening.listen(socket.SOMAXCONN)
-    except OSError as error:
+    except (OSError, OverflowError) as error:
         listening.close()
         where = "" if address == _LOOPBACK else f" of {address}"
-        raise StartError(f"port {port}{where} cannot be used: {error.strerror}") from error
+        why = error.strerror if isinstance(error, OSError) else "ports are 0 to 65535"
+        raise StartError(f"port {port}{where} cannot be used: {why}") from error
     return listening
