@@ -21,12 +21,14 @@ asked to, or with 1 and an answer that says what was not done; with 2 where it w
 
 import asyncio
 import inspect
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
+from azure.core.exceptions import ClientAuthenticationError
 
 from infra.admin.opening import AdminError, desk
 from infra.admin.output import Answer, Listing, Output, cell, show
@@ -35,6 +37,11 @@ from shared.errors import RegistryError
 from shared.settings import SettingsInvalid
 from shared.storage.ports import StorageError
 from shared.storage.rows.registries import StateRefused
+
+_STRANGER = (
+    "nobody is logged in here who may ask storage: az login, or azd auth login, and the command"
+    " again; or set AzureWebJobsStorage to a connection string"
+)
 
 type Command = Callable[..., Awaitable[Answer] | Awaitable[Listing]]
 
@@ -147,12 +154,15 @@ def _each(parameter: inspect.Parameter) -> list[inspect.Parameter]:
 
 def _run(chosen: _Chosen, function: Command, given: dict[str, Any]) -> None:
     """Do the work and say what it gave; a failure is one line."""
+    logging.getLogger("azure.identity").setLevel(logging.ERROR)  # it warns of each way it tried
     try:
         with desk(chosen.data, chosen.registry) as here:
             is_done = asyncio.run(_done(function(here, **given), chosen.output))
     except (AdminError, RegistryError, SettingsInvalid, StartError, StateRefused) as error:
         _fail(str(error))
     except StorageError as error:
+        if isinstance(error.__cause__, ClientAuthenticationError):
+            _fail(_STRANGER)
         where = f"; does the `make run` of {chosen.data} still run?" if chosen.data else ""
         _fail(f"{error}{where}")
     if not is_done:

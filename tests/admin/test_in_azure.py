@@ -1,9 +1,12 @@
 """On an operator's machine: with what a deployment tells in the end, as whoever `az login` says."""
 
+import logging
 import re
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
+from azure.identity import CredentialUnavailableError
 from azure.identity.aio import DefaultAzureCredential
 from typer.testing import CliRunner
 
@@ -43,6 +46,22 @@ async def test_a_command_goes_to_storage_as_whoever_is_logged_in(told: None) -> 
             assert account.blobs.account_name == "store"
         finally:
             await account.close()
+
+
+def test_where_nobody_is_logged_in_it_says_what_to_do(
+    told: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def nobody(*_: object, **__: object) -> NoReturn:
+        logging.getLogger("azure.identity.aio").warning("a page of all that was tried")
+        raise CredentialUnavailableError("a page of all that was tried")
+
+    for ask in ("get_token", "get_token_info"):
+        monkeypatch.setattr(DefaultAzureCredential, ask, nobody)
+    ended = CliRunner().invoke(app, ["queue", "list"])
+    assert ended.exit_code == 1
+    assert ended.stderr.startswith("admin: nobody is logged in here")
+    assert "az login" in ended.stderr
+    assert "a page of" not in ended.stderr + caplog.text
 
 
 def test_help_tells_who_one_is_in_azure() -> None:
