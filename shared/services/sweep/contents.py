@@ -3,8 +3,8 @@
     blob|       a link that is unseen for one and a half grace periods and has no edge: the
                 collector is told, and looks again
     build|      untouched for 2 L: upkeep ends it
-    deleted|    a life that is over for longer than it is kept and 4 L: upkeep purges it. And that
-                something is kept here is listed, if it is not
+    deleted|    a life that is over for longer than it is kept and 4 L: upkeep purges it, unless it
+                waits for another. And that something is kept here is listed, if it is not
     edge|       a life that is nowhere: the edge goes, and the collector is told of what it held
     tagged|     a mark of a life that is nowhere: it goes. A mark of one that is live: the deletion
                 that took the tag has died, and somebody relies on the manifest since: the tag comes
@@ -43,6 +43,7 @@ from shared.model.digest import Digest
 from shared.model.names import RepositoryName
 from shared.services.deletions.endings import is_of_rotten
 from shared.services.sweep.findings import Finding, Mend, Told, What, as_far_as_it_goes
+from shared.services.upkeep.purge import outlasting
 from shared.storage import ages, keys
 from shared.storage.messages.errands import Errand, Kind
 from shared.storage.ports import MOST_CHANGES, Conflict, Delete, NotFound, Row
@@ -146,10 +147,16 @@ class ContentsSweep:
             yield part.finding(What.NOT_AMONG_KEPT, over, keep)
         for row in over:
             at, until = (cast("datetime", row.values[name]) for name in ("deleted_at", "until"))
-            if row.age > until - at + 4 * ages.L:
-                digest, life = keys.user_of(row.key)
+            digest, life = keys.user_of(row.key)
+            is_over = row.age > until - at + 4 * ages.L
+            if is_over and not await self._waits(part.repository, digest, row):
                 send = self._errand(Kind.PURGE, part, digest=str(digest), life=life)
                 yield part.finding(What.LIFE, [row], send)
+
+    async def _waits(self, repository: RepositoryName, digest: Digest, row: Row) -> bool:
+        """Tell whether the purge of a life waits for another: what we send would wait with it."""
+        longer = await outlasting(self._stores, repository, digest, row.written)
+        return longer is not None and longer.left + 4 * ages.L >= timedelta()
 
     async def _edges(self, part: _Part) -> AsyncIterator[Finding]:
         shown = part.lives("build", "manifest", "deleted")

@@ -24,7 +24,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import batched
 
 from shared.errors import ManifestUnknown, Unavailable, Unsupported
@@ -129,17 +129,16 @@ class Purge:
     async def _outlasts(
         self, repository: RepositoryName, deleted: DeletedRecord
     ) -> DeletedRecord | None:
-        """Find a life that was deleted before this one and ends last all the same.
+        """Find a life that outlasts this one, if referrers go with this one.
 
-        What has come to refer to the manifest between the two would not go with that one.
+        Those that have come between the two would not go with that.
         """
         digest = deleted.manifest.digest
-        last = await self._contents.last_life(repository, digest)
-        other = await self._contents.deleted(repository, digest, last) if last else None
-        if other is None or other.written >= deleted.written:
+        longer = await outlasting(self._stores, repository, digest, deleted.written)
+        if longer is None:
             return None
         async for _ in self._referrers(repository, deleted):
-            return other
+            return longer
         return None
 
     def goes_with(self, deletion: Deletion) -> Callable[[], Awaitable[bool]]:
@@ -155,10 +154,15 @@ class Purge:
         while rows := await self._contents.referrers(
             repository, subject, artifact_type="", after=after, limit=_SOME
         ):
+            after = keys.last_part(rows[-1].key)
             for row in rows:
-                after = keys.last_part(row.key)
-                if older := await self._older(repository, Digest.parse(after), deleted):
+                if row.written >= deleted.written:
+                    continue
+                referrer = Digest.parse(keys.last_part(row.key))
+                if older := await self._older(repository, referrer, deleted):
                     yield older
+            if len(rows) < _SOME:
+                return
 
     async def _older(
         self, repository: RepositoryName, referrer: Digest, deleted: DeletedRecord
@@ -190,6 +194,8 @@ class Purge:
         while rows := await self._contents.edges(repository, referrer, _SOME, after):
             if any(row.written >= deleted.written for row in rows):
                 return True
+            if len(rows) < _SOME:
+                return False
             after = rows[-1].key
         return False
 
@@ -269,6 +275,18 @@ def _check(span: ages.Span, digest: Digest) -> None:
     """End a purge that takes long, once it has come further."""
     if span.is_over:
         raise Unavailable(f"the purge of {digest} goes on: repeat it")
+
+
+async def outlasting(
+    stores: Stores, repository: RepositoryName, digest: Digest, written: datetime
+) -> DeletedRecord | None:
+    """Find a life that was deleted before one whose row was `written`, and ends last all the same.
+
+    It has no such life itself: so no two wait for each other.
+    """
+    last = await stores.contents.last_life(repository, digest)
+    longer = await stores.contents.deleted(repository, digest, last) if last else None
+    return longer if longer and longer.written < written else None
 
 
 async def take_edges(

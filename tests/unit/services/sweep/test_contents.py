@@ -31,6 +31,7 @@ from tests.unit.services.conftest import (
     LATEST,
     REPOSITORY,
     Crash,
+    described_as,
     hold,
     image_of,
     index_of,
@@ -154,6 +155,33 @@ async def test_a_life_whose_purge_was_lost_is_purged(
     for prefix in ("deleted|", f"tagged|{IMAGE.digest}", "moved|"):
         assert memory.keys(prefix) == []
     assert await stores.index.kept("", 10) == []
+
+
+async def test_a_life_whose_purge_waits_for_another_is_purged_once_that_is_over(
+    pushes: Pushes,
+    stores: Stores,
+    sweep: Sweep,
+    memory: Memory,
+    settle: Settle,
+    mend: Mend,
+    clock: Clock,
+) -> None:
+    """Each round would else send one more message, which would wait as well."""
+    referrer = image_of(TWO, subject=described_as(IMAGE))
+    for kept in (3 * KEPT, KEPT):
+        await pushes.put(REPOSITORY, IMAGE, [], by=ME)
+        await pushes.put(REPOSITORY, referrer, [], by=ME)
+        clock.move(seconds=1)
+        await Manifests(stores, kept).delete(REPOSITORY, IMAGE.digest, by=ME)
+        clock.move(seconds=1)
+        await settle()
+    clock.now += KEPT + OLD
+    memory.messages.sent.clear()
+    assert await whole_round(sweep) == []
+    assert memory.messages.sent == []
+    clock.now += 2 * KEPT
+    assert await mend() == [What.LIFE, What.LIFE]
+    assert keys.manifest(referrer.digest) not in memory.keys("manifest|")
 
 
 async def test_what_is_kept_and_not_listed_is_listed(

@@ -258,6 +258,35 @@ async def test_a_referrer_that_was_relied_on_stays_though_a_tag_left_it_then(
     assert keys.manifest(REFERRER.digest) in memory.keys("manifest|")
 
 
+async def test_referrers_that_were_pushed_again_cost_a_purge_no_reads(
+    stores: Stores,
+    pushes: Pushes,
+    manifests: Manifests,
+    purge: Purge,
+    memory: Memory,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await pushes.put(REPOSITORY, IMAGE, [], by=ME)
+    await manifests.delete(REPOSITORY, IMAGE.digest, by=ME)
+    deleted = await only(stores)
+    clock.move(seconds=1)
+    for number in range(100):
+        referrer = image_of(TWO, subject=described_as(IMAGE), annotations={"n": str(number)})
+        await pushes.put(REPOSITORY, referrer, [], by=ME)
+    clock.now += OVER
+    get, read = memory.rows.get, list[str]()
+
+    async def counted(table: str, partition: str, key: str, *rest: Any) -> Row | None:
+        read.append(key)
+        return await get(table, partition, key, *rest)
+
+    monkeypatch.setattr(memory.rows, "get", counted)
+    await purge.purge(REPOSITORY, IMAGE.digest, deleted.manifest.life)
+    assert [key for key in read if key.startswith("manifest|")] == [keys.manifest(IMAGE.digest)]
+    assert len(memory.keys("manifest|")) == 100
+
+
 async def test_a_referrer_whose_tags_came_back_since_stays(
     stores: Stores,
     pushes: Pushes,
