@@ -95,6 +95,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
             "sweep_garbage",
             "tend_webhooks",
             "verify_blob",
+            "verify_blob_event",
             "verify_object",
             "wake_sleepers",
         )
