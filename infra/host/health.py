@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 from infra.devhost.stopping import Stopping
 from shared.storage import keys
 from shared.storage.ports import NotPrepared, Ports
+from shared.storage.rows.registries import RegistryRecords
 
 LIVE, READY = "/health/live", "/health/ready"
 
@@ -49,7 +50,7 @@ class Health:
             return Response(status_code=405, headers={"Allow": "GET, HEAD"})
         if path == LIVE or await self.is_ready():
             return _said("ok", 200)
-        return _said("leaving" if self._leaving.is_set() else "storage is away", 503)
+        return _said("leaving" if self._leaving.is_set() else "not ready: the log says why", 503)
 
     async def is_ready(self) -> bool:
         """Tell whether requests may come."""
@@ -77,10 +78,14 @@ class Health:
         self._fault, self._looked, self._looking = fault, time.monotonic(), None
 
 
-async def look_at(ports: Ports) -> None:
-    """Ask each service of storage for one thing; raises what the first that fails raises."""
+async def look_at(ports: Ports, records: RegistryRecords, name: str) -> None:
+    """Ask each service of storage for one thing, and open the registry's keys where it is there.
+
+    Who has another master key, or none, would answer every request with a fault. Raises what the
+    first that fails raises.
+    """
     asked = (
-        ports.rows.get(keys.REGISTRIES, keys.REGISTRY_PARTITION, _ANY),
+        records.find(name),
         ports.objects.facts(_ANY),
         ports.messages.peek(keys.EVENTS, 1),
     )

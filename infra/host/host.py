@@ -19,14 +19,15 @@ from infra.devhost.triggers import queues
 from infra.devhost.triggers.timers import TimerListener
 from infra.devhost.worker import Function, Worker
 from infra.host.entrance import Entrance
-from infra.host.health import Health, look_at
+from infra.host.health import Health, Look, look_at
 from infra.host.proxies import Proxies
 from infra.host.server import Server
 from infra.host.settings import PLANE, Surroundings
-from shared.bootstrap import opened_ports
+from shared.bootstrap import master_keys_of, opened_ports
 from shared.settings import Settings, SettingsInvalid
 from shared.start import read_settings
 from shared.storage.ports import Ports
+from shared.storage.rows.registries import RegistryRecords
 
 _KINDS = {
     "http": {"httpTrigger"},
@@ -63,7 +64,7 @@ async def running_host(place: Place, surroundings: Surroundings) -> AsyncIterato
             routes = router(functions, settings.route_prefix)
             app = Dispatcher(routes, invoker, None, settings.custom_headers, sys.maxsize)
             leaving, opened = Stopping(), Ports(*ports)
-            health = Health(lambda: look_at(opened), leaving)
+            health = Health(_look(registry, opened), leaving)
             proxies = Proxies(surroundings.proxies)
             face = Server(
                 Entrance(app, health, proxies, leaving),
@@ -73,6 +74,11 @@ async def running_host(place: Place, surroundings: Surroundings) -> AsyncIterato
             )
             async with running(face, listeners, surroundings.running_seconds):
                 yield listening.getsockname()[1]
+
+
+def _look(settings: Settings, ports: Ports) -> Look:
+    records = RegistryRecords(ports.rows, ports.beside, master_keys_of(settings, ports))
+    return lambda: look_at(ports, records, settings.registry_name)
 
 
 def _settings() -> Settings:

@@ -10,8 +10,8 @@ from infra.devhost.stopping import Stopping
 from infra.devhost.storage import Azurite
 from infra.host import health
 from infra.host.health import Health
-from tests.host.conftest import HASTY, Replica, Start
-from tests.support.hosts import settings_of
+from tests.host.conftest import HASTY, HTTP, Replica, Start
+from tests.support.hosts import Host, settings_of
 from tests.support.waiting import until
 
 NOT_THERE = ("/", "/health", "/health/", "/health/all", "/admin/host/status", "/.auth/me")
@@ -55,11 +55,30 @@ def test_a_replica_is_ready_while_storage_is_there(start: Start, tmp_path: Path)
         storage.stop()
         until(lambda: ready() == 503, 15)
         assert httpx.get(f"{registry.url}/health/live").status_code == 200
-        assert httpx.get(f"{registry.url}/health/ready").text == "storage is away\n"
+        assert httpx.get(f"{registry.url}/health/ready").text == "not ready: the log says why\n"
         with Azurite(tmp_path / "storage", storage.ports):
             until(lambda: ready() == 200, 15)
     assert host.log().count("Not ready: ") == 1
     assert host.log().count("Ready.") == 2
+
+
+@pytest.mark.emulator
+def test_a_replica_with_another_master_key_is_not_ready(start: Start, tmp_path: Path) -> None:
+    with Azurite(tmp_path / "storage") as storage:
+        settings = settings_of(storage)
+        _, registry = start(module=HASTY, **settings)
+        assert httpx.get(f"{registry.url}/health/ready").status_code == 200
+        assert httpx.get(f"{registry.url}/v2/").status_code == 401  # which makes the registry
+        other = Host(
+            {**settings, "REGISTRY_MASTER_KEY": "x" * 64}, tmp_path / "log", HASTY, arguments=HTTP
+        )
+        url = f"http://{other.login_server}/health"
+        try:
+            other.start(other.listens)
+            assert httpx.get(f"{url}/ready").status_code == 503
+            assert "Not ready: REGISTRY_MASTER_KEY is not the one" in other.log()
+        finally:
+            other.stop()
 
 
 class Storage:
