@@ -1,6 +1,5 @@
 """The emulator, and replicas of the registry on it: real processes of `infra.host`."""
 
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -8,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from infra.devhost.storage import Azurite, StorageError
+from infra.devhost.storage import Azurite
+from tests.support.emulators import emulator
 from tests.support.hosts import Host, Registry, running, settings_of
-from tests.support.tools import unavailable
 
 DRAIN_SECONDS = 3
 MODULE, HASTY = "infra.host", "tests.host.hasty_host"
@@ -23,15 +22,8 @@ type Start = Callable[..., Replica]
 
 @pytest.fixture(scope="session")
 def storage() -> Iterator[Azurite]:
-    folder = Path(tempfile.mkdtemp(prefix="storage-"))
-    emulator = Azurite(folder)
-    try:
-        emulator.start()
-    except StorageError as error:
-        unavailable(str(error))
-    yield emulator
-    emulator.stop()
-    shutil.rmtree(folder)
+    with emulator("host") as azurite:
+        yield azurite
 
 
 @pytest.fixture(scope="session")

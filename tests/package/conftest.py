@@ -10,11 +10,10 @@ from zipfile import ZipFile
 
 import pytest
 
-from infra.devhost.storage import Azurite, StorageError
+from infra.devhost.storage import Azurite
 from infra.package.contents import APP
-from tests.protocol.conftest import scratch
+from tests.support.emulators import emulator, scratch
 from tests.support.hosts import ROOT
-from tests.support.tools import unavailable
 
 
 def build(app: Path, out: Path, umask: int = 0o022, zone: str = "UTC") -> str:
@@ -67,11 +66,5 @@ def unpacked(built: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture(scope="session")
 def storage() -> Iterator[Azurite]:
-    with scratch("storage") as folder:
-        emulator = Azurite(folder)
-        try:
-            emulator.start()
-        except StorageError as error:
-            unavailable(str(error))
-        yield emulator
-        emulator.stop()
+    with emulator("storage") as azurite:
+        yield azurite

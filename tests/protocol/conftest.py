@@ -1,17 +1,15 @@
 """The registry on the dev host, and the clients that speak to it."""
 
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from infra.devhost.storage import Azurite, StorageError
+from infra.devhost.storage import Azurite
 from tests.support.clients import Buildah, Client, Ctr, Docker, Podman, Skopeo
 from tests.support.docker_py import DockerPy
+from tests.support.emulators import emulator, scratch
 from tests.support.engine import Containerd, Daemon, DockerEngine, MountRefusedError
 from tests.support.go_clients import Cosign, Crane, Oras, Regctl, RegctlInChunks, path_of
 from tests.support.go_daemons import Buildkit, Containerd2, Ctr2, Docker29, DockerEngine29
@@ -41,26 +39,10 @@ WITH_DAEMON: dict[str, tuple[Callable[[Path, Any], Client], str]] = {
 }
 
 
-@contextmanager
-def scratch(name: str) -> Iterator[Path]:
-    """Give a folder with a path as short as podman asks for, and remove it."""
-    folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir="/tmp"))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder)
-
-
 @pytest.fixture(scope="session")
 def storage() -> Iterator[Azurite]:
-    with scratch("storage") as folder:
-        emulator = Azurite(folder)
-        try:
-            emulator.start()
-        except StorageError as error:
-            unavailable(str(error))
-        yield emulator
-        emulator.stop()
+    with emulator("storage") as azurite:
+        yield azurite
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,8 @@ from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueClient, TextBase64EncodePolicy
 
 from infra.devhost.storage import Azurite
-from tests.protocol.conftest import scratch
 from tests.support import flows
+from tests.support.emulators import scratch
 from tests.support.event_grid import SCHEMAS, event
 from tests.support.hosts import Host, Registry, running, settings_of
 from tests.support.images import Blob, blob, random_bytes

@@ -13,8 +13,8 @@ from azure.storage.queue import QueueClient, TextBase64EncodePolicy
 
 from infra.devhost.storage import Azurite
 from shared.storage.messages.verifying import ToVerify
-from tests.protocol.conftest import scratch
 from tests.support import flows
+from tests.support.emulators import scratch
 from tests.support.hosts import Host, Registry, running, settings_of
 from tests.support.images import Blob, blob, image, random_bytes
 from tests.support.waiting import until

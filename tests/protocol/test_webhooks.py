@@ -19,8 +19,8 @@ from shared.model.webhooks.webhook import Callback, Secret, Webhook
 from shared.settings import Settings
 from shared.storage.rows.webhooks.deliveries import Delivery, State
 from shared.storage.stores import Stores
-from tests.protocol.conftest import scratch
 from tests.support import flows, receivers
+from tests.support.emulators import scratch
 from tests.support.hosts import Host, Registry, running, settings_of
 from tests.support.images import image
 from tests.support.receivers import Received, Receiver, answers, in_turn

@@ -2,11 +2,8 @@
 
 import functools
 import json
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,9 +14,9 @@ from infra.azure.smoke import command, looking
 from infra.azure.smoke.checks import strangers
 from infra.azure.smoke.wire import PATIENCE, Wire
 from infra.devhost import settings as host_settings
-from infra.devhost.storage import Azurite, StorageError
+from infra.devhost.storage import Azurite
+from tests.support.emulators import emulator
 from tests.support.hosts import Host, Registry, running, settings_of
-from tests.support.tools import unavailable
 
 HANG_UPS = 20
 SCALED = ("--largest", "2MiB", "--slow", "0.5", "--requests", "5", "--wait", "120")
@@ -52,14 +49,8 @@ type Run = Callable[..., Seen]
 
 @pytest.fixture(scope="session")
 def storage() -> Iterator[Azurite]:
-    folder = Path(tempfile.mkdtemp(prefix="smoke-", dir="/tmp"))
-    try:
-        with Azurite(folder) as emulator:
-            yield emulator
-    except StorageError as error:
-        unavailable(str(error))
-    finally:
-        shutil.rmtree(folder)
+    with emulator("smoke") as azurite:
+        yield azurite
 
 
 @pytest.fixture(scope="session")

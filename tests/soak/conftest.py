@@ -4,22 +4,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from infra.devhost.storage import Azurite, StorageError
-from tests.protocol.conftest import scratch
-from tests.support.tools import unavailable
+from infra.devhost.storage import Azurite
+from tests.support import emulators
 
 
 @pytest.fixture
 def emulator() -> Iterator[Azurite]:
     """An emulator of the test's own, over a folder."""
-    with scratch("soak") as folder:
-        azurite = Azurite(folder)
-        try:
-            azurite.start()
-        except StorageError as error:
-            unavailable(str(error))
+    with emulators.emulator("soak") as azurite:
         yield azurite
-        azurite.stop()
 
 
 @pytest.fixture

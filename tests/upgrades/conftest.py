@@ -6,10 +6,8 @@ from pathlib import Path
 import pytest
 from azure.storage.queue import QueueServiceClient
 
-from infra.devhost.storage import Azurite, StorageError
-from tests.protocol.conftest import scratch
+from tests.support.emulators import emulator
 from tests.support.hosts import ROOT, settings_of
-from tests.support.tools import unavailable
 from tests.upgrades.versions import Version, last_commit, unpack
 
 TOGETHER = {
@@ -37,14 +35,8 @@ def last(tmp_path_factory: pytest.TempPathFactory) -> Version:
 @pytest.fixture(scope="module")
 def settings() -> Iterator[dict[str, str]]:
     """Storage of its own for each module, and settings that know of it."""
-    with scratch("upgrades") as folder:
-        emulator = Azurite(folder)
-        try:
-            emulator.start()
-        except StorageError as error:
-            unavailable(str(error))
-        yield settings_of(emulator, **TOGETHER)
-        emulator.stop()
+    with emulator("upgrades") as azurite:
+        yield settings_of(azurite, **TOGETHER)
 
 
 @pytest.fixture(scope="module")
