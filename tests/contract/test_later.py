@@ -16,11 +16,11 @@ from tests.support.clock import Clock, Ids
 
 @pytest.fixture(autouse=True)
 def lowered(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """Queues of this test alone, and an L of a second."""
+    """Queues of this test alone, and an L of four seconds: no call has longer than seven tenths of it."""
     monkeypatch.setattr(keys, "FAILING", name)
     monkeypatch.setattr(keys, "LATER", f"{name}later")
     monkeypatch.setattr(keys, "QUEUES", (name, f"{name}later"))
-    monkeypatch.setattr(ages, "L", timedelta(seconds=1))
+    monkeypatch.setattr(ages, "L", timedelta(seconds=4))
 
 
 async def test_what_has_slept_long_enough_is_handed_on(
@@ -32,12 +32,12 @@ async def test_what_has_slept_long_enough_is_handed_on(
     sleepers = Sleepers(late, Failures(rows), clock)
     texts = [f"text {number}" for number in range(70)]
     for text in texts:
-        await late.send(name, text, 2)
+        await late.send(name, text, 5)
     await late.send(name, "much later", 3_600)
     await messages.send(keys.LATER, "what nobody can read")
 
-    clock.move(seconds=5)
-    await asyncio.sleep(2.5)
+    clock.move(seconds=10)
+    await asyncio.sleep(5.5)
     assert await messages.peek(name, 32) == []
     await sleepers.wake()
 
