@@ -46,7 +46,7 @@ class Connection(HttpToolsProtocol):
         self._asking.took(len(data))
         super().data_received(data)
         if (fault := self._asking.excess()) and not self.transport.is_closing():
-            self._cut_off(fault, _abort=self._is_answering)
+            self._cut_off(fault, is_abrupt=self._is_answering)
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no request; not inside of the answer to the one before."""
@@ -112,7 +112,7 @@ class Connection(HttpToolsProtocol):
         """Cut off a client that keeps us waiting; `seconds` have passed since the last look."""
         now = self.loop.time()
         if fault := self._taking.fault(self.transport.get_write_buffer_size(), now):
-            self._cut_off(fault, _abort=True)
+            self._cut_off(fault, is_abrupt=True)
         elif not self.transport.is_closing() and (fault := self._fault(now, seconds)):
             self._cut_off(fault)
 
@@ -127,11 +127,11 @@ class Connection(HttpToolsProtocol):
             return self._asking.fault(now) or self._asking.waited(seconds)
         return "" if self._is_answering else self._asking.fault(now)
 
-    def _cut_off(self, fault: str, *, _abort: bool = False) -> None:
+    def _cut_off(self, fault: str, *, is_abrupt: bool = False) -> None:
         phase = self._asking.phase
         if phase not in {Phase.NEW, Phase.IDLE}:
             _log.info("A client (%s) %s, and is cut off.", (self.client or ("unknown",))[0], fault)
-        if _abort:
+        if is_abrupt:
             self.transport.abort()
             return
         is_unanswered = phase is Phase.HEAD or not self.cycle or not self.cycle.response_started
