@@ -10,7 +10,7 @@ from infra.admin.groups.rebuild import rebuild
 from infra.admin.groups.registry import registry
 from infra.admin.groups.scrub import scrub
 from infra.admin.groups.signing_key import signing_key
-from infra.admin.groups.webhook_events import webhook
+from infra.admin.groups.webhooks.events import webhook
 
 app = assembled(
     admin_user, deleted, gc, master_key, queue, registry, scrub, signing_key, webhook, rebuild

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from infra.admin.groups import webhook_events
+from infra.admin.groups.webhooks import events
 from shared import bootstrap
 from shared.events import Cause, ManifestDeleted, ManifestPushed
 from shared.model.webhooks.webhook import Action, Webhook
@@ -157,7 +157,7 @@ def test_events_are_filtered(
 def test_a_limit_counts_what_is_wanted_and_is_read_by_pages(
     told: None, run: Run, memory: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webhook_events, "_PAGE", 1)
+    monkeypatch.setattr(events, "_PAGE", 1)
     (only,) = listed(run, "events", HOOK, "--action", "push", "--limit", "1")
     assert only["event"] == PUSH
 

@@ -16,7 +16,7 @@ from tests.support.clock import Clock, Ids
 
 @pytest.fixture(autouse=True)
 def lowered(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """Queues of this test alone, and an L of four seconds: no call has longer than seven tenths of it."""
+    """Queues of this test alone, and an L of four seconds: a call may take most of that."""
     monkeypatch.setattr(keys, "FAILING", name)
     monkeypatch.setattr(keys, "LATER", f"{name}later")
     monkeypatch.setattr(keys, "QUEUES", (name, f"{name}later"))

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from infra.admin.app import Group
-from infra.admin.groups.webhook_wishes import URI, Changes, Options
+from infra.admin.groups.webhooks.wishes import URI, Changes, Options
 from infra.admin.naming import repository_of
 from infra.admin.opening import AdminError, Desk
 from infra.admin.output import Answer, Listing, cell, said

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from infra.admin.groups.webhook import WebhookName, opened, webhook
-from infra.admin.groups.webhook_filters import Filters, Since, Until, Wanted, event_of, utc
+from infra.admin.groups.webhooks.filters import Filters, Since, Until, Wanted, event_of, utc
+from infra.admin.groups.webhooks.webhook import WebhookName, opened, webhook
 from infra.admin.opening import AdminError, Desk
 from infra.admin.output import Answer, Listing, said
 from shared.administration import Administration
