@@ -31,8 +31,8 @@ from shared.services.letters.poison import Poison
 from shared.services.letters.retries import Retries
 from shared.services.letters.sleepers import Sleepers
 from shared.services.sweep.rounds import go_on
-from shared.services.upkeep.arrivals import Arrivals
-from shared.services.upkeep.scrub import tick_all
+from shared.services.verification.arrivals import Arrivals
+from shared.services.verification.scrub import tick_all
 from shared.settings import Settings
 from shared.start import read_settings
 from shared.storage.bodies import Bodies

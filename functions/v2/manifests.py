@@ -8,7 +8,7 @@ from azurefunctions.extensions.http.fastapi import Request, Response
 from shared.auth.scopes import Action
 from shared.bootstrap import registry
 from shared.model.digest import Digest
-from shared.model.manifest import MANIFEST_BYTES
+from shared.model.manifests.manifest import MANIFEST_BYTES
 from shared.services.turns.reading import understood
 from shared.wire import conditions, response, routes
 from shared.wire.operation import operation

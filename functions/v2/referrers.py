@@ -5,7 +5,7 @@ from azurefunctions.extensions.http.fastapi import Request, Response
 
 from shared.auth.scopes import Action
 from shared.bootstrap import registry
-from shared.model.media_types import OCI_INDEX
+from shared.model.manifests.media_types import OCI_INDEX
 from shared.wire import response, routes
 from shared.wire.operation import operation
 from shared.wire.paging import Wanted, artifact_type

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 
 from shared.errors import PaginationNumberInvalid
-from shared.model.manifest import ARTIFACT_TYPE_LENGTH
+from shared.model.manifests.manifest import ARTIFACT_TYPE_LENGTH
 from shared.model.page import Page
 
 MOST = 1_000

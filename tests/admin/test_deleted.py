@@ -10,7 +10,7 @@ import pytest
 from infra.admin.groups import deleted
 from shared.administration import Administration, administration
 from shared.model.digest import Digest
-from shared.model.manifest import Manifest
+from shared.model.manifests.manifest import Manifest
 from shared.model.names import RepositoryName, Tag
 from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Pushes

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from shared.model.digest import Digest
-from shared.services.upkeep import scrub as module
+from shared.services.verification import scrub as module
 from shared.storage import keys
 from shared.storage.bodies import Bodies
 from shared.storage.ports import Unavailable

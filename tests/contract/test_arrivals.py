@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from shared.services.letters.retries import Retries
-from shared.services.upkeep.arrivals import Arrivals
+from shared.services.verification.arrivals import Arrivals
 from shared.storage import keys
 from shared.storage.layers.later import LateMessages
 from shared.storage.messages.created import MOST_EVENTS

@@ -14,8 +14,8 @@ from shared.model.names import RepositoryName, Tag
 from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Pushes
 from shared.services.events.fan_out import Announcement, FanOut
-from shared.services.upkeep.collection import Collection
-from shared.services.upkeep.garbage import Garbage
+from shared.services.garbage.collection import Collection
+from shared.services.garbage.garbage import Garbage
 from shared.services.upkeep.purge import Purge
 from shared.storage import ages
 from shared.storage.messages.collecting import Suspects

@@ -10,13 +10,13 @@ from shared.model.digest import Digest
 from shared.model.names import RepositoryName, Tag
 from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Pushes
+from shared.services.garbage import garbage
+from shared.services.garbage.garbage import Garbage
 from shared.services.sweep import blobs, contents, index
 from shared.services.sweep import sweep as sweeping
 from shared.services.sweep.findings import Finding, Told, What
 from shared.services.sweep.sweep import Sweep
-from shared.services.upkeep import garbage
-from shared.services.upkeep.garbage import Garbage
-from shared.services.upkeep.healing import Healing
+from shared.services.verification.healing import Healing
 from shared.storage.memory.rows import MemoryRows
 from shared.storage.ports import Rows
 from shared.storage.stores import Stores

@@ -9,7 +9,7 @@ import pytest
 
 from shared.model.digest import Digest
 from shared.model.hashing import Hasher
-from shared.services.upkeep import verification as module
+from shared.services.verification import verification as module
 from shared.storage import keys
 from shared.storage.messages.letters import Letter
 from shared.storage.messages.verifying import ToVerify

@@ -8,7 +8,7 @@ import pytest
 
 from infra.devhost.worker import InvocationFailed, TypedData
 from shared.model.digest import Digest
-from shared.services.upkeep import hashing, scrub, verification
+from shared.services.verification import hashing, scrub, verification
 from shared.storage import keys
 from shared.storage.messages.verifying import ToVerify
 from shared.storage.ports import Unavailable

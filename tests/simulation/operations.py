@@ -18,7 +18,7 @@ from shared.errors import (
 )
 from shared.events import ManifestDeleted, read
 from shared.model.digest import Digest
-from shared.model.manifest import Manifest
+from shared.model.manifests.manifest import Manifest
 from shared.model.names import RepositoryName, Tag, is_referrers_tag
 from shared.model.upload import Upload
 from shared.services.content.pushes import Condition

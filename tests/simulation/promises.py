@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import cast
 
 from shared.events import ManifestDeleted, ManifestRotted
-from shared.model.descriptor import Descriptor
 from shared.model.digest import Digest
-from shared.model.manifest import Manifest, read_manifest
+from shared.model.manifests.descriptor import Descriptor
+from shared.model.manifests.manifest import Manifest, read_manifest
 from shared.model.names import RepositoryName, Tag, is_referrers_tag
 from shared.storage import keys
 from shared.storage.ages import L

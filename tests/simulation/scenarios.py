@@ -10,8 +10,8 @@ from typing import Self
 import pytest
 
 from shared.model.digest import Digest
-from shared.model.manifest import Manifest, read_manifest
-from shared.model.media_types import OCI_INDEX, OCI_MANIFEST
+from shared.model.manifests.manifest import Manifest, read_manifest
+from shared.model.manifests.media_types import OCI_INDEX, OCI_MANIFEST
 from shared.model.names import RepositoryName, Tag, referrers_tag
 from shared.model.upload import Upload
 from shared.services.content import manifests, plans, pushes

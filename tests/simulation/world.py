@@ -19,16 +19,16 @@ from shared.services.deletions.repositories import RepositoryDeletions
 from shared.services.deletions.restores import Restores
 from shared.services.events.fallback_lists import FallbackLists
 from shared.services.events.fan_out import Announcement, FanOut
+from shared.services.garbage.collection import Collection
+from shared.services.garbage.garbage import Garbage
+from shared.services.garbage.leftovers import Leftovers
 from shared.services.letters.retries import Retries
 from shared.services.turns.turns import Turns
-from shared.services.upkeep.collection import Collection
 from shared.services.upkeep.errands import Upkeep
-from shared.services.upkeep.garbage import Garbage
-from shared.services.upkeep.healing import Healing
-from shared.services.upkeep.leftovers import Leftovers
 from shared.services.upkeep.purge import Purge
 from shared.services.upkeep.retirement import Retirement
-from shared.services.upkeep.verification import Verification
+from shared.services.verification.healing import Healing
+from shared.services.verification.verification import Verification
 from shared.storage import keys
 from shared.storage.bodies import Bodies
 from shared.storage.layers.later import LateMessages

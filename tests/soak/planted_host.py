@@ -8,7 +8,7 @@ from typing import Any, cast
 from shared.model.names import RepositoryName
 from shared.services.content.pushes import Pushes
 from shared.services.events.fan_out import FanOut
-from shared.services.upkeep.garbage import Garbage
+from shared.services.garbage.garbage import Garbage
 from shared.services.webhooks import attempting
 from shared.services.webhooks.outcomes import Outcome, Verdict, judge
 from shared.services.webhooks.telling import Telling

@@ -24,9 +24,10 @@ from infra.devhost.settings import HostSettings
 from infra.devhost.triggers import ncrontab, queues, timers
 from shared import bootstrap
 from shared.assembly import delivering as assembly
+from shared.services.garbage import leftovers
 from shared.services.letters import poison, retries, sleepers
 from shared.services.sweep import rounds
-from shared.services.upkeep import leftovers, scrub
+from shared.services.verification import scrub
 from shared.services.webhooks import delivering, holding, outcomes, probing, tending
 from shared.storage import ages
 from tests.support import witness

@@ -16,7 +16,7 @@ from shared.model.names import RepositoryName
 from shared.services.explaining.words import lines
 from shared.services.sweep.findings import Finding, Told, What
 from shared.services.sweep.sweep import Swept
-from shared.services.upkeep.healing import Healing
+from shared.services.verification.healing import Healing
 
 gc = Group("gc", "Garbage: what nothing uses any more.")
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from infra.admin.app import Group
 from infra.admin.opening import AdminError, Desk
 from infra.admin.output import Answer, progress, table
-from shared.services.upkeep.scrub import Report
+from shared.services.verification.scrub import Report
 from shared.storage.rows.scrubs import Damage, Round
 
 scrub = Group("scrub", "Whether what is kept is still what was pushed.")

@@ -21,10 +21,10 @@ from datetime import datetime
 from enum import Enum
 
 from shared.events import Cause, ManifestPushed, values
-from shared.model import media_types
 from shared.model.attributes import FREE
 from shared.model.digest import Digest
-from shared.model.manifest import Manifest
+from shared.model.manifests import media_types
+from shared.model.manifests.manifest import Manifest
 from shared.model.names import RepositoryName, Tag, is_referrers_tag
 from shared.storage import keys
 from shared.storage.ages import Span

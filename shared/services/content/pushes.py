@@ -44,7 +44,7 @@ from shared.errors import ManifestBlobUnknown, ManifestInvalid, PreconditionFail
 from shared.events import Cause
 from shared.model.attributes import Attributes
 from shared.model.digest import Digest
-from shared.model.manifest import Manifest
+from shared.model.manifests.manifest import Manifest
 from shared.model.names import RepositoryName, Tag
 from shared.services.attributes.listing import list_as_said
 from shared.services.attributes.locks import fixed, locked

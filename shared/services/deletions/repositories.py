@@ -22,9 +22,9 @@ from typing import cast
 
 from shared.errors import ManifestBlobUnknown, ManifestUnknown, NameUnknown, Unavailable
 from shared.events import Cause, ManifestDeleted, RepositoryDeleted, values
-from shared.model import media_types
 from shared.model.attributes import Attributes
 from shared.model.digest import Digest
+from shared.model.manifests import media_types
 from shared.model.names import RepositoryName
 from shared.services.attributes.locks import check_all_tags, check_manifests, locked
 from shared.services.deletions.endings import WITH_NAMES, Deletion, ended, marked

@@ -19,7 +19,7 @@ from shared.errors import ManifestUnknown, Unavailable
 from shared.events import Cause, ManifestPushed, values
 from shared.model.attributes import FREE
 from shared.model.digest import Digest
-from shared.model.manifest import Manifest
+from shared.model.manifests.manifest import Manifest
 from shared.model.names import RepositoryName, Tag
 from shared.model.page import Page, cut_page
 from shared.services.content.manifests import refuse, unknown

@@ -32,8 +32,8 @@ import orjson
 from shared.errors import ManifestInvalid, ManifestUnknown, PreconditionFailed
 from shared.events import Cause, Event
 from shared.model.digest import Digest
-from shared.model.manifest import MANIFEST_BYTES, Manifest
-from shared.model.media_types import OCI_INDEX
+from shared.model.manifests.manifest import MANIFEST_BYTES, Manifest
+from shared.model.manifests.media_types import OCI_INDEX
 from shared.model.names import RepositoryName, Tag, referrers_tag
 from shared.services.content.manifests import Found, Manifests
 from shared.services.content.plans import LISTED

@@ -22,7 +22,7 @@ from shared.services.explaining.facts import (
     Subject,
     User,
 )
-from shared.services.upkeep.garbage import Garbage
+from shared.services.garbage.garbage import Garbage
 from shared.services.upkeep.purge import Purge
 from shared.storage import ages, keys
 from shared.storage.ports import Row

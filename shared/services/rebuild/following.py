@@ -17,7 +17,7 @@ from contextlib import suppress
 from shared.errors import ManifestInvalid, RegistryError
 from shared.model.attributes import Attributes
 from shared.model.digest import Digest
-from shared.model.manifest import Manifest, read_manifest
+from shared.model.manifests.manifest import Manifest, read_manifest
 from shared.model.names import RepositoryName
 from shared.services.attributes.listing import list_as_said
 from shared.services.rebuild.blobs import BlobsBack

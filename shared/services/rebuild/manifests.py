@@ -31,16 +31,16 @@ from dataclasses import dataclass, field
 from itertools import batched
 
 from shared.errors import ManifestBlobUnknown, ManifestInvalid, RegistryError, Unavailable
-from shared.model import media_types
 from shared.model.digest import Digest
-from shared.model.manifest import Manifest, read_manifest
+from shared.model.manifests import media_types
+from shared.model.manifests.manifest import Manifest, read_manifest
 from shared.model.names import RepositoryName
 from shared.services.content.pushes import Pushes
 from shared.services.rebuild.blobs import BlobsBack
 from shared.services.rebuild.each import each
 from shared.services.rebuild.report import Place, Report, Revived, Step, Tell
 from shared.services.rebuild.survey import Lives
-from shared.services.upkeep.copies import Copies
+from shared.services.verification.copies import Copies
 from shared.storage import keys, ports
 from shared.storage.origins import Origin
 from shared.storage.ports import MOST_CHANGES, Facts, NotFound, Update

@@ -16,9 +16,9 @@ from itertools import batched, groupby
 from operator import itemgetter
 
 from shared.model.digest import Digest
+from shared.services.garbage.garbage import Garbage
 from shared.services.sweep.findings import Finding, Told, What, as_far_as_it_goes
-from shared.services.upkeep.garbage import Garbage
-from shared.services.upkeep.healing import Healing
+from shared.services.verification.healing import Healing
 from shared.storage import ages, keys
 from shared.storage.ports import Row
 from shared.storage.stores import Stores

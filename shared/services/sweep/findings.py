@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
-from shared.services.upkeep.healing import Task
+from shared.services.verification.healing import Task
 from shared.storage.ports import StorageError
 
 _log = logging.getLogger(__name__)

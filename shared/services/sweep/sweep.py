@@ -7,7 +7,7 @@ from the top down, so that what one takes the next finds in the same round:
     listed, kept   the lists of repositories        (`index`)
     contents       the rows of repositories         (`contents`)
     blobs          the rows of digests              (`blobs`)
-    objects        the objects                      (`upkeep.leftovers`)
+    objects        the objects                      (`garbage.leftovers`)
 
 A page tells what was there when it was read, and a registry that is at work is in the midst of
 something everywhere. What is touched all the same, and why it is nobody's:
@@ -40,12 +40,12 @@ from datetime import timedelta
 from functools import partial
 
 from shared.errors import RegistryError
+from shared.services.garbage.garbage import Garbage
+from shared.services.garbage.leftovers import Leftovers
 from shared.services.sweep.blobs import BlobsSweep
 from shared.services.sweep.contents import ContentsSweep
 from shared.services.sweep.findings import Finding, Told, What
 from shared.services.sweep.index import IndexSweep
-from shared.services.upkeep.garbage import Garbage
-from shared.services.upkeep.leftovers import Leftovers
 from shared.storage.ports import Row, StorageError
 from shared.storage.rows.walks import PositionRefused, Saved, Stretch
 from shared.storage.stores import Stores

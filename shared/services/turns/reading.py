@@ -7,7 +7,7 @@ so that what a process needs for it is what one takes.
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
-from shared.model.manifest import Manifest, read_manifest
+from shared.model.manifests.manifest import Manifest, read_manifest
 
 _IN_PLACE = 64 * 1024
 

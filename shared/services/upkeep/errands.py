@@ -18,10 +18,10 @@ from shared.services.deletions.repositories import RepositoryDeletions
 from shared.services.deletions.restores import Restores
 from shared.services.events.fallback_lists import FallbackLists
 from shared.services.upkeep.builds import Builds
-from shared.services.upkeep.copies import Copies
-from shared.services.upkeep.healing import Healing, Stage, Task
 from shared.services.upkeep.purge import Purge
 from shared.services.upkeep.retirement import Retirement
+from shared.services.verification.copies import Copies
+from shared.services.verification.healing import Healing, Stage, Task
 from shared.storage import keys
 from shared.storage.messages.errands import Errand, Kind
 from shared.storage.stores import Stores

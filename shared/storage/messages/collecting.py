@@ -2,7 +2,7 @@
 
 A message says where to look, never what is there: the collector looks. So it may come twice, late,
 or for what is in use or was never there; too early, and the collector sends it again, unless that
-is used since the first one was sent (`services/upkeep/collection`).
+is used since the first one was sent (`services/garbage/collection`).
 """
 
 from collections.abc import Iterable

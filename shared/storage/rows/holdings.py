@@ -14,7 +14,7 @@ by the ETags that were read before it looked for others (`good|` sorts before th
 when anyone has joined since.
 
 An object is put into `content` by the call that made it, and by no other. One that is not needed,
-since the digest has a sound object already, is named by nothing, and left to `upkeep.leftovers`.
+since the digest has a sound object already, is named by nothing, and left to `garbage.leftovers`.
 Noting it here as gone would be wrong: a transaction that joins and notes may go through and be
 repeated by the storage client, with an answer that says that the content has gone since; then who
 offers the object again puts into service what is on its way out. Bad bytes are condemned, whoever

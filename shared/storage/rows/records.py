@@ -9,7 +9,7 @@ import orjson
 
 from shared.model.attributes import FREE, Attributes
 from shared.model.digest import Digest
-from shared.model.manifest import Manifest
+from shared.model.manifests.manifest import Manifest
 from shared.model.names import Tag
 from shared.storage import keys
 from shared.storage.ports import LONG_AGO, VALUE_BYTES, Row, Value

@@ -11,7 +11,7 @@ from shared.model.digest import Digest
 from shared.model.names import RepositoryName
 from shared.model.upload import Upload, listed_block_ids
 from shared.services.content.uploads import Part
-from shared.services.upkeep.healing import Task
+from shared.services.verification.healing import Task
 from shared.storage import keys
 from tests.simulation.operations import (
     Collect,

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from shared.model.names import RepositoryName
-from shared.services.upkeep import healing
+from shared.services.verification import healing
 from shared.storage.rows import holdings
 from tests.simulation.blobs.operations import CollectBriefly, Heal, Verify
 from tests.simulation.blobs.scenarios import OLD_B, D

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from shared.errors import ManifestBlobUnknown, ManifestInvalid, RegistryError
-from shared.model.manifest import Manifest, read_manifest
+from shared.model.manifests.manifest import Manifest, read_manifest
 from shared.model.names import Tag, referrers_tag
 from shared.storage import keys
 from tests.simulation.explorer import Scenario

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from shared.services.upkeep.healing import Stage, Task
+from shared.services.verification.healing import Stage, Task
 from shared.storage import keys
 from shared.storage.ages import L
 from tests.simulation.blobs.operations import DoTask, Heal, Look, Verify

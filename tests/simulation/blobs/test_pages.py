@@ -8,7 +8,7 @@ import pytest
 
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
-from shared.services.upkeep.healing import Healing, Task
+from shared.services.verification.healing import Healing, Task
 from shared.storage import keys
 from shared.storage.ports import Row
 from shared.storage.rows import holdings

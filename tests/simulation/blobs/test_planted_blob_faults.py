@@ -18,10 +18,11 @@ from shared.services.content import uploads
 from shared.services.content.blobs import Blobs
 from shared.services.content.joining import Joining
 from shared.services.content.uploads import Uploads
-from shared.services.upkeep import garbage, healing, leftovers
-from shared.services.upkeep.garbage import Garbage
-from shared.services.upkeep.healing import Healing, Task
-from shared.services.upkeep.leftovers import Leftovers
+from shared.services.garbage import garbage, leftovers
+from shared.services.garbage.garbage import Garbage
+from shared.services.garbage.leftovers import Leftovers
+from shared.services.verification import healing
+from shared.services.verification.healing import Healing, Task
 from shared.storage import ages, keys
 from shared.storage.ages import Span
 from shared.storage.origins import Origin

@@ -13,7 +13,7 @@ from shared.services.content import blobs, joining, uploads
 from shared.services.content.joining import Joining
 from shared.services.content.staging import Place
 from shared.services.content.uploads import May, Uploads
-from shared.services.upkeep.garbage import Garbage
+from shared.services.garbage.garbage import Garbage
 from shared.storage.ages import Span
 from shared.storage.memory.objects import MemoryObjects
 from shared.storage.origins import Origin

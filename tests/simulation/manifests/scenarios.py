@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping
 from datetime import timedelta
 
-from shared.model.manifest import Manifest, read_manifest
-from shared.model.media_types import OCI_INDEX
+from shared.model.manifests.manifest import Manifest, read_manifest
+from shared.model.manifests.media_types import OCI_INDEX
 from shared.model.names import Tag
 from shared.storage import ages
 from shared.storage.messages.errands import Kind

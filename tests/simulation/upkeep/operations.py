@@ -10,7 +10,7 @@ from typing import ClassVar
 from shared.errors import ManifestBlobUnknown, ManifestUnknown, RegistryError, Unavailable
 from shared.errors import Unsupported as Locked
 from shared.model.digest import Digest
-from shared.model.manifest import Manifest
+from shared.model.manifests.manifest import Manifest
 from shared.model.names import Tag
 from shared.storage import keys
 from shared.storage.messages.errands import Kind

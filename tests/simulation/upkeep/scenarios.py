@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from shared.errors import ManifestUnknown, RegistryError, Unavailable
-from shared.services.upkeep.healing import Stage, Task
+from shared.services.verification.healing import Stage, Task
 from shared.storage.ages import L
 from tests.simulation.blobs.operations import DoTask, DoTaskSlowly, Heal, StaysDeleted, Verify
 from tests.simulation.blobs.scenarios import LATER, D

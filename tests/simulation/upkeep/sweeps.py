@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from shared.model.manifest import Manifest
+from shared.model.manifests.manifest import Manifest
 from shared.services.sweep.findings import Told
 from shared.services.sweep.sweep import Sweep
-from shared.services.upkeep.healing import Task
+from shared.services.verification.healing import Task
 from shared.storage import keys
 from shared.storage.ages import L
 from shared.storage.messages.errands import Kind

@@ -13,8 +13,8 @@ import pytest
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
 from shared.services.content.blobs import Blobs
+from shared.services.garbage.garbage import Collected, Garbage
 from shared.services.upkeep.builds import Builds
-from shared.services.upkeep.garbage import Collected, Garbage
 from shared.services.upkeep.purge import Purge
 from shared.storage.ports import Row
 from shared.storage.rows.contents import Contents

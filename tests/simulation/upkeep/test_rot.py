@@ -20,9 +20,9 @@ from shared.services.content.manifests import Manifests
 from shared.services.deletions.endings import Deletion
 from shared.services.events import fan_out
 from shared.services.events.fan_out import Announcement
-from shared.services.upkeep import healing
-from shared.services.upkeep.copies import Copies
-from shared.services.upkeep.healing import Healing
+from shared.services.verification import healing
+from shared.services.verification.copies import Copies
+from shared.services.verification.healing import Healing
 from shared.storage import keys
 from shared.storage.messages.errands import Errand, Errands, Kind
 from shared.storage.ports import Update

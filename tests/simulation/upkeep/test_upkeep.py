@@ -10,8 +10,8 @@ from shared.model.digest import Digest
 from shared.model.names import RepositoryName
 from shared.services.content.joining import Joining
 from shared.services.content.plans import Plan
-from shared.services.upkeep import healing
-from shared.services.upkeep.healing import Healing, Stage, Task
+from shared.services.verification import healing
+from shared.services.verification.healing import Healing, Stage, Task
 from shared.storage import keys
 from shared.storage.ports import Change, Conflict, Delete, Insert, Put, Row, Update
 from shared.storage.rows import contents, holdings

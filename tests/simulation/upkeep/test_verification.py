@@ -19,8 +19,8 @@ import pytest
 from shared.model.digest import Digest
 from shared.model.hashing import Hasher
 from shared.model.progress import Progress
-from shared.services.upkeep import hashing, verification
-from shared.services.upkeep.verification import Verification, Verified
+from shared.services.verification import hashing, verification
+from shared.services.verification.verification import Verification, Verified
 from shared.storage.ports import Row
 from tests.simulation.blobs.operations import Heal, PutStaged
 from tests.simulation.explorer import Broken, Report, Scenario

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from shared.model.digest import Digest
-from shared.model.manifest import Manifest, read_manifest
-from shared.model.media_types import OCI_INDEX, OCI_MANIFEST
+from shared.model.manifests.manifest import Manifest, read_manifest
+from shared.model.manifests.media_types import OCI_INDEX, OCI_MANIFEST
 from shared.model.names import RepositoryName, Tag
 from shared.model.progress import ProgressSeal
 from shared.model.upload import Seal
@@ -22,12 +22,12 @@ from shared.services.content.uploads import Uploads
 from shared.services.deletions.repositories import RepositoryDeletions
 from shared.services.deletions.restores import Restores
 from shared.services.events.fallback_lists import FallbackLists
+from shared.services.garbage.leftovers import Leftovers
 from shared.services.turns.turns import Turns
 from shared.services.upkeep.errands import Upkeep
-from shared.services.upkeep.leftovers import Leftovers
 from shared.services.upkeep.purge import Purge
 from shared.services.upkeep.retirement import Retirement
-from shared.services.upkeep.verification import Verification
+from shared.services.verification.verification import Verification
 from shared.storage import keys
 from shared.storage.messages.errands import Errand
 from shared.storage.origins import BLOB, Origin

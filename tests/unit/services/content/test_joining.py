@@ -12,8 +12,8 @@ from shared.model.names import RepositoryName
 from shared.model.upload import Upload
 from shared.services.content.blobs import Blobs
 from shared.services.content.uploads import Uploads
+from shared.services.garbage.garbage import Garbage
 from shared.services.turns.turns import Turns
-from shared.services.upkeep.garbage import Garbage
 from shared.storage import keys
 from shared.storage.ages import L
 from shared.storage.memory.objects import MemoryObjects

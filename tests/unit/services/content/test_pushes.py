@@ -6,8 +6,8 @@ import pytest
 
 from shared.errors import ManifestBlobUnknown, ManifestInvalid, Unavailable, Unsupported
 from shared.model.digest import Digest
-from shared.model.manifest import read_manifest
-from shared.model.media_types import OCI_MANIFEST
+from shared.model.manifests.manifest import read_manifest
+from shared.model.manifests.media_types import OCI_MANIFEST
 from shared.model.names import Tag, referrers_tag
 from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Condition, Pushed, Pushes

@@ -3,8 +3,8 @@
 import pytest
 
 from shared.errors import ManifestBlobUnknown
-from shared.model.manifest import Manifest, read_manifest
-from shared.model.media_types import OCI_INDEX
+from shared.model.manifests.manifest import Manifest, read_manifest
+from shared.model.manifests.media_types import OCI_INDEX
 from shared.model.names import Tag
 from shared.services.content.pushes import Pushes
 from tests.support.causes import ME

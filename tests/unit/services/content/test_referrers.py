@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from shared.model.digest import Digest
-from shared.model.manifest import Manifest, read_manifest
+from shared.model.manifests.manifest import Manifest, read_manifest
 from shared.model.page import Page
 from shared.services.content import referrers
 from shared.services.content.manifests import Manifests

@@ -17,8 +17,8 @@ from shared.model.names import RepositoryName
 from shared.model.upload import LISTED_PIECES, Upload
 from shared.services.content import uploads as module
 from shared.services.content.uploads import Part, Uploads
-from shared.services.upkeep.garbage import Garbage
-from shared.services.upkeep.leftovers import Leftovers
+from shared.services.garbage.garbage import Garbage
+from shared.services.garbage.leftovers import Leftovers
 from shared.storage import keys
 from shared.storage.ports import Delete
 from shared.storage.stores import Stores

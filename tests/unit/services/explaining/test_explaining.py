@@ -11,7 +11,7 @@ from shared.services.content.pushes import Pushes
 from shared.services.explaining.explaining import Explaining
 from shared.services.explaining.facts import MOST, Explanation, Some, State, Subject
 from shared.services.explaining.words import lines
-from shared.services.upkeep.garbage import Garbage
+from shared.services.garbage.garbage import Garbage
 from shared.services.upkeep.purge import Purge
 from shared.storage import ages, keys
 from shared.storage.ports import Delete, Insert

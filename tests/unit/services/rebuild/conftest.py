@@ -6,12 +6,12 @@ from datetime import datetime
 
 import pytest
 
-from shared.model.manifest import Manifest
+from shared.model.manifests.manifest import Manifest
 from shared.model.names import RepositoryName, Tag
 from shared.services.content.pushes import Pushes
 from shared.services.rebuild.rebuild import Rebuild
 from shared.services.rebuild.report import Report
-from shared.services.upkeep.copies import Copies
+from shared.services.verification.copies import Copies
 from shared.storage import keys
 from shared.storage.ports import Value
 from shared.storage.stores import Stores

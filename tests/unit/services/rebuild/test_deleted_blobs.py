@@ -10,11 +10,11 @@ from shared.services.content.blobs import Blobs
 from shared.services.content.joining import Joining
 from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Pushes
+from shared.services.garbage.garbage import Garbage
 from shared.services.sweep.findings import Told
 from shared.services.sweep.sweep import Sweep
 from shared.services.turns.turns import Turns
-from shared.services.upkeep.garbage import Garbage
-from shared.services.upkeep.healing import Healing
+from shared.services.verification.healing import Healing
 from shared.storage import keys
 from shared.storage.halt import Halt
 from shared.storage.stores import Stores

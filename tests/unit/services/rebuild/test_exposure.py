@@ -5,11 +5,11 @@ import pytest
 
 from shared.errors import ManifestBlobUnknown
 from shared.model.digest import Digest
-from shared.model.manifest import read_manifest
-from shared.model.media_types import OCI_INDEX
+from shared.model.manifests.manifest import read_manifest
+from shared.model.manifests.media_types import OCI_INDEX
 from shared.model.names import Tag
 from shared.services.content.pushes import Pushes
-from shared.services.upkeep.copies import Copies
+from shared.services.verification.copies import Copies
 from shared.storage import keys
 from shared.storage.stores import Stores
 from tests.support.app import Memory

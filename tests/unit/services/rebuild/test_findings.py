@@ -5,15 +5,15 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from shared.model.digest import Digest
-from shared.model.manifest import Manifest
-from shared.model.media_types import OCI_MANIFEST
+from shared.model.manifests.manifest import Manifest
+from shared.model.manifests.media_types import OCI_MANIFEST
 from shared.model.names import RepositoryName
 from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Pushes
 from shared.services.rebuild.blobs import BlobsBack
 from shared.services.rebuild.rebuild import Rebuild
-from shared.services.upkeep.copies import Copies
-from shared.services.upkeep.healing import Healing, Stage, Task
+from shared.services.verification.copies import Copies
+from shared.services.verification.healing import Healing, Stage, Task
 from shared.storage import ages, keys
 from shared.storage.origins import BLOB, CANCELLED, MANIFEST, Origin
 from shared.storage.ports import Insert, Put, Unavailable

@@ -9,10 +9,10 @@ from shared.errors import ManifestBlobUnknown
 from shared.model.digest import Digest
 from shared.model.names import Tag
 from shared.services.content.pushes import Pushes
+from shared.services.garbage.garbage import Garbage
 from shared.services.sweep.findings import Told
 from shared.services.sweep.sweep import Sweep
-from shared.services.upkeep.garbage import Garbage
-from shared.services.upkeep.healing import Healing
+from shared.services.verification.healing import Healing
 from shared.storage import keys
 from shared.storage.stores import Stores
 from tests.support.app import Memory

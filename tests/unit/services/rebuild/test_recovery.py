@@ -11,7 +11,7 @@ import pytest
 
 from shared import administration, bootstrap
 from shared.assembly import recovery as assembly
-from shared.model.manifest import Manifest
+from shared.model.manifests.manifest import Manifest
 from shared.services.rebuild.rebuild import Rebuild
 from shared.services.rebuild.report import Report, Step, Tell
 from shared.settings import Settings

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from shared.model.digest import Digest
-from shared.model.media_types import OCI_MANIFEST
+from shared.model.manifests.media_types import OCI_MANIFEST
 from shared.storage import keys
 from shared.storage.origins import BLOB, MANIFEST, Origin
 from shared.storage.stores import Stores

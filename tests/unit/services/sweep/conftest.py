@@ -6,12 +6,12 @@ from datetime import timedelta
 import pytest
 
 from shared.services.events.fan_out import Announcement, FanOut
+from shared.services.garbage.collection import Collection
+from shared.services.garbage.garbage import Garbage
 from shared.services.sweep.findings import Finding, Told, What
 from shared.services.sweep.sweep import Sweep
-from shared.services.upkeep.collection import Collection
 from shared.services.upkeep.errands import Upkeep
-from shared.services.upkeep.garbage import Garbage
-from shared.services.upkeep.healing import Healing, Task
+from shared.services.verification.healing import Healing, Task
 from shared.storage import keys
 from shared.storage.ages import L
 from shared.storage.messages.collecting import Suspects

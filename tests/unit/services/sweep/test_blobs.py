@@ -9,9 +9,9 @@ from shared.model.digest import Digest
 from shared.model.names import RepositoryName
 from shared.services.content.pushes import Pushes
 from shared.services.content.uploads import Uploads
+from shared.services.garbage.garbage import Garbage
 from shared.services.sweep.findings import What
 from shared.services.sweep.sweep import Sweep
-from shared.services.upkeep.garbage import Garbage
 from shared.storage import keys
 from shared.storage.stores import Stores
 from tests.support.app import Memory

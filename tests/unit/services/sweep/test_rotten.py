@@ -6,7 +6,7 @@ import pytest
 
 from shared.errors import ManifestUnknown
 from shared.model.attributes import Wanted
-from shared.model.manifest import Manifest
+from shared.model.manifests.manifest import Manifest
 from shared.model.names import Tag
 from shared.services.attributes.changes import AttributeChanges
 from shared.services.content import manifests as deleting

@@ -4,7 +4,7 @@ import threading
 import pytest
 
 from shared.errors import ManifestInvalid
-from shared.model.manifest import Manifest, read_manifest
+from shared.model.manifests.manifest import Manifest, read_manifest
 from shared.services.turns import reading
 from tests.unit.services.conftest import image_of, parts
 

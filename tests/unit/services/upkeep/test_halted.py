@@ -12,12 +12,12 @@ from shared.model.names import RepositoryName
 from shared.services.content import plans
 from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Pushes
+from shared.services.garbage.garbage import Collected, Garbage
+from shared.services.garbage.leftovers import Leftovers, Looked
 from shared.services.upkeep.builds import Builds
-from shared.services.upkeep.garbage import Collected, Garbage
-from shared.services.upkeep.healing import Healing, Stage, Task
-from shared.services.upkeep.leftovers import Leftovers, Looked
 from shared.services.upkeep.purge import Purge
 from shared.services.upkeep.retirement import Retirement
+from shared.services.verification.healing import Healing, Stage, Task
 from shared.storage import keys
 from shared.storage.bodies import Bodies
 from shared.storage.halt import AGAIN

@@ -4,7 +4,7 @@ import pytest
 
 from shared.model.attributes import FREE, Attributes
 from shared.model.digest import Digest
-from shared.model.manifest import read_manifest
+from shared.model.manifests.manifest import read_manifest
 from shared.model.names import Tag
 from shared.storage import keys
 from shared.storage.ports import VALUE_BYTES, Row, Value

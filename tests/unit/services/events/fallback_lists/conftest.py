@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from shared.model.digest import Digest
-from shared.model.manifest import Manifest
+from shared.model.manifests.manifest import Manifest
 from shared.model.names import Tag, referrers_tag
 from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Pushes

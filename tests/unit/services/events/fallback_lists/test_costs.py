@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from shared.errors import ManifestBlobUnknown
-from shared.model.manifest import read_manifest
-from shared.model.media_types import OCI_INDEX, OCI_MANIFEST
+from shared.model.manifests.manifest import read_manifest
+from shared.model.manifests.media_types import OCI_INDEX, OCI_MANIFEST
 from shared.services.content.pushes import Pushes
 from shared.services.events import fallback_lists
 from shared.storage.ports import Row

@@ -6,8 +6,8 @@ import orjson
 import pytest
 
 from shared.errors import ManifestUnknown
-from shared.model.manifest import read_manifest
-from shared.model.media_types import OCI_INDEX
+from shared.model.manifests.manifest import read_manifest
+from shared.model.manifests.media_types import OCI_INDEX
 from shared.model.names import referrers_tag
 from shared.services.content import referrers
 from shared.services.content.manifests import Manifests

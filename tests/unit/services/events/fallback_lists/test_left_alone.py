@@ -5,9 +5,9 @@ import json
 import orjson
 import pytest
 
-from shared.model import manifest as manifest_model
-from shared.model.manifest import read_manifest
-from shared.model.media_types import DOCKER_LIST, OCI_INDEX
+from shared.model.manifests import manifest as manifest_model
+from shared.model.manifests.manifest import read_manifest
+from shared.model.manifests.media_types import DOCKER_LIST, OCI_INDEX
 from shared.model.names import referrers_tag
 from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Pushes

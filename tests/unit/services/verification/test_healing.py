@@ -10,12 +10,12 @@ from shared.services.content.blobs import Blobs
 from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Pushes
 from shared.services.content.uploads import Uploads
-from shared.services.upkeep import healing as module
+from shared.services.garbage.garbage import Garbage
+from shared.services.garbage.leftovers import Leftovers
 from shared.services.upkeep.errands import Upkeep
-from shared.services.upkeep.garbage import Garbage
-from shared.services.upkeep.healing import Fate, Healing, Page, Stage, Task
-from shared.services.upkeep.leftovers import Leftovers
-from shared.services.upkeep.verification import Verification
+from shared.services.verification import healing as module
+from shared.services.verification.healing import Fate, Healing, Page, Stage, Task
+from shared.services.verification.verification import Verification
 from shared.storage import keys
 from shared.storage.ages import L
 from shared.storage.messages.errands import Errand, Kind

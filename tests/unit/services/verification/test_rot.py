@@ -8,7 +8,7 @@ import pytest
 from shared.errors import ManifestUnknown, RegistryDisallowedOperation
 from shared.events import ManifestRotted, read
 from shared.model.attributes import FREE, Wanted
-from shared.model.manifest import Manifest
+from shared.model.manifests.manifest import Manifest
 from shared.model.names import Reference, Tag
 from shared.services.attributes.changes import AttributeChanges
 from shared.services.content import manifests as deleting
@@ -17,11 +17,11 @@ from shared.services.content.pushes import Pushes
 from shared.services.deletions.repositories import RepositoryDeletions
 from shared.services.deletions.restores import Restores
 from shared.services.events.fan_out import Announcement, FanOut
+from shared.services.garbage.leftovers import Leftovers
 from shared.services.upkeep.builds import Builds
 from shared.services.upkeep.errands import Upkeep
-from shared.services.upkeep.leftovers import Leftovers
 from shared.services.upkeep.purge import Purge
-from shared.services.upkeep.verification import Verification, Verified
+from shared.services.verification.verification import Verification, Verified
 from shared.storage import ages, keys
 from shared.storage.messages.errands import Errand, Kind
 from shared.storage.messages.verifying import ToVerify
@@ -46,7 +46,7 @@ from tests.unit.services.conftest import (
     verification_of,
 )
 from tests.unit.services.upkeep.test_errands import fail_at, sent
-from tests.unit.services.upkeep.test_healing import spoil
+from tests.unit.services.verification.test_healing import spoil
 
 TWO = parts(2)
 LARGE = image_of(TWO, annotations={"long": "x" * INLINE_BYTES})

@@ -7,9 +7,9 @@ from shared.model.names import RepositoryName
 from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Pushes
 from shared.services.content.uploads import Uploads
-from shared.services.upkeep import leftovers as leftovers_module
-from shared.services.upkeep.garbage import LONGEST_WAIT, Collected, Garbage
-from shared.services.upkeep.leftovers import Leftovers, Looked
+from shared.services.garbage import leftovers as leftovers_module
+from shared.services.garbage.garbage import LONGEST_WAIT, Collected, Garbage
+from shared.services.garbage.leftovers import Leftovers, Looked
 from shared.storage import keys
 from shared.storage.ages import L
 from shared.storage.origins import MANIFEST, Origin

@@ -1,8 +1,8 @@
 import pytest
 
 from shared.errors import ManifestInvalid
-from shared.model.descriptor import Descriptor
 from shared.model.digest import Digest
+from shared.model.manifests.descriptor import Descriptor
 
 DIGEST = Digest.of(b"content")
 GOOD: dict[str, object] = {"mediaType": "a/b", "digest": str(DIGEST), "size": 7}

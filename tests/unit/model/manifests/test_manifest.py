@@ -5,10 +5,10 @@ from contextlib import suppress
 import pytest
 
 from shared.errors import ManifestInvalid
-from shared.model import manifest as manifests
 from shared.model.digest import Digest
-from shared.model.manifest import MANIFEST_BYTES, Manifest, read_manifest
-from shared.model.media_types import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
+from shared.model.manifests import manifest as manifests
+from shared.model.manifests.manifest import MANIFEST_BYTES, Manifest, read_manifest
+from shared.model.manifests.media_types import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
 
 CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
 SCHEMA_1 = "application/vnd.docker.distribution.manifest.v1+prettyjws"

@@ -28,7 +28,7 @@ import logging
 from datetime import datetime, timedelta
 
 from shared.model.digest import Digest
-from shared.services.upkeep.garbage import Collected, Garbage
+from shared.services.garbage.garbage import Collected, Garbage
 from shared.storage import ages
 from shared.storage.messages.collecting import Suspects
 from shared.storage.stores import Stores

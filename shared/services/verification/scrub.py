@@ -31,7 +31,7 @@ from typing import cast
 
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
-from shared.services.upkeep.verification import Verification, Verified
+from shared.services.verification.verification import Verification, Verified
 from shared.storage import keys
 from shared.storage.ages import Span
 from shared.storage.messages.verifying import ToVerify

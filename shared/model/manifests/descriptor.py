@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Self
 
 from shared.errors import DigestInvalid, ManifestInvalid
-from shared.model import media_types
 from shared.model.digest import Digest
+from shared.model.manifests import media_types
 
 _LARGEST_SIZE = 2**63 - 1
 

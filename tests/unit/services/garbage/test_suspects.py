@@ -8,13 +8,13 @@ import pytest
 
 from shared.errors import BlobUnknown, Unsupported
 from shared.model.digest import Digest
-from shared.model.manifest import Manifest
+from shared.model.manifests.manifest import Manifest
 from shared.services.content.blobs import Blobs
 from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Pushes
+from shared.services.garbage.collection import Collection
+from shared.services.garbage.garbage import Garbage
 from shared.services.upkeep.builds import Builds
-from shared.services.upkeep.collection import Collection
-from shared.services.upkeep.garbage import Garbage
 from shared.services.upkeep.purge import Purge
 from shared.storage import ages, keys
 from shared.storage.messages.collecting import Suspects

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from shared.model.digest import Digest
-from shared.model.media_types import OCI_MANIFEST
+from shared.model.manifests.media_types import OCI_MANIFEST
 from shared.model.names import RepositoryName
+from shared.services.garbage.collection import Collection
+from shared.services.garbage.garbage import Garbage
 from shared.services.sweep.findings import Told
 from shared.services.sweep.rounds import DAY, go_on
 from shared.services.sweep.sweep import Sweep
-from shared.services.upkeep.collection import Collection
-from shared.services.upkeep.garbage import Garbage
-from shared.services.upkeep.healing import Healing
+from shared.services.verification.healing import Healing
 from shared.storage import keys
 from shared.storage.messages.collecting import Suspects
 from shared.storage.ports import Row, Value

@@ -8,7 +8,7 @@ import pytest
 from shared.errors import BlobUnknown, ManifestUnknown
 from shared.events import BlobWithdrawn, read
 from shared.model.digest import Digest
-from shared.model.manifest import Manifest
+from shared.model.manifests.manifest import Manifest
 from shared.model.names import RepositoryName
 from shared.services.content.blobs import Blobs
 from shared.services.content.manifests import Manifests
@@ -16,8 +16,8 @@ from shared.services.content.pushes import Pushes
 from shared.services.content.uploads import Uploads
 from shared.services.events.fan_out import Announcement, FanOut
 from shared.services.upkeep.errands import Upkeep
-from shared.services.upkeep.healing import Healing, Stage, Task
-from shared.services.upkeep.verification import Verification
+from shared.services.verification.healing import Healing, Stage, Task
+from shared.services.verification.verification import Verification
 from shared.storage import ages, keys
 from shared.storage.origins import BLOB as A_BLOB
 from shared.storage.origins import MANIFEST, Origin
@@ -33,7 +33,7 @@ from tests.support.clock import Clock
 from tests.support.messages import addressed
 from tests.unit.services.conftest import LATEST, REPOSITORY, Before, Crash, hold, image_of
 from tests.unit.services.content.test_uploads import part, shown
-from tests.unit.services.upkeep.test_healing import (
+from tests.unit.services.verification.test_healing import (
     BLOB,
     DIGEST,
     OTHER,
@@ -42,7 +42,7 @@ from tests.unit.services.upkeep.test_healing import (
     run_all,
     spoil,
 )
-from tests.unit.services.upkeep.test_rot import LARGE, SMALL, TWO, follow, named, pushed, rot
+from tests.unit.services.verification.test_rot import LARGE, SMALL, TWO, follow, named, pushed, rot
 
 HERE = [REPOSITORY, OTHER]
 

@@ -8,8 +8,8 @@ import pytest
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
 from shared.services.content.blobs import Blobs
-from shared.services.upkeep.collection import Collection
-from shared.services.upkeep.garbage import Garbage
+from shared.services.garbage.collection import Collection
+from shared.services.garbage.garbage import Garbage
 from shared.storage import keys
 from shared.storage.ages import L
 from shared.storage.messages.collecting import Suspects

@@ -50,9 +50,9 @@ from shared.model.names import RepositoryName
 from shared.model.progress import Progress, ProgressSeal
 from shared.services.content.manifests import Manifests
 from shared.services.deletions.endings import Superseded
-from shared.services.upkeep.hashing import hash_on
-from shared.services.upkeep.healing import Stage, Task
-from shared.services.upkeep.leftovers import Leftovers
+from shared.services.garbage.leftovers import Leftovers
+from shared.services.verification.hashing import hash_on
+from shared.services.verification.healing import Stage, Task
 from shared.storage import ages, keys
 from shared.storage.ages import Span
 from shared.storage.messages.errands import Kind

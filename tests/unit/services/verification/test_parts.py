@@ -10,9 +10,9 @@ from shared.errors import Unavailable as TooBusy
 from shared.model.digest import Digest
 from shared.model.progress import ProgressSeal
 from shared.services.content.pushes import Pushes
-from shared.services.upkeep import hashing
-from shared.services.upkeep import verification as module
-from shared.services.upkeep.verification import Verification
+from shared.services.verification import hashing
+from shared.services.verification import verification as module
+from shared.services.verification.verification import Verification
 from shared.storage import keys
 from shared.storage.ages import Span
 from shared.storage.messages.collecting import Suspects
@@ -29,7 +29,7 @@ from tests.support.clock import Clock
 from tests.support.images import Blob, blob
 from tests.support.messages import addressed
 from tests.unit.services.conftest import GRACE, REPOSITORY, SEAL, Before, hold, image_of
-from tests.unit.services.upkeep.test_healing import spoil
+from tests.unit.services.verification.test_healing import spoil
 
 BLOCK = 100
 LONG = blob(bytes(range(256)) * 4 + b"and a rest")

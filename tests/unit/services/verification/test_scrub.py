@@ -12,10 +12,10 @@ from shared.model.names import RepositoryName
 from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Pushes
 from shared.services.content.uploads import Uploads
-from shared.services.upkeep import scrub as module
 from shared.services.upkeep.errands import Upkeep
-from shared.services.upkeep.scrub import KEPT, Scrub, tick_all
-from shared.services.upkeep.verification import Verification
+from shared.services.verification import scrub as module
+from shared.services.verification.scrub import KEPT, Scrub, tick_all
+from shared.services.verification.verification import Verification
 from shared.storage import keys
 from shared.storage.ages import Span
 from shared.storage.messages.verifying import ToVerify
@@ -29,7 +29,7 @@ from tests.support.images import blob
 from tests.support.messages import addressed
 from tests.unit.services.conftest import LATEST, REPOSITORY, Before, Crash, hold, image_of
 from tests.unit.services.content.test_uploads import part
-from tests.unit.services.upkeep.test_healing import run_all, spoil
+from tests.unit.services.verification.test_healing import run_all, spoil
 
 SIZE = 100
 BLOBS = sorted(

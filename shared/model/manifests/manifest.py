@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import orjson
 
 from shared.errors import ManifestInvalid
-from shared.model import media_types
-from shared.model.descriptor import Descriptor
 from shared.model.digest import Digest
-from shared.model.spelling import ambiguous_key
+from shared.model.manifests import media_types
+from shared.model.manifests.descriptor import Descriptor
+from shared.model.manifests.spelling import ambiguous_key
 
 MANIFEST_BYTES = 4 * 1024 * 1024
 """The largest manifest accepted (ACR 1.4; the specification asks for at least 4 megabytes)."""

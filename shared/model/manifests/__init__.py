@@ -1,0 +1,1 @@
+"""What the registry reads in manifests: descriptors, media types, what is refused."""

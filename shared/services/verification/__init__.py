@@ -1,0 +1,1 @@
+"""Bytes are hashed again, and what is bad or missing is healed."""
