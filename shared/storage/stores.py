@@ -16,6 +16,7 @@ from shared.storage.messages.errands import Errands
 from shared.storage.messages.verifying import Verifying
 from shared.storage.ports import Messages, Objects, Rotten, Rows
 from shared.storage.rows.contents import Contents
+from shared.storage.rows.deleted import Deleted
 from shared.storage.rows.holdings import Holdings
 from shared.storage.rows.index import Index
 from shared.storage.rows.outbox import Outbox
@@ -39,6 +40,7 @@ class Stores:
 
     generation: str
     contents: Contents
+    deleted: Deleted
     holdings: Holdings
     index: Index
     walks: Walks
@@ -84,6 +86,7 @@ class Stores:
         return cls(
             generation=generation,
             contents=Contents(rows, generation),
+            deleted=Deleted(rows, generation),
             holdings=Holdings(rows, generation, errands),
             index=Index(rows, generation),
             walks=Walks(rows, generation),

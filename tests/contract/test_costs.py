@@ -113,7 +113,7 @@ async def test_a_purge_costs_eleven_and_a_transaction_for_98_rows(
     await pushes.put(A, image, [V1, V2], by=ME)
     manifests = Manifests(stores)
     await manifests.delete(A, image.digest, by=ME)
-    (life,) = await stores.contents.lives(A, "", 10)
+    (life,) = await stores.deleted.page(A, "", 10)
     monkeypatch.setattr(ages, "L", SHORT)
     await asyncio.sleep(OLD_SECONDS + 4 * SHORT.total_seconds())
     deed = Purge(stores, manifests).purge(A, image.digest, life.manifest.life)

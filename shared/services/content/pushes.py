@@ -381,7 +381,7 @@ class Pushes:
         """Learn whose a name is that was used already, where its tag is not there."""
         if plan.tags[tag] is not None:
             return
-        if not await self._contents.is_to_return(plan.repository, plan.digest, tag):
+        if not await self._stores.deleted.is_to_return(plan.repository, plan.digest, tag):
             raise fixed(f"tag {tag} of {plan.repository} was there, and does not come again")
         plan.returning.add(tag)
 

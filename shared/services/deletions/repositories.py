@@ -168,7 +168,7 @@ class RepositoryDeletions:
         """Find those deleted last of the lives that come after `before`; holds few of them."""
         last: list[DeletedRecord] = []
         after = ""
-        while page := await self._contents.lives(repository, after, _LIVES):
+        while page := await self._stores.deleted.page(repository, after, _LIVES):
             after = f"{page[-1].manifest.digest}|{page[-1].manifest.life}"
             wanted = [one for one in page if deletion in {"", one.deletion} and not one.is_over]
             last += [one for one in wanted if before is None or _order(one) > before]

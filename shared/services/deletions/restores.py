@@ -53,14 +53,14 @@ class Restores:
 
     async def page(self, repository: RepositoryName, after: str, limit: int) -> Page[DeletedRecord]:
         """List up to `limit` lives that can come back; `after` is a digest, a bar and a life."""
-        lives = await self._contents.lives(repository, after, limit + 1)
+        lives = await self._stores.deleted.page(repository, after, limit + 1)
         return cut_page(lives, limit, lambda one: f"{one.manifest.digest}|{one.manifest.life}")
 
     async def last(self, repository: RepositoryName, digest: Digest) -> DeletedRecord | None:
         """Find the life of a manifest that ended last of those that can come back."""
         last: DeletedRecord | None = None
         after = ""
-        while lives := await self._contents.lives(repository, after, _LIVES, digest):
+        while lives := await self._stores.deleted.page(repository, after, _LIVES, digest):
             after = lives[-1].manifest.life
             able = [one for one in [*lives, last] if one and can_return(one)]
             last = max(able, key=lambda one: (one.at, one.manifest.life), default=None)
@@ -75,7 +75,7 @@ class Restores:
             ManifestUnknown: it is not kept (any more), or its bytes have rotted.
             ManifestBlobUnknown: the repository does not hold its blobs any more.
         """
-        deleted = await self._contents.deleted(repository, digest, life)
+        deleted = await self._stores.deleted.find(repository, digest, life)
         if deleted is None or deleted.is_over:
             raise unknown(repository, digest)
         if deleted.reason == ROTTEN:
@@ -136,7 +136,7 @@ class Restores:
 
         It has them once: that life keeps none, so who changes them afterwards has the last word.
         """
-        deleted = await self._contents.deleted(repository, digest, life)
+        deleted = await self._stores.deleted.find(repository, digest, life)
         record = await self._contents.manifest(repository, digest, with_body=False)
         if deleted is None or record is None or deleted.manifest.attributes == FREE:
             return

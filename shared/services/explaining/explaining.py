@@ -43,7 +43,7 @@ class Explaining:
 
     async def explain(self, repository: RepositoryName, digest: Digest) -> Explanation:
         """Tell why a digest is kept, or when it goes and why."""
-        lives = await self._contents.lives(repository, "", MOST + 1, digest)
+        lives = await self._stores.deleted.page(repository, "", MOST + 1, digest)
         return Explanation(
             repository=repository,
             digest=digest,
@@ -76,7 +76,7 @@ class Explaining:
         record = await self._contents.manifest(repository, digest, with_body=False)
         if record and record.life == life:
             return State.LIVE, None
-        deleted = await self._contents.deleted(repository, digest, life)
+        deleted = await self._stores.deleted.find(repository, digest, life)
         if deleted:
             return State.DELETED, self._purged(deleted)
         return State.NOWHERE, None
@@ -122,8 +122,8 @@ class Explaining:
         subject = Digest.parse(record.subject)
         if await self._contents.manifest(repository, subject, with_body=False):
             return Subject(subject, State.LIVE)
-        life = await self._contents.last_life(repository, subject)
-        deleted = await self._contents.deleted(repository, subject, life) if life else None
+        life = await self._stores.deleted.last(repository, subject)
+        deleted = await self._stores.deleted.find(repository, subject, life) if life else None
         if deleted is None:
             return Subject(subject, State.NOWHERE)
         return Subject(subject, State.DELETED, self._purged(deleted))
@@ -136,7 +136,7 @@ class Explaining:
 
     async def _over(self, repository: RepositoryName, listed: DeletedRecord) -> Over:
         record = listed.manifest
-        deleted = await self._contents.deleted(repository, record.digest, record.life) or listed
+        deleted = await self._stores.deleted.find(repository, record.digest, record.life) or listed
         leavings = await self._purge.look(repository, deleted)
         return Over(
             life=record.life,

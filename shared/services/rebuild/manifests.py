@@ -145,7 +145,7 @@ class ManifestsBack:
         if await self._contents.manifest(repository, digest, with_body=False):
             self._report.known += 1
             return True
-        return bool(await self._contents.lives(repository, "", 1, digest))
+        return bool(await self._stores.deleted.page(repository, "", 1, digest))
 
     async def _read(self, place: Place) -> _Body | None:
         repository, digest = place

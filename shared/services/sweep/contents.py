@@ -43,7 +43,6 @@ from shared.model.digest import Digest
 from shared.model.names import RepositoryName
 from shared.services.deletions.endings import is_of_rotten
 from shared.services.sweep.findings import Finding, Mend, Told, What, as_far_as_it_goes
-from shared.services.upkeep.purge import outlasting
 from shared.storage import ages, keys
 from shared.storage.messages.errands import Errand, Kind
 from shared.storage.ports import MOST_CHANGES, Conflict, Delete, NotFound, Row
@@ -155,7 +154,7 @@ class ContentsSweep:
 
     async def _waits(self, repository: RepositoryName, digest: Digest, row: Row) -> bool:
         """Tell whether the purge of a life waits for another: what we send would wait with it."""
-        longer = await outlasting(self._stores, repository, digest, row.written)
+        longer = await self._stores.deleted.outlasting(repository, digest, row.written)
         return longer is not None and longer.left + 4 * ages.L >= timedelta()
 
     async def _edges(self, part: _Part) -> AsyncIterator[Finding]:

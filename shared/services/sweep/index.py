@@ -42,7 +42,7 @@ class IndexSweep:
     async def kept(self, rows: Sequence[tuple[RepositoryName, Row]]) -> AsyncIterator[Finding]:
         """Find what is listed as kept for nothing."""
         for repository, row in rows:
-            if row.age > 2 * ages.L and not await self._contents.lives(repository, "", 1):
+            if row.age > 2 * ages.L and not await self._stores.deleted.page(repository, "", 1):
                 mend = partial(self._stores.index.let_go, repository, row.etag)
                 yield Finding(What.KEPT_FOR_NOTHING, repository, (row.key,), mend)
 

@@ -59,7 +59,7 @@ class Builds:
         live = await self._contents.manifest(repository, record.digest, with_body=False)
         if live and live.life == record.life:
             return True
-        deleted = await self._contents.deleted(repository, record.digest, record.life)
+        deleted = await self._stores.deleted.find(repository, record.digest, record.life)
         return deleted is not None
 
     async def _end(self, repository: RepositoryName, row: Row, *, is_needed: bool) -> None:

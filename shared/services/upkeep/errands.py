@@ -100,7 +100,7 @@ class Upkeep:
     async def keep(self, repository: RepositoryName) -> None:
         """List a repository among those of which something is kept, as long as that is so."""
         etag = await self._stores.index.keep(repository)
-        if not await self._stores.contents.lives(repository, "", 1):
+        if not await self._stores.deleted.page(repository, "", 1):
             await self._stores.index.let_go(repository, etag)
 
     async def _after_push(self, errand: Errand) -> None:
@@ -118,7 +118,7 @@ class Upkeep:
         if record is None or record.pushed != event.at:
             return
         await self._copies.make(repository, record)
-        for life in await contents.rotten(repository, digest):
+        for life in await self._stores.deleted.rotten(repository, digest):
             await self._restores.lock_again(repository, digest, life)
             await self._restores.bring_back(repository, digest, life, by=event.cause)
             name = keys.object_name(self._stores.generation, life)
@@ -143,7 +143,7 @@ class Upkeep:
         True where any of it is gone. Other lives have had an event of their own.
         """
         after, is_any_gone = errand.text("after"), False
-        page = await self._stores.contents.lives(errand.repository, after, _LIVES)
+        page = await self._stores.deleted.page(errand.repository, after, _LIVES)
         for deleted in page:
             record = deleted.manifest
             if deleted.deletion == deletion:

@@ -24,7 +24,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import batched
 
 from shared.errors import ManifestUnknown, Unavailable, Unsupported
@@ -72,7 +72,7 @@ class Purge:
 
         True where it is gone. May be repeated.
         """
-        deleted = await self._contents.deleted(repository, digest, life)
+        deleted = await self._stores.deleted.find(repository, digest, life)
         if deleted is None:
             return True
         span = ages.Span(self._stores.ticks)
@@ -124,7 +124,7 @@ class Purge:
         """Tell whether nothing of a digest is left that ends later than this life of it."""
         if await self._contents.manifest(repository, digest, with_body=False):
             return False
-        return await self._contents.last_life(repository, digest) in {"", life}
+        return await self._stores.deleted.last(repository, digest) in {"", life}
 
     async def _outlasts(
         self, repository: RepositoryName, deleted: DeletedRecord
@@ -134,7 +134,7 @@ class Purge:
         Those that have come between the two would not go with that.
         """
         digest = deleted.manifest.digest
-        longer = await outlasting(self._stores, repository, digest, deleted.written)
+        longer = await self._stores.deleted.outlasting(repository, digest, deleted.written)
         if longer is None:
             return None
         async for _ in self._referrers(repository, deleted):
@@ -275,18 +275,6 @@ def _check(span: ages.Span, digest: Digest) -> None:
     """End a purge that takes long, once it has come further."""
     if span.is_over:
         raise Unavailable(f"the purge of {digest} goes on: repeat it")
-
-
-async def outlasting(
-    stores: Stores, repository: RepositoryName, digest: Digest, written: datetime
-) -> DeletedRecord | None:
-    """Find a life that was deleted before one whose row was `written`, and ends last all the same.
-
-    It has no such life itself: so no two wait for each other.
-    """
-    last = await stores.contents.last_life(repository, digest)
-    longer = await stores.contents.deleted(repository, digest, last) if last else None
-    return longer if longer and longer.written < written else None
 
 
 async def take_edges(

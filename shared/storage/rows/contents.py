@@ -3,8 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import cast
+from datetime import datetime
 
 from shared.model.attributes import Attributes
 from shared.model.digest import Digest
@@ -12,7 +11,7 @@ from shared.model.names import RepositoryName, Tag
 from shared.storage import keys
 from shared.storage.ages import Span
 from shared.storage.ports import Change, Row, Rows, Unavailable
-from shared.storage.rows.records import ROTTEN, DeletedRecord, Link, ManifestRecord, TagRecord
+from shared.storage.rows.records import Link, ManifestRecord, TagRecord
 
 _AT_ONCE = 16
 _PAGE = 1_000
@@ -124,13 +123,6 @@ class Contents:
         row = await self._get(repository, keys.moved(name, moment))
         return Digest.parse(str(row.values["digest"])) if row else None
 
-    async def deleted(
-        self, repository: RepositoryName, digest: Digest, life: str
-    ) -> DeletedRecord | None:
-        """Read a life that is over."""
-        row = await self._get(repository, keys.deleted(digest, life))
-        return DeletedRecord.read(row) if row else None
-
     async def life(
         self, repository: RepositoryName, digest: Digest, life: str
     ) -> ManifestRecord | None:
@@ -138,62 +130,8 @@ class Contents:
         record = await self.manifest(repository, digest, with_body=True)
         if record and record.life == life:
             return record
-        deleted = await self.deleted(repository, digest, life)
-        return deleted.manifest if deleted else None
-
-    async def lives(
-        self, repository: RepositoryName, after: str, limit: int, digest: Digest | str = ""
-    ) -> list[DeletedRecord]:
-        """List up to `limit` lives that are over, of all manifests or of one, without bodies."""
-        prefix = f"deleted|{digest}" if digest else "deleted"
-        rows = await self._rows.scan(
-            keys.CONTENTS,
-            self._partition(repository),
-            after=f"{prefix}|{after}",
-            before=keys.end_of(prefix),
-            limit=limit,
-            only=DeletedRecord.LISTED,
-        )
-        return [DeletedRecord.read(row) for row in rows]
-
-    async def last_life(self, repository: RepositoryName, digest: Digest) -> str:
-        """Name the life that ends last of those of a manifest that are over; empty without any."""
-        last, after = (datetime.min.replace(tzinfo=UTC), ""), keys.deleted(digest, "")
-        while True:
-            rows = await self._rows.scan(
-                keys.CONTENTS,
-                self._partition(repository),
-                after=after,
-                before=keys.end_of(f"deleted|{digest}"),
-                limit=_PAGE,
-                only=("until",),
-            )
-            ends = ((cast("datetime", row.values["until"]), row.key) for row in rows)
-            last = max([last, *ends])
-            if len(rows) < _PAGE:
-                return keys.last_part(last[1])
-            after = rows[-1].key
-
-    async def rotten(self, repository: RepositoryName, digest: Digest) -> list[str]:
-        """List the lives of a manifest that ended because its bytes had rotted."""
-        prefix = f"deleted|{digest}"
-        rows = await self._rows.scan(
-            keys.CONTENTS,
-            self._partition(repository),
-            after=f"{prefix}|",
-            before=keys.end_of(prefix),
-            limit=_PAGE,
-            where={"reason": ROTTEN},
-            only=("life",),
-        )
-        return [keys.last_part(row.key) for row in rows]
-
-    async def is_to_return(self, repository: RepositoryName, digest: Digest, tag: Tag) -> bool:
-        """Tell whether a tag went with bytes that had rotted: it comes back with a push of them."""
-        mark = await self._get(repository, keys.tagged(digest, tag), ("life",))
-        life = str(mark.values["life"]) if mark else ""
-        deleted = await self.deleted(repository, digest, life) if life else None
-        return deleted is not None and deleted.reason == ROTTEN
+        row = await self._get(repository, keys.deleted(digest, life))
+        return ManifestRecord.read(row) if row else None
 
     async def referrers(
         self,

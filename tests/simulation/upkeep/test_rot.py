@@ -27,6 +27,7 @@ from shared.storage import keys
 from shared.storage.messages.errands import Errand, Errands, Kind
 from shared.storage.ports import Update
 from shared.storage.rows.contents import Contents
+from shared.storage.rows.deleted import Deleted
 from shared.storage.rows.holdings import Holdings
 from shared.storage.rows.records import ManifestRecord
 from tests.simulation import aftermath, promises
@@ -293,7 +294,7 @@ def rotten_lives_keep_their_tags(patch: Patch) -> None:
     async def none(*_: object) -> list[str]:
         return []
 
-    patch.setattr(Contents, "rotten", none)
+    patch.setattr(Deleted, "rotten", none)
 
 
 def pushes_are_not_followed(patch: Patch) -> None:

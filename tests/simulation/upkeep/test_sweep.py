@@ -10,6 +10,7 @@ import pytest
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
 from shared.services.sweep import sweep
+from shared.storage import keys
 from shared.storage.rows.contents import Contents
 from tests.simulation.explorer import Broken, Report, Scenario
 from tests.simulation.explorer import explore as explore_all
@@ -40,7 +41,7 @@ def lives_are_looked_for_backwards(patch: Patch) -> None:
     async def has_life(
         self: Contents, repository: RepositoryName, digest: Digest, life: str
     ) -> bool:
-        if await self.deleted(repository, digest, life):
+        if await self.rows(repository, [keys.deleted(digest, life)]):
             return True
         record = await self.manifest(repository, digest, with_body=False)
         if record and record.life == life:

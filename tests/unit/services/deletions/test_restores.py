@@ -43,7 +43,7 @@ async def held(stores: Stores) -> None:
 
 
 async def deleted(stores: Stores) -> DeletedRecord:
-    (one,) = await stores.contents.lives(REPOSITORY, "", 10)
+    (one,) = await stores.deleted.page(REPOSITORY, "", 10)
     return one
 
 
@@ -102,7 +102,7 @@ async def test_tags_of_an_older_life_stay_away(
         await pushes.put(REPOSITORY, IMAGE, [Tag(tag)], by=ME)
         clock.move(hours=1)
         await manifests.delete(REPOSITORY, IMAGE.digest, by=ME)
-    lives = await stores.contents.lives(REPOSITORY, "", 10)
+    lives = await stores.deleted.page(REPOSITORY, "", 10)
     last = max(lives, key=lambda one: one.at)
     await restores.manifest(REPOSITORY, IMAGE.digest, last.manifest.life, by=ME)
     assert [tag.name for tag in await stores.contents.tags(REPOSITORY, "", 10)] == ["v2"]

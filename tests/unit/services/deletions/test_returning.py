@@ -90,7 +90,7 @@ async def test_few_are_held_however_many_return(
         held = sum(type(each) is DeletedRecord for each in gc.get_objects())
         assert held <= 2 * 3 + 1
     assert back == [image.digest for image in reversed(IMAGES)]
-    assert await stores.contents.lives(REPOSITORY, "", 10) == []
+    assert await stores.deleted.page(REPOSITORY, "", 10) == []
 
 
 async def test_only_what_went_with_the_repository_returns_with_it(

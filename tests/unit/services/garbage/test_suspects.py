@@ -86,7 +86,7 @@ async def ended(stores: Stores, pushes: Pushes, manifests: Manifests, image: Man
     """Push a manifest and delete it; give its life, for which it is time to be purged."""
     await pushes.put(REPOSITORY, image, [], by=ME)
     await manifests.delete(REPOSITORY, image.digest, by=ME)
-    (deleted,) = await stores.contents.lives(REPOSITORY, "", 10)
+    (deleted,) = await stores.deleted.page(REPOSITORY, "", 10)
     return deleted.manifest.life
 
 
@@ -134,7 +134,7 @@ class TestPurges:
         await manifests.delete(REPOSITORY, IMAGE.digest, by=ME)
         for left in (2, 1, 0, 0):
             memory.clock.now += OVER
-            (deleted,) = await stores.contents.lives(REPOSITORY, "", 10)
+            (deleted,) = await stores.deleted.page(REPOSITORY, "", 10)
             record = deleted.manifest
             assert record.digest == chain[3 - len(memory.keys("manifest|"))].digest
             await purge.purge(REPOSITORY, record.digest, record.life)

@@ -64,7 +64,7 @@ async def live(stores: Stores, digest: Digest = IMAGE.digest) -> ManifestRecord 
 
 
 async def life_of_deleted(stores: Stores) -> str:
-    (deleted,) = await stores.contents.lives(REPOSITORY, "", 10)
+    (deleted,) = await stores.deleted.page(REPOSITORY, "", 10)
     return deleted.manifest.life
 
 

@@ -89,7 +89,7 @@ def pushed_again(stores: Stores, pushes: Pushes, settle: Settle) -> Again:
     """Push it by another tag; give the reason of the life before, and the tags that are there."""
 
     async def push() -> Names:
-        (over,) = await stores.contents.lives(REPOSITORY, "", 10)
+        (over,) = await stores.deleted.page(REPOSITORY, "", 10)
         await pushes.put(REPOSITORY, LARGE, [LATEST], by=ME)
         await settle()
         return over.reason, await names(stores)
@@ -149,7 +149,7 @@ async def test_its_tags_come_back_with_the_next_push(
     stores: Stores, pushes: Pushes, half_gone: Manifest, settle: Settle, mend: Mend
 ) -> None:
     assert await mend() == [What.DELETION]
-    (life,) = await stores.contents.lives(REPOSITORY, "", 10)
+    (life,) = await stores.deleted.page(REPOSITORY, "", 10)
     assert life.reason == ROTTEN
     await pushes.put(REPOSITORY, half_gone, [LATEST], by=ME)
     await settle()

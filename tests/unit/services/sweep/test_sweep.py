@@ -184,7 +184,7 @@ class Registry:
         await self.uploads.commit(REPOSITORY, upload, Digest.of(content), part(content))
 
     async def restore(self) -> None:
-        (one,) = await self.stores.contents.lives(REPOSITORY, "", 9)
+        (one,) = await self.stores.deleted.page(REPOSITORY, "", 9)
         await self.restores.manifest(REPOSITORY, one.manifest.digest, one.manifest.life, by=ME)
 
 

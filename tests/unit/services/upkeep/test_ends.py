@@ -83,7 +83,7 @@ def slowly(
 
 
 async def only(stores: Stores) -> DeletedRecord:
-    (deleted,) = await stores.contents.lives(REPOSITORY, "", 10)
+    (deleted,) = await stores.deleted.page(REPOSITORY, "", 10)
     return deleted
 
 
@@ -253,7 +253,7 @@ class TestPurges:
         await manifests.delete(REPOSITORY, IMAGE.digest, by=ME)
         listed = await only(stores)
         assert listed.manifest.body is None
-        whole = await stores.contents.deleted(REPOSITORY, IMAGE.digest, listed.manifest.life)
+        whole = await stores.deleted.find(REPOSITORY, IMAGE.digest, listed.manifest.life)
         assert whole
         assert whole.manifest.body == IMAGE.body
 
@@ -275,7 +275,7 @@ class TestPurges:
             clock.move(seconds=1)
             await pushes.put(REPOSITORY, IMAGE, [], by=ME)
             await manifests.delete(REPOSITORY, IMAGE.digest, by=ME)
-        lives = sorted(await stores.contents.lives(REPOSITORY, "", 10), key=lambda one: one.until)
+        lives = sorted(await stores.deleted.page(REPOSITORY, "", 10), key=lambda one: one.until)
         clock.now += OVER
         await purge.purge(REPOSITORY, IMAGE.digest, lives[place].manifest.life)
         assert (memory.keys("manifest|") == []) is (place == 2)

@@ -124,7 +124,7 @@ async def test_a_slow_purge_takes_no_referrer_that_came_after_the_deletion(
         clock.now += timedelta(seconds=30)
         return await scan(*arguments, **options)
 
-    (life,) = await stores.contents.lives(REPOSITORY, "", 10)
+    (life,) = await stores.deleted.page(REPOSITORY, "", 10)
     monkeypatch.setattr(memory.rows, "scan", slow)
     await purge.purge(REPOSITORY, IMAGE.digest, life.manifest.life)
     assert await stores.contents.manifest(REPOSITORY, REFERRER.digest, with_body=False)
@@ -170,7 +170,7 @@ async def test_a_restore_that_died_ends_with_the_life_that_it_made(
 ) -> None:
     await pushes.put(REPOSITORY, IMAGE, [Tag("v1")], by=ME)
     await manifests.delete(REPOSITORY, IMAGE.digest, by=ME)
-    (life,) = await stores.contents.lives(REPOSITORY, "", 10)
+    (life,) = await stores.deleted.page(REPOSITORY, "", 10)
     await pushes.put(REPOSITORY, IMAGE, [], by=ME)
     record = await stores.contents.manifest(REPOSITORY, IMAGE.digest, with_body=False)
     assert record
@@ -203,7 +203,7 @@ async def test_a_purge_takes_no_referrer_that_is_pushed_meanwhile(
     clock.move(seconds=1)
     await manifests.delete(REPOSITORY, IMAGE.digest, by=ME)
     clock.now += KEPT + timedelta(seconds=500)
-    (life,) = await stores.contents.lives(REPOSITORY, "", 10)
+    (life,) = await stores.deleted.page(REPOSITORY, "", 10)
     carry_out = Manifests.carry_out
 
     async def late(*arguments: Any) -> None:

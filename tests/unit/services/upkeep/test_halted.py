@@ -165,7 +165,7 @@ async def test_a_purge_is_put_off(
     await hold(stores, *TWO)
     await pushes.put(REPOSITORY, LARGE, [LATEST], by=ME)
     await manifests.delete(REPOSITORY, LARGE.digest, by=ME)
-    (deleted,) = await stores.contents.lives(REPOSITORY, "", 10)
+    (deleted,) = await stores.deleted.page(REPOSITORY, "", 10)
     clock.now += YEAR
     await stores.halt.put([keys.BLOBS])
     kept = memory.kept()

@@ -45,7 +45,7 @@ async def held(stores: Stores) -> None:
 
 
 async def only(stores: Stores) -> DeletedRecord:
-    (deleted,) = await stores.contents.lives(REPOSITORY, "", 10)
+    (deleted,) = await stores.deleted.page(REPOSITORY, "", 10)
     return deleted
 
 
@@ -303,7 +303,7 @@ async def test_a_referrer_whose_tags_came_back_since_stays(
     await pushes.put(REPOSITORY, REFERRER, [], by=ME)
     clock.move(seconds=1)
     await manifests.delete(REPOSITORY, IMAGE.digest, by=ME)
-    lives = await stores.contents.lives(REPOSITORY, "", 10)
+    lives = await stores.deleted.page(REPOSITORY, "", 10)
     (subject,) = [one.manifest for one in lives if one.manifest.digest == IMAGE.digest]
     clock.move(seconds=1)
     await restores.bring_back(REPOSITORY, REFERRER.digest, before, by=ME)
@@ -321,7 +321,7 @@ async def test_a_referrer_goes_with_a_life_that_an_earlier_one_outlasts(
         await pushes.put(REPOSITORY, REFERRER, [], by=ME)
         clock.move(seconds=1)
         await Manifests(stores, kept).delete(REPOSITORY, IMAGE.digest, by=ME)
-        there = [one.manifest.life for one in await stores.contents.lives(REPOSITORY, "", 10)]
+        there = [one.manifest.life for one in await stores.deleted.page(REPOSITORY, "", 10)]
         lives += [life for life in there if life not in lives]
         clock.move(seconds=1)
     longer, shorter = lives
@@ -377,7 +377,7 @@ async def test_a_purge_reads_no_body_of_another_life(
     for _ in range(10):
         await pushes.put(REPOSITORY, image, [], by=ME)
         await manifests.delete(REPOSITORY, image.digest, by=ME)
-    first, *_ = await stores.contents.lives(REPOSITORY, "", 10)
+    first, *_ = await stores.deleted.page(REPOSITORY, "", 10)
     clock.now += OVER
     scan, read = memory.rows.scan, 0
 

@@ -89,7 +89,7 @@ async def follow(stores: Stores, memory: Memory, upkeep: Upkeep) -> None:
 
 
 async def only(stores: Stores) -> DeletedRecord:
-    (life,) = await stores.contents.lives(REPOSITORY, "", 10)
+    (life,) = await stores.deleted.page(REPOSITORY, "", 10)
     return life
 
 
@@ -300,7 +300,7 @@ async def test_a_repository_comes_back_without_what_has_rotted(
     await pushed(pushes, TAGS[0], manifest=SMALL)
     await rot(stores, memory)
     await deletions.delete(REPOSITORY, by=ME)
-    life = await stores.contents.lives(REPOSITORY, "", 10)
+    life = await stores.deleted.page(REPOSITORY, "", 10)
     await deletions.restore(REPOSITORY, life[0].deletion, by=ME)
     assert await names(stores) == [TAGS[0]]
 

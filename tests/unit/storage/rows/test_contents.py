@@ -1,5 +1,5 @@
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -8,7 +8,6 @@ from shared.model.digest import Digest
 from shared.model.names import RepositoryName, Tag
 from shared.storage import keys
 from shared.storage.ports import Change, Delete, NotFound, Put, Row, Unavailable, Update
-from shared.storage.rows import contents
 from shared.storage.rows.records import TagRecord, body_values
 from shared.storage.stores import Stores
 from tests.support.app import Memory
@@ -198,27 +197,3 @@ async def test_nothing_more_is_read_once_a_read_has_failed(
         await stores.contents.missing(A, [Digest.of(b"%d" % number) for number in range(500)])
     await asyncio.sleep(0.01)
     assert reads < 30
-
-
-async def test_the_life_that_ends_last_is_found_without_the_bodies(
-    stores: Stores, memory: Memory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ends = {"a": 2, "b": 3, "c": 3, "d": 1}
-    changes = [
-        Put(keys.deleted(ONE, life), {"until": AT + timedelta(days=days), **body_values(b"body")})
-        for life, days in ends.items()
-    ]
-    await stores.contents.commit(A, [*changes, Put(keys.deleted(TWO, "z"), {"until": AT})])
-    monkeypatch.setattr(contents, "_PAGE", 3)
-    scan = memory.rows.scan
-    read: list[str] = []
-
-    async def seen(*arguments: Any, **options: Any) -> list[Row]:
-        rows = await scan(*arguments, **options)
-        read.extend(name for row in rows for name in row.values)
-        return rows
-
-    monkeypatch.setattr(memory.rows, "scan", seen)
-    assert await stores.contents.last_life(A, ONE) == "c"
-    assert await stores.contents.last_life(A, THREE) == ""
-    assert set(read) == {"until"}
