@@ -22,8 +22,8 @@ from shared.storage.rows.index import Index
 from shared.storage.rows.outbox import Outbox
 from shared.storage.rows.records import ManifestRecord
 from shared.storage.rows.registries import USUAL, Policies
-from shared.storage.rows.scrubs import Scrubs
-from shared.storage.rows.walks import Walks
+from shared.storage.rows.rounds.scrubs import Scrubs
+from shared.storage.rows.rounds.walks import Walks
 from shared.storage.rows.webhooks.deliveries import Deliveries
 from shared.storage.rows.webhooks.drains import Drains
 from shared.storage.rows.webhooks.webhooks import Webhooks

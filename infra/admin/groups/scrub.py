@@ -12,7 +12,7 @@ from infra.admin.app import Group
 from infra.admin.opening import AdminError, Desk
 from infra.admin.output import Answer, progress, table
 from shared.services.verification.scrub import Report
-from shared.storage.rows.scrubs import Damage, Round
+from shared.storage.rows.rounds.scrubs import Damage, Round
 
 scrub = Group("scrub", "Whether what is kept is still what was pushed.")
 

@@ -17,7 +17,7 @@ from shared.errors import RegistryError
 from shared.storage import halt, keys
 from shared.storage.origins import BLOB, CANCELLED, Origin
 from shared.storage.ports import Facts
-from shared.storage.rows.walks import going_on
+from shared.storage.rows.rounds.walks import going_on
 from shared.storage.stores import Stores
 
 _log = logging.getLogger(__name__)

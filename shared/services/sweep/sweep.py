@@ -47,7 +47,7 @@ from shared.services.sweep.contents import ContentsSweep
 from shared.services.sweep.findings import Finding, Told, What
 from shared.services.sweep.index import IndexSweep
 from shared.storage.ports import Row, StorageError
-from shared.storage.rows.walks import PositionRefused, Saved, Stretch
+from shared.storage.rows.rounds.walks import PositionRefused, Saved, Stretch
 from shared.storage.stores import Stores
 
 _log = logging.getLogger(__name__)

@@ -37,8 +37,8 @@ from shared.storage.ages import Span
 from shared.storage.messages.verifying import ToVerify
 from shared.storage.ports import Row
 from shared.storage.rows.holdings import GOOD, content_of
-from shared.storage.rows.scrubs import MISSING, Damage, Round, Saved, Scrubs
-from shared.storage.rows.walks import PositionRefused
+from shared.storage.rows.rounds.scrubs import MISSING, Damage, Round, Saved, Scrubs
+from shared.storage.rows.rounds.walks import PositionRefused
 from shared.storage.stores import Stores
 
 _log = logging.getLogger(__name__)

@@ -61,7 +61,7 @@ from shared.storage.origins import BLOB, MANIFEST, Origin
 from shared.storage.ports import Facts, NotFound, Row
 from shared.storage.rows.holdings import GOOD, content_of
 from shared.storage.rows.records import ManifestRecord
-from shared.storage.rows.scrubs import BAD, COPY, MISSING, Damage
+from shared.storage.rows.rounds.scrubs import BAD, COPY, MISSING, Damage
 from shared.storage.stores import Stores
 
 _log = logging.getLogger(__name__)

@@ -25,7 +25,7 @@ from shared.storage.ports import Update
 from shared.storage.rows.holdings import BAD as CONDEMNED
 from shared.storage.rows.holdings import GOOD, Content
 from shared.storage.rows.records import ManifestRecord
-from shared.storage.rows.scrubs import BAD, COPY, MISSING, Damage
+from shared.storage.rows.rounds.scrubs import BAD, COPY, MISSING, Damage
 from shared.storage.stores import Stores
 from tests.support.app import Memory
 from tests.support.causes import ME

@@ -20,7 +20,7 @@ from shared.storage import keys
 from shared.storage.ages import Span
 from shared.storage.messages.verifying import ToVerify
 from shared.storage.ports import Unavailable
-from shared.storage.rows.scrubs import BAD, MISSING, Round
+from shared.storage.rows.rounds.scrubs import BAD, MISSING, Round
 from shared.storage.stores import Stores
 from tests.support.app import Memory
 from tests.support.causes import ME

@@ -11,7 +11,7 @@ from shared.model.webhooks.webhook import Health, Hmac, Webhook
 from shared.storage import keys
 from shared.storage.ports import Update
 from shared.storage.rows.registries import Grace, RegistryRecord, RegistryRecords
-from shared.storage.rows.scrubs import Round
+from shared.storage.rows.rounds.scrubs import Round
 from shared.storage.rows.webhooks.webhooks import Webhooks
 from tests.support.app import LONG_AGO, MASTER_KEYS, Memory
 

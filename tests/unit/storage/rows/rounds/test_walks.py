@@ -5,7 +5,7 @@ from shared.model.names import RepositoryName
 from shared.storage import keys
 from shared.storage.ports import POSITION_CHARACTERS, VALUE_BYTES, Put, Value
 from shared.storage.rows.holdings import Content
-from shared.storage.rows.walks import Saved
+from shared.storage.rows.rounds.walks import Saved
 from shared.storage.stores import Stores
 from tests.support.app import Memory
 from tests.unit.conftest import GENERATION

@@ -1,0 +1,1 @@
+"""What is written down of rounds: how far they are, and what they found."""
