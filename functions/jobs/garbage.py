@@ -2,6 +2,7 @@
 
 import azure.functions as func
 
+from functions.jobs.messages import run
 from shared.bootstrap import registries
 from shared.storage import keys
 from shared.storage.messages.collecting import Suspects
@@ -12,14 +13,7 @@ bp = func.Blueprint()
 @bp.queue_trigger(arg_name="message", queue_name="garbage", connection="AzureWebJobsStorage")
 async def collect_garbage(message: func.QueueMessage) -> None:
     """Collect the blobs that a message names, as far as nothing uses them."""
-    retries = registries().retries
-    await retries.run(keys.GARBAGE, message.get_body(), Suspects.read, _collect)
-
-
-async def _collect(suspects: Suspects) -> None:
-    here = await registries().jobs(suspects.generation)
-
-    await here.collection.run(suspects)
+    await run(keys.GARBAGE, message, Suspects.read, lambda jobs, it: jobs.collection.run(it))
 
 
 @bp.timer_trigger(arg_name="timer", schedule="30 2-59/5 * * * *")

@@ -3,6 +3,7 @@
 import azure.functions as func
 import azurefunctions.extensions.bindings.blob as bindings
 
+from functions.jobs.messages import run
 from shared.bootstrap import registries
 from shared.storage import keys
 from shared.storage.messages.verifying import ToVerify
@@ -30,8 +31,9 @@ async def verify_blob_event(message: func.QueueMessage) -> None:
 @bp.queue_trigger(arg_name="message", queue_name="verification", connection="AzureWebJobsStorage")
 async def verify_object(message: func.QueueMessage) -> None:
     """Go on with an object whose turn it is."""
-    here = registries()
-    await here.retries.run(keys.VERIFICATION, message.get_body(), ToVerify.read, here.verify)
+    await run(
+        keys.VERIFICATION, message, ToVerify.read, lambda jobs, it: jobs.verification.go_on(it)
+    )
 
 
 @bp.timer_trigger(arg_name="timer", schedule="0 17 * * * *")
