@@ -23,13 +23,14 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 from azure.core.exceptions import ClientAuthenticationError
 
+from infra.admin.bundles import declared, gathered, spread
 from infra.admin.opening import AdminError, desk
 from infra.admin.output import Answer, Listing, Output, cell, show
 from infra.devhost.settings import StartError
@@ -122,34 +123,14 @@ def _choose(
 
 def _command(function: Command) -> Callable[..., None]:
     """Give the function that typer is to see: with the options that all have."""
-    common = inspect.signature(_choose).parameters
+    common = [*inspect.signature(_choose).parameters.values()]
     own = [*inspect.signature(function).parameters.values()][1:]
-    bundles: dict[str, Any] = {it.name: it.annotation for it in own if is_dataclass(it.annotation)}
 
     def command(context: typer.Context, **given: Any) -> None:
-        _choose(context, **{name: given.pop(name) for name in [*common][1:]})
-        for name, kind in bundles.items():
-            given[name] = kind(**{field.name: given.pop(field.name) for field in fields(kind)})
-        _run(context.obj, function, given)
+        _choose(context, **{it.name: given.pop(it.name) for it in common[1:]})
+        _run(context.obj, function, gathered(own, given))
 
-    each = [one for it in own for one in _each(it)]
-    parameters = [
-        it.replace(kind=inspect.Parameter.KEYWORD_ONLY) for it in [*each, *common.values()]
-    ]
-    setattr(command, "__signature__", inspect.Signature(parameters))  # noqa: B010 - for typer
-    command.__annotations__ = {it.name: it.annotation for it in parameters}
-    return command
-
-
-def _each(parameter: inspect.Parameter) -> list[inspect.Parameter]:
-    """Give a parameter as typer is to see it: of a dataclass each field."""
-    kind = parameter.annotation
-    if not is_dataclass(kind):
-        return [parameter]
-    return [
-        parameter.replace(name=field.name, annotation=field.type, default=field.default)
-        for field in fields(kind)
-    ]
+    return declared(command, [*spread(own), *spread(common)])
 
 
 def _run(chosen: _Chosen, function: Command, given: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from infra.azure.smoke import command
+from infra.azure.smoke.options import size
 from tests.support.hosts import free_port
 
 pytestmark = pytest.mark.usefixtures("empty")
@@ -64,7 +65,7 @@ def test_where_nobody_listens_it_says_what_to_look_at() -> None:
 
 
 def test_sizes_are_typed_with_units() -> None:
-    assert [command._size(text) for text in ("7", "2KiB", "64MiB", "1GiB")] == [
+    assert [size(text) for text in ("7", "2KiB", "64MiB", "1GiB")] == [
         7,
         2 << 10,
         64 << 20,

@@ -13,7 +13,8 @@ from infra.azure.smoke.checks.leaving import clean
 from infra.azure.smoke.checks.uploading import begin, next_location, send_chunked
 from infra.azure.smoke.credentials import Login
 from infra.azure.smoke.findings import Differs
-from infra.azure.smoke.site import Options, Site
+from infra.azure.smoke.options import Options
+from infra.azure.smoke.site import Site
 from infra.azure.smoke.wire import Server, Wire
 
 TOKEN = b'{"access_token": "secret"}'

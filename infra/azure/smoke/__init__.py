@@ -1,7 +1,8 @@
 """The smoke test: what to run after a first deployment, against any host of the registry.
 
-    command.py      the options, and how it ends
+    command.py      the command, and how it ends
     credentials.py  who logs in: as docker has it, or as it is given
+    options.py      what the command is told
     site.py         where it looks: the registry, the login, storage, and what was made there
     wire.py         requests, as httpx sends them or byte by byte
     bodies.py       bodies of any size, made as they are sent

@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 import httpx
 
 from infra.azure.smoke.findings import Differs, Finding, NotChecked, Verdict
-from infra.azure.smoke.site import Options, Site
+from infra.azure.smoke.options import Options
+from infra.azure.smoke.site import Site
 
 type Look = Callable[[Site], Awaitable[str]]
 type Promise = str | Callable[[Options], str]

@@ -12,8 +12,9 @@ from infra.azure.smoke.checks import ROOMS
 from infra.azure.smoke.checks.leaving import clean
 from infra.azure.smoke.credentials import Login
 from infra.azure.smoke.findings import Differs, Finding
+from infra.azure.smoke.options import Options
 from infra.azure.smoke.report import Looked, report
-from infra.azure.smoke.site import Options, Site
+from infra.azure.smoke.site import Site
 from infra.azure.smoke.wire import Server, Wire
 
 

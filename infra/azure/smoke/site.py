@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import urlencode
 
 from infra.admin.opening import AdminError, Desk
-from infra.azure.smoke.bodies import GIB, MIB, Body
+from infra.azure.smoke.bodies import MIB, Body
 from infra.azure.smoke.credentials import Login
 from infra.azure.smoke.findings import Differs, NotChecked
+from infra.azure.smoke.options import Options
 from infra.azure.smoke.wire import Answer, Content, Wire
 from shared.administration import Administration
 from shared.errors import RegistryError
@@ -21,24 +22,6 @@ from shared.storage.rows.registries import StateRefused
 
 _TOKEN_SECONDS = 120
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What is expected of the deployment, and how long and how large things are tried.
-
-    `limit` is the FUNCTIONS_REQUEST_BODY_SIZE_LIMIT of a host that has one; 0 is one that streams.
-    `waits` is for how long what goes on behind queues is waited for, `cold` for how long nothing is
-    asked before the first request that is measured.
-    """
-
-    largest: int = GIB // 2
-    limit: int = 0
-    slow: float = 260
-    cold: float = 0
-    waits: float = 300
-    requests: int = 200
-    receiver: str = ""
 
 
 @dataclass(frozen=True, slots=True)

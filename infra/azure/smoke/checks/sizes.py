@@ -22,7 +22,8 @@ from infra.azure.smoke.checks.uploading import (
     send_whole,
 )
 from infra.azure.smoke.findings import Differs, NotChecked
-from infra.azure.smoke.site import Options, Site, rate
+from infra.azure.smoke.options import Options
+from infra.azure.smoke.site import Site, rate
 from infra.azure.smoke.wire import Answer
 
 room = Room("size")

@@ -13,7 +13,8 @@ from datetime import datetime
 
 from infra.azure.smoke.checking import USUAL_SECONDS, Room
 from infra.azure.smoke.findings import Differs, NotChecked
-from infra.azure.smoke.site import Options, Site
+from infra.azure.smoke.options import Options
+from infra.azure.smoke.site import Site
 from shared.administration import Administration
 from shared.model.digest import Digest
 from shared.model.webhooks.webhook import Webhook
