@@ -2,7 +2,7 @@
 
 import asyncio
 import gzip
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import httpx
@@ -16,31 +16,9 @@ from infra.azure.smoke.findings import Differs
 from infra.azure.smoke.options import Options
 from infra.azure.smoke.site import Site
 from infra.azure.smoke.wire import Server, Wire
+from tests.smoke.serving import Give, answer, serving
 
 TOKEN = b'{"access_token": "secret"}'
-
-type Give = Callable[[bytes], bytes]
-"""Gives the bytes of an answer to a request's head."""
-
-
-def answer(status: str, *headers: str, body: bytes = b"") -> bytes:
-    lines = (f"HTTP/1.1 {status}", *headers, f"Content-Length: {len(body)}", "Connection: close")
-    return "\r\n".join((*lines, "", "")).encode() + body
-
-
-@asynccontextmanager
-async def serving(give: Give) -> AsyncIterator[tuple[int, list[bytes]]]:
-    """Serve on a port; give it, and the heads of all requests."""
-    heads: list[bytes] = []
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        heads.append(await reader.readuntil(b"\r\n\r\n"))
-        writer.write(give(heads[-1]))
-        writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        yield server.sockets[0].getsockname()[1], heads
 
 
 @asynccontextmanager

@@ -5,9 +5,11 @@
     options.py      what the command is told
     site.py         where it looks: the registry, the login, storage, and what was made there
     wire.py         requests, as httpx sends them or byte by byte
+    monitor.py      what Azure Monitor knows of the app that serves
     bodies.py       bodies of any size, made as they are sent
     checking.py     what a check is, and how it is run
     findings.py     what comes of one
+    waiting.py      for what comes later
     report.py       what is said in the end
     checks/         the checks by subject, in the order in which they run
 

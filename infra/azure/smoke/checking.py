@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from infra.azure.smoke.findings import Differs, Finding, NotChecked, Verdict
+from infra.azure.smoke.findings import Differs, Finding, NotChecked, Verdict, broken
 from infra.azure.smoke.options import Options
 from infra.azure.smoke.site import Site
 
@@ -76,9 +76,3 @@ class Room:
             return look
 
         return add
-
-
-def broken(error: Exception) -> str:
-    """Say that there was no answer."""
-    said = str(error)
-    return f"no answer ({type(error).__name__}{f': {said}' if said else ''})"

@@ -6,6 +6,7 @@ where it could not look at all; with 2 where it was called wrongly.
 """
 
 import asyncio
+import logging
 import sys
 from contextlib import ExitStack
 
@@ -33,6 +34,7 @@ def smoke(
 
     What it pushes goes into a repository smoke/RANDOM, and is deleted in the end.
     """
+    logging.getLogger("azure.identity").setLevel(logging.ERROR)  # it warns of each way it tried
     server = Server(there.login_server, there.plain_http, there.connect)
     try:
         login = _login(there.login_server, who)

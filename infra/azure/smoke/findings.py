@@ -29,3 +29,9 @@ class Differs(Exception):
 
 class NotChecked(Exception):
     """A check could not look; says why, and what to do so that it can."""
+
+
+def broken(error: Exception) -> str:
+    """Say that there was no answer."""
+    said = str(error)
+    return f"no answer ({type(error).__name__}{f': {said}' if said else ''})"

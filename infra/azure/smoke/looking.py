@@ -1,17 +1,15 @@
 """Looking: all checks, one after the other, and what they made removed in any case."""
 
 import sys
-from datetime import UTC, datetime
 
 import httpx
 
 from infra.admin.opening import Desk
 from infra.admin.output import Answer, cell, progress
-from infra.azure.smoke.checking import broken
 from infra.azure.smoke.checks import ROOMS
 from infra.azure.smoke.checks.leaving import clean
 from infra.azure.smoke.credentials import Login
-from infra.azure.smoke.findings import Differs, Finding
+from infra.azure.smoke.findings import Differs, Finding, broken
 from infra.azure.smoke.options import Options
 from infra.azure.smoke.report import Looked, report
 from infra.azure.smoke.site import Site
@@ -26,7 +24,6 @@ async def look(
     server: Server, login: Login, options: Options, desk: Desk | None, no_desk: str
 ) -> Answer:
     """Look at a registry, and give the report; raises Unreachable."""
-    began = datetime.now(UTC)
     async with Wire(server) as wire:
         await _reach(wire)
         site = Site(wire, login, options, desk, no_desk)
@@ -35,7 +32,7 @@ async def look(
         finally:
             for left in await clean(site):
                 print(f"smoke: left in {site.repository}: {cell(left)}", file=sys.stderr)
-    return report(Looked(server.name, began, site.repository), findings)
+    return report(Looked(server.name, site.began, site.repository), findings)
 
 
 async def _reach(wire: Wire) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from infra.admin.output import Output
 from infra.azure.smoke.bodies import GIB, KIB, MIB
+from infra.azure.smoke.monitor import App
 from shared.model.login_server import read_login_server
 
 _SIZE = re.compile(r"(\d{1,15})(|KiB|MiB|GiB)", re.ASCII)
@@ -28,6 +29,15 @@ def _server(text: str) -> str:
     if name is None:
         raise typer.BadParameter(f"{text} is no login server: HOST or HOST:PORT, without https://")
     return name
+
+
+def _app(text: str) -> App:
+    app = App.read(text)
+    if app is None:
+        raise typer.BadParameter(
+            f"{text} is no resource id of a function app or a container app: /subscriptions/…"
+        )
+    return app
 
 
 def _bytes(told: str) -> Any:
@@ -92,9 +102,15 @@ class Options:
     receiver: Annotated[
         str, typer.Option(metavar="URL", help="A receiver of webhooks, which answers a POST.")
     ] = ""
-    waits: Annotated[float, _seconds("How long a verification, or a call, may take.", "--wait")] = (
-        300
-    )
+    resource: Annotated[
+        App | None,
+        typer.Option(
+            metavar="ID", parser=_app, help="The app that serves HTTP in Azure, for its memory."
+        ),
+    ] = None
+    waits: Annotated[
+        float, _seconds("How long a verification, a call or a figure may take.", "--wait")
+    ] = 300
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from urllib.parse import urlencode
 
 from infra.admin.opening import AdminError, Desk
@@ -64,6 +65,7 @@ class Site:
     no_desk: str = ""
     repository: str = field(default_factory=lambda: f"smoke/{secrets.token_hex(6)}")
     image: Image | None = None
+    began: datetime = field(default_factory=lambda: datetime.now(UTC))
     made: Made = field(default_factory=Made)
     _tokens: dict[str, tuple[float, str]] = field(default_factory=dict)
 

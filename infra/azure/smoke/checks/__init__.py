@@ -3,6 +3,7 @@
 from infra.azure.smoke.checks import (
     leaving,
     login,
+    memory,
     pushes,
     reads,
     redirects,
@@ -24,5 +25,6 @@ ROOMS = (
     storage.room,
     sizes.room,
     times.warm,
+    memory.room,
     leaving.room,
 )

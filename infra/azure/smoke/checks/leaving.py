@@ -2,8 +2,8 @@
 
 import httpx
 
-from infra.azure.smoke.checking import Room, broken
-from infra.azure.smoke.findings import Differs, NotChecked
+from infra.azure.smoke.checking import Room
+from infra.azure.smoke.findings import Differs, NotChecked, broken
 from infra.azure.smoke.site import Site
 
 room = Room("delete")

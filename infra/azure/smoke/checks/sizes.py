@@ -8,12 +8,11 @@ chunked body it counts what frames the chunks as well. A host that streams takes
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from datetime import UTC, datetime
 
 import httpx
 
 from infra.azure.smoke.bodies import KIB, MIB, Body, digest_of, size_text
-from infra.azure.smoke.checking import Room, broken
+from infra.azure.smoke.checking import Room
 from infra.azure.smoke.checks.uploading import (
     begin,
     finish,
@@ -21,7 +20,7 @@ from infra.azure.smoke.checks.uploading import (
     send_chunked,
     send_whole,
 )
-from infra.azure.smoke.findings import Differs, NotChecked
+from infra.azure.smoke.findings import Differs, broken
 from infra.azure.smoke.options import Options
 from infra.azure.smoke.site import Site, rate
 from infra.azure.smoke.wire import Answer
@@ -164,12 +163,3 @@ class _Drips:
             self.sent += drop
             yield drop
             await asyncio.sleep(min(1.0, self._seconds / 4))
-
-
-@room.check("memory", "no request costs memory in proportion to its body, where the host streams")
-async def memory(_: Site) -> str:
-    """Say where to look: HTTP does not tell."""
-    raise NotChecked(
-        "no answer tells it: look at the memory of the instances (Azure Monitor: MemoryWorkingSet,"
-        f" of a container WorkingSetBytes) in the minutes before {datetime.now(UTC):%H:%M} UTC"
-    )

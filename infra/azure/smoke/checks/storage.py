@@ -4,9 +4,7 @@ There is no other way to tell that a new object was verified, or that a receiver
 registry's API does not say it.
 """
 
-import asyncio
 import secrets
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
@@ -15,6 +13,7 @@ from infra.azure.smoke.checking import USUAL_SECONDS, Room
 from infra.azure.smoke.findings import Differs, NotChecked
 from infra.azure.smoke.options import Options
 from infra.azure.smoke.site import Site
+from infra.azure.smoke.waiting import tries
 from shared.administration import Administration
 from shared.model.digest import Digest
 from shared.model.webhooks.webhook import Webhook
@@ -24,7 +23,6 @@ from shared.storage.rows.webhooks.deliveries import Delivery, State
 
 room = Room("storage")
 
-_POLL_SECONDS = 1.0
 _TAG = "told"
 
 
@@ -41,7 +39,7 @@ async def verification(site: Site) -> str:
     """Wait until the pushed layer's row bears the time."""
     digest = Digest.parse(site.pushed.layer.digest)
     async with site.storage() as here:
-        async for _ in _tries(site.options.waits):
+        async for _ in tries(site.options.waits):
             verified = (await _content(here, digest)).values.get("verified")
             if isinstance(verified, datetime):
                 return f"verified at {verified:%H:%M:%S} UTC"
@@ -77,7 +75,7 @@ async def webhook(site: Site) -> str:
         headers = {"Content-Type": pushed.media_type}
         (await site.ask("PUT", path, headers, pushed.manifest)).expect(201)
         one: Delivery | None = None
-        async for _ in _tries(site.options.waits):
+        async for _ in tries(site.options.waits):
             one = next(iter(await here.replays.events(hook, limit=1)), None)
             if one and one.state is not State.WAITING:
                 break
@@ -106,11 +104,3 @@ async def _told(here: Administration, hook: Webhook, one: Delivery | None) -> st
         raise Differs(f"{one.state} after {len(attempts)} attempts: {one.why or 'none was made'}")
     later = (last.at - one.at).total_seconds()
     return f"{last.status} from {last.address}, asked {later:.1f} s after the push"
-
-
-async def _tries(seconds: float) -> AsyncIterator[None]:
-    """Come again each second, for so many."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        yield
-        await asyncio.sleep(min(_POLL_SECONDS, seconds / 4))
