@@ -102,6 +102,9 @@ param subnets check.Subnets?
 @description('Resource id of a resource group that has the zones of private endpoints, linked to the network; else they are made.')
 param zonesGroup string = ''
 
+@description('In a network that is there, send logs within it, too; in one that is made they are.')
+param privateLogs bool = false
+
 @description('How storage keeps its copies.')
 @allowed(['Standard_LRS', 'Standard_ZRS', 'Standard_GRS', 'Standard_GZRS'])
 param storageSku string = 'Standard_ZRS'
@@ -120,6 +123,8 @@ param recoverVault bool = false
 
 var isPrivate = access == 'private'
 var hasContainers = shape == 'container'
+// All names of Azure Monitor change with it, which is for whoever owns a network to say.
+var hasPrivateLogs = isPrivate && (privateLogs || empty(subnets))
 var token = uniqueString(subscription().id, environmentName, location)
 var tags = { 'azd-env-name': environmentName }
 var functionsName = 'func-${token}'
@@ -128,10 +133,15 @@ var keyName = 'master-key'
 var eventQueue = 'blob-events'
 var packageContainer = 'package'
 var domainNames = map(domains, domain => domain.name)
+// Read here, so that what is no network stops the deployment and not the container.
+var networks = map(
+  filter(split(trustedProxies, ','), part => !empty(trim(part))),
+  part => '${parseCidr(trim(part)).network}/${parseCidr(trim(part)).cidr}'
+)
 var complaints = concat(
   check.ofName(registryName),
   hasContainers ? [] : check.ofMemory(bodyLimitMiB, concurrentRequests, instanceMemoryMB, isPrivate, acceptMemoryRisk),
-  check.ofNetwork(isPrivate, hasContainers, addressSpace, subnets, zonesGroup),
+  check.ofNetwork(isPrivate, hasContainers, addressSpace, subnets, zonesGroup, privateLogs),
   check.ofDomains(domains, !hasContainers),
   check.ofImage(
     hasContainers,
@@ -141,6 +151,7 @@ var complaints = concat(
     imageUserVault,
     concat(domainNames, ['${functionsName}.azurewebsites.net'])
   ),
+  check.ofProxies(networks),
   check.ofScale(minReplicas, maxReplicas, alwaysReady, maximumInstances),
   check.ofSettings(settings)
 )
@@ -162,6 +173,11 @@ module functionsIdentity 'modules/identity.bicep' = {
   params: { name: 'id-functions-${token}', location: location, tags: tags }
 }
 
+module packageIdentity 'modules/identity.bicep' = {
+  scope: group
+  params: { name: 'id-package-${token}', location: location, tags: tags }
+}
+
 module containerIdentity 'modules/identity.bicep' = if (hasContainers) {
   scope: group
   params: { name: 'id-container-${token}', location: location, tags: tags }
@@ -174,26 +190,27 @@ module monitoring 'modules/monitoring.bicep' = {
     location: location
     tags: tags
     days: logDays
+    isPrivate: hasPrivateLogs
     grants: [
       { principal: functionsIdentity.outputs.principalId, role: roles.metricsPublisher, kind: 'ServicePrincipal' }
     ]
   }
 }
 
-// Registries on further accounts: an element more, without a package, and the same events.
-var accounts = [{ name: 'st${token}', package: packageContainer }]
+// Registries on further accounts: an element more, with the same roles and events.
+var accounts = ['st${token}']
+var packageAccount = 'stpkg${token}'
 
 module storage 'modules/storage.bicep' = [
   for account in accounts: {
     scope: group
     params: {
-      name: account.name
+      name: account
       location: location
       tags: tags
       sku: storageSku
       softDeleteDays: storageSoftDeleteDays
       isPrivate: isPrivate
-      packageContainer: account.package
       eventQueue: eventQueue
       grants: concat(
         map([roles.blobOwner, roles.queueContributor, roles.tableContributor], role => {
@@ -214,6 +231,22 @@ module storage 'modules/storage.bicep' = [
   }
 ]
 
+module package 'modules/storage.bicep' = {
+  scope: group
+  params: {
+    name: packageAccount
+    location: location
+    tags: tags
+    sku: storageSku
+    softDeleteDays: storageSoftDeleteDays
+    isPrivate: isPrivate
+    packageContainer: packageContainer
+    grants: [
+      { principal: packageIdentity.outputs.principalId, role: roles.blobContributor, kind: 'ServicePrincipal' }
+    ]
+  }
+}
+
 module events 'modules/events.bicep' = [
   for (account, index) in accounts: {
     scope: group
@@ -221,7 +254,7 @@ module events 'modules/events.bicep' = [
     params: {
       location: location
       tags: tags
-      accountName: account.name
+      accountName: account
       queueName: eventQueue
       container: 'content'
     }
@@ -262,12 +295,18 @@ var ofStorage = map(['blob', 'queue', 'table'], service => {
 })
 var vaultZone = 'privatelink${replace(environment().suffixes.keyvaultDns, '.vault.', '.vaultcore.')}'
 var sitesZone = 'privatelink.azurewebsites.net'
+var monitorZones = [
+  'privatelink.monitor.azure.com'
+  'privatelink.oms.opinsights.azure.com'
+  'privatelink.ods.opinsights.azure.com'
+  'privatelink.agentsvc.azure-automation.net'
+]
 
 module zones 'modules/zones.bicep' = if (isPrivate && empty(zonesGroup)) {
   scope: group
   params: {
     tags: tags
-    names: concat(map(ofStorage, each => each.zone), [vaultZone, sitesZone])
+    names: concat(map(ofStorage, each => each.zone), [vaultZone, sitesZone], hasPrivateLogs ? monitorZones : [])
     networkId: networkId
   }
 }
@@ -278,16 +317,29 @@ module storageEndpoints 'modules/endpoint.bicep' = [
   for at in range(0, isPrivate ? length(accounts) * length(ofStorage) : 0): {
     scope: group
     params: {
-      name: 'pep-${accounts[at / length(ofStorage)].name}-${ofStorage[at % length(ofStorage)].service}'
+      name: 'pep-${accounts[at / length(ofStorage)]}-${ofStorage[at % length(ofStorage)].service}'
       location: location
       tags: tags
       subnetId: endpointsSubnet
       targetId: storage[at / length(ofStorage)].outputs.id
       service: ofStorage[at % length(ofStorage)].service
-      zoneId: '${zonesBelow}/${ofStorage[at % length(ofStorage)].zone}'
+      zoneIds: ['${zonesBelow}/${ofStorage[at % length(ofStorage)].zone}']
     }
   }
 ]
+
+module packageEndpoint 'modules/endpoint.bicep' = if (isPrivate) {
+  scope: group
+  params: {
+    name: 'pep-${packageAccount}-blob'
+    location: location
+    tags: tags
+    subnetId: endpointsSubnet
+    targetId: package.outputs.id
+    service: 'blob'
+    zoneIds: ['${zonesBelow}/${ofStorage[0].zone}']
+  }
+}
 
 module vaultEndpoint 'modules/endpoint.bicep' = if (isPrivate) {
   scope: group
@@ -298,7 +350,7 @@ module vaultEndpoint 'modules/endpoint.bicep' = if (isPrivate) {
     subnetId: endpointsSubnet
     targetId: vault.outputs.id
     service: 'vault'
-    zoneId: '${zonesBelow}/${vaultZone}'
+    zoneIds: ['${zonesBelow}/${vaultZone}']
   }
 }
 
@@ -311,7 +363,20 @@ module functionsEndpoint 'modules/endpoint.bicep' = if (isPrivate) {
     subnetId: endpointsSubnet
     targetId: functions.outputs.id
     service: 'sites'
-    zoneId: '${zonesBelow}/${sitesZone}'
+    zoneIds: ['${zonesBelow}/${sitesZone}']
+  }
+}
+
+module logs 'modules/logs.bicep' = if (hasPrivateLogs) {
+  scope: group
+  params: {
+    name: token
+    location: location
+    tags: tags
+    subnetId: endpointsSubnet
+    workspaceId: monitoring.outputs.workspaceId
+    insightsId: monitoring.outputs.insightsId
+    zoneIds: map(concat(monitorZones, [ofStorage[0].zone]), zone => '${zonesBelow}/${zone}')
   }
 }
 
@@ -347,11 +412,6 @@ var containerName = 'registry'
 var loginServer = empty(givenName) && hasContainers
   ? '${containerName}.${containers!.outputs.defaultDomain}'
   : givenName
-// Read here, so that what is no network stops the deployment and not the container.
-var proxies = map(
-  filter(split(trustedProxies, ','), part => !empty(part)),
-  part => '${parseCidr(trim(part)).network}/${parseCidr(trim(part)).cidr}'
-)
 var common = union(
   mapValues(settings, value => string(value)),
   {
@@ -368,13 +428,14 @@ var common = union(
 module functions 'modules/functions.bicep' = {
   scope: group
   // A zone that is missing would have the app look for public addresses, which let nobody in.
-  dependsOn: [zones, storageEndpoints, vaultEndpoint]
+  dependsOn: [zones, storageEndpoints, packageEndpoint, vaultEndpoint]
   params: {
     name: functionsName
     location: location
     tags: tags
     identityId: functionsIdentity.outputs.id
-    packageAddress: '${storage[0].outputs.blobEndpoint}${packageContainer}'
+    packageIdentityId: packageIdentity.outputs.id
+    packageAddress: '${package.outputs.blobEndpoint}${packageContainer}'
     memoryMB: instanceMemoryMB
     maximumInstances: maximumInstances
     concurrency: concurrentRequests
@@ -425,7 +486,7 @@ module container 'modules/container.bicep' = if (hasContainers) {
       AzureWebJobsStorage__clientId: containerIdentity!.outputs.clientId
       REGISTRY_LOGIN_SERVER: loginServer
       REGISTRY_PLANE: 'http'
-      REGISTRY_TRUSTED_PROXIES: join(proxies, ',')
+      REGISTRY_TRUSTED_PROXIES: join(networks, ',')
     })
   }
 }

@@ -34,6 +34,7 @@ param trustedProxies = readEnvironmentVariable('DEPLOY_TRUSTED_PROXIES', '')
 param addressSpace = readEnvironmentVariable('DEPLOY_ADDRESS_SPACE', '')
 param subnets = json(readEnvironmentVariable('DEPLOY_SUBNETS', 'null'))
 param zonesGroup = readEnvironmentVariable('DEPLOY_ZONES_GROUP', '')
+param privateLogs = bool(readEnvironmentVariable('DEPLOY_PRIVATE_LOGS', 'false'))
 
 param storageSku = readEnvironmentVariable('DEPLOY_STORAGE_SKU', 'Standard_ZRS')
 param storageSoftDeleteDays = int(readEnvironmentVariable('DEPLOY_STORAGE_SOFT_DELETE_DAYS', '7'))

@@ -76,6 +76,12 @@ BAD: list[tuple[str, str, dict[str, Any], str]] = [
         "only access private has a network",
     ),
     (
+        "logs in a network that nobody asked for",
+        FUNCTIONS,
+        {"privateLogs": True},
+        "only access private has a network",
+    ),
+    (
         "a network too small",
         PRIVATE,
         {"addressSpace": "10.0.0.0/25"},
@@ -261,6 +267,16 @@ BAD: list[tuple[str, str, dict[str, Any], str]] = [
         "imageUserVault: hunter2 must be the address of a secret",
     ),
     ("no proxies", CONTAINER, {"trustedProxies": "everybody"}, "everybody"),
+    *(
+        (f"a proxy anywhere: {told}", CONTAINER, {"trustedProxies": told}, f"{network} is more")
+        for told, network in (
+            ("0.0.0.0/0", "trustedProxies: 0.0.0.0/0"),
+            ("::/0", "trustedProxies: ::/0"),
+            ("10.0.0.0/16, 128.0.0.0/1", "trustedProxies: 128.0.0.0/1"),
+            ("10.0.0.0/7", "trustedProxies: 10.0.0.0/7"),
+            ("fd00::/31", "trustedProxies: fd00::/31"),
+        )
+    ),
     (
         "no address space",
         PRIVATE,
@@ -288,6 +304,8 @@ GOOD: list[tuple[str, str, dict[str, Any]]] = [
         },
     ),
     ("a proxy by its address within", CONTAINER, {"trustedProxies": "10.1.2.3/16, 10.4.0.0/24"}),
+    ("the widest proxies", CONTAINER, {"trustedProxies": "10.0.0.0/8, fd00::/32"}),
+    ("Container Apps' own ingress", CONTAINER, {"trustedProxies": "100.100.0.0/17"}),
     ("the risk, in private", PRIVATE, {"acceptMemoryRisk": True}),
     ("a container heeds no such rule", CONTAINER, {"bodyLimitMiB": 1000}),
     ("a /24", PRIVATE, {"addressSpace": "10.0.0.0/24"}),

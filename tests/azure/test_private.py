@@ -18,6 +18,13 @@ DOORS = {
     "vault": "privatelink.vaultcore.",
     "sites": "privatelink.azurewebsites.net",
 }
+ACCOUNTS = {"content": {"blob", "queue", "table"}, "package": {"blob"}}
+MONITOR = {
+    "privatelink.monitor.azure.com",
+    "privatelink.oms.opinsights.azure.com",
+    "privatelink.ods.opinsights.azure.com",
+    "privatelink.agentsvc.azure-automation.net",
+}
 
 
 def spelled(zone: str) -> str:
@@ -26,7 +33,26 @@ def spelled(zone: str) -> str:
         return DOORS["vault"]
     if service := re.search(r"privatelink\.\{0\}\.\{1\}', '(\w+)'", zone):
         return f"privatelink.{service[1]}."
-    return DOORS["sites"] if DOORS["sites"] in zone else zone
+    return next((known for known in {DOORS["sites"], *MONITOR} if known in zone), zone)
+
+
+def doors(deployed: Deployed) -> list[tuple[str, str, list[str]]]:
+    """Give what each private endpoint is called, which service it leads to, and its zones."""
+    found = []
+    for endpoint in deployed.all("Microsoft.Network/privateEndpoints"):
+        (connection,) = endpoint["properties"]["privateLinkServiceConnections"]
+        (door,) = connection["properties"]["groupIds"]
+        (group,) = [
+            it
+            for it in deployed.all("Microsoft.Network/privateEndpoints/privateDnsZoneGroups")
+            if it["name"] == f"{endpoint['name']}/default"
+        ]
+        zones = [
+            spelled(config["properties"]["privateDnsZoneId"])
+            for config in group["properties"]["privateDnsZoneConfigs"]
+        ]
+        found.append((endpoint["name"], door, zones))
+    return found
 
 
 @pytest.fixture(params=PRIVATE)
@@ -35,26 +61,52 @@ def private(request: pytest.FixtureRequest, examples: Mapping[str, Deployed]) ->
 
 
 def test_every_door_has_a_private_address_and_a_name_for_it(private: Deployed) -> None:
-    doors = {}
-    for endpoint in private.all("Microsoft.Network/privateEndpoints"):
-        (connection,) = endpoint["properties"]["privateLinkServiceConnections"]
-        (door,) = connection["properties"]["groupIds"]
-        (group,) = [
-            it
-            for it in private.all("Microsoft.Network/privateEndpoints/privateDnsZoneGroups")
-            if it["name"] == f"{endpoint['name']}/default"
-        ]
-        (config,) = group["properties"]["privateDnsZoneConfigs"]
-        doors[door] = config["properties"]["privateDnsZoneId"]
+    found = [it for it in doors(private) if it[1] != "azuremonitor"]
 
-    assert {door: spelled(zone) for door, zone in doors.items()} == DOORS
+    assert all(zones == [DOORS[door]] for _, door, zones in found)
+    for account, services in ACCOUNTS.items():
+        name = getattr(private, account)["name"]
+        assert {door for endpoint, door, _ in found if f"-{name}-" in endpoint} == services
+    assert sorted(door for _, door, _ in found) == sorted([*DOORS, "blob"])
+
+
+def test_logs_stay_in_a_network_that_is_made(examples: Mapping[str, Deployed]) -> None:
+    made = examples["functions-private"]
+    ((_, _, zones),) = [it for it in doors(made) if it[1] == "azuremonitor"]
+    scope = made.properties("Microsoft.Insights/privateLinkScopes")
+    linked = made.all("Microsoft.Insights/privateLinkScopes/scopedResources")
+
+    assert set(zones) == {*MONITOR, DOORS["blob"]}
+    assert scope["accessModeSettings"]["ingestionAccessMode"] == "PrivateOnly"
+    assert sorted(it["name"].rpartition("/")[2] for it in linked) == ["insights", "workspace"]
+    assert ingestion(made) == ["Disabled", "Disabled"]
+
+
+def test_logs_stay_in_a_network_that_is_there_where_that_is_asked_for(
+    examples: Mapping[str, Deployed], bicep: Bicep
+) -> None:
+    there = examples["container-private"]
+    asked = bicep.varied(FOLDER / "examples/container-private.bicepparam", privateLogs=True)
+
+    assert not there.all("Microsoft.Insights/privateLinkScopes")
+    assert ingestion(there) == ["Enabled", "Enabled"]
+    assert asked.one("Microsoft.Insights/privateLinkScopes")
+    assert ingestion(asked) == ["Disabled", "Disabled"]
+
+
+def ingestion(deployed: Deployed) -> list[str]:
+    """Say who may send logs and figures from the public network."""
+    kinds = ("Microsoft.Insights/components", "Microsoft.OperationalInsights/workspaces")
+    return [deployed.properties(kind)["publicNetworkAccessForIngestion"] for kind in kinds]
 
 
 def test_nothing_is_open_to_the_world(private: Deployed) -> None:
-    account = private.properties("Microsoft.Storage/storageAccounts")
+    account, package = (it["properties"] for it in (private.content, private.package))
     vault = private.properties("Microsoft.KeyVault/vaults")
 
     assert account["networkAcls"] == {"defaultAction": "Deny", "bypass": "AzureServices"}
+    assert package["networkAcls"] == {"defaultAction": "Deny", "bypass": "None"}
+    assert package["publicNetworkAccess"] == "Disabled"
     assert vault["networkAcls"]["defaultAction"] == "Deny"
     assert vault["publicNetworkAccess"] == "Disabled"
     assert private.properties("Microsoft.Web/sites")["publicNetworkAccess"] == "Disabled"
@@ -69,8 +121,8 @@ def test_the_zones_are_made_and_linked_or_are_there(
     made = examples["functions-private"]
     names = {spelled(it["name"]) for it in made.all("Microsoft.Network/privateDnsZones")}
 
-    assert names == set(DOORS.values())
-    assert len(made.all("Microsoft.Network/privateDnsZones/virtualNetworkLinks")) == len(DOORS)
+    assert names == {*DOORS.values(), *MONITOR}
+    assert len(made.all("Microsoft.Network/privateDnsZones/virtualNetworkLinks")) == len(names)
     there = examples["container-private"]
     for group in there.all("Microsoft.Network/privateEndpoints/privateDnsZoneGroups"):
         (config,) = group["properties"]["privateDnsZoneConfigs"]
@@ -122,8 +174,9 @@ def test_a_public_deployment_has_no_network(examples: Mapping[str, Deployed], na
 
     assert not [it for it in deployed.resources if it["type"].startswith("Microsoft.Network/")]
     assert deployed.properties("Microsoft.Web/sites")["virtualNetworkSubnetId"] is None
-    account = deployed.properties("Microsoft.Storage/storageAccounts")
-    assert account["networkAcls"]["defaultAction"] == "Allow"
+    for account in (deployed.content, deployed.package):
+        assert account["properties"]["networkAcls"]["defaultAction"] == "Allow"
+    assert ingestion(deployed) == ["Enabled", "Enabled"]
 
 
 def test_the_examples_are_all_looked_at() -> None:

@@ -13,12 +13,11 @@ CONTAINERS = ["container-private", "container-public"]
 
 
 def test_storage_knows_identities_alone(deployed: Deployed) -> None:
-    account = deployed.properties("Microsoft.Storage/storageAccounts")
-
-    assert account["allowSharedKeyAccess"] is False
-    assert account["allowBlobPublicAccess"] is False
-    assert account["minimumTlsVersion"] == "TLS1_2"
-    assert account["supportsHttpsTrafficOnly"] is True
+    for account in (deployed.content["properties"], deployed.package["properties"]):
+        assert account["allowSharedKeyAccess"] is False
+        assert account["allowBlobPublicAccess"] is False
+        assert account["minimumTlsVersion"] == "TLS1_2"
+        assert account["supportsHttpsTrafficOnly"] is True
 
 
 def test_what_the_app_makes_by_itself_is_left_to_it(deployed: Deployed) -> None:
@@ -27,17 +26,28 @@ def test_what_the_app_makes_by_itself_is_left_to_it(deployed: Deployed) -> None:
         it["name"].rpartition("/")[2]
         for it in deployed.resources
         if it["type"].startswith("Microsoft.Storage/storageAccounts/")
+        and it["name"].startswith(f"{deployed.content['name']}/")
     }
-    assert made == {"default", "package", "blob-events"}
+    assert made == {"default", "blob-events"}
     assert not made & {*keys.TABLES, keys.CONTAINER, keys.REGISTRIES}
     assert not deployed.all("Microsoft.Storage/storageAccounts/tableServices")
 
 
-def test_what_was_removed_can_be_brought_back(deployed: Deployed) -> None:
-    blobs = deployed.properties("Microsoft.Storage/storageAccounts/blobServices")
+def test_the_package_is_where_nothing_else_is(deployed: Deployed) -> None:
+    storage = deployed.properties("Microsoft.Web/sites")["functionAppConfig"]["deployment"][
+        "storage"
+    ]
+    containers = deployed.all("Microsoft.Storage/storageAccounts/blobServices/containers")
 
-    for policy in ("deleteRetentionPolicy", "containerDeleteRetentionPolicy"):
-        assert blobs[policy] == {"enabled": True, "days": 7}
+    assert [it["name"] for it in containers] == [f"{deployed.package['name']}/default/package"]
+    assert "format('package-{0}'" in storage["value"]  # the module of that account
+    assert storage["value"].endswith(".outputs.blobEndpoint.value, 'package')]")
+
+
+def test_what_was_removed_can_be_brought_back(deployed: Deployed) -> None:
+    for blobs in deployed.all("Microsoft.Storage/storageAccounts/blobServices"):
+        for policy in ("deleteRetentionPolicy", "containerDeleteRetentionPolicy"):
+            assert blobs["properties"][policy] == {"enabled": True, "days": 7}
 
 
 def test_the_queue_is_told_of_new_objects_of_content(deployed: Deployed) -> None:
@@ -56,7 +66,7 @@ def test_the_queue_is_told_of_new_objects_of_content(deployed: Deployed) -> None
     assert (
         topic["properties"]["source"]
         == delivery["destination"]["properties"]["resourceId"]
-        == deployed.one("Microsoft.Storage/storageAccounts")["id"]
+        == deployed.content["id"]
     )
 
 
@@ -70,10 +80,10 @@ def test_the_key_cannot_be_lost_by_accident(deployed: Deployed) -> None:
     assert vault["createMode"] == "default"
 
 
-def test_the_key_wraps_and_does_nothing_else(deployed: Deployed) -> None:
+def test_the_key_wraps_and_signs_and_does_nothing_else(deployed: Deployed) -> None:
     key = deployed.properties("Microsoft.KeyVault/vaults/keys")
 
-    assert (key["kty"], key["keyOps"]) == ("RSA", ["wrapKey", "unwrapKey"])
+    assert (key["kty"], key["keyOps"]) == ("RSA", ["wrapKey", "unwrapKey", "sign", "verify"])
     assert not deployed.all("Microsoft.KeyVault/vaults/secrets")
 
 
@@ -94,10 +104,7 @@ def test_a_second_deployment_changes_nothing(
 def test_another_name_or_region_is_another_deployment(bicep: Bicep) -> None:
     file = FOLDER / "examples/functions-public.bicepparam"
     deployments = [{}, {"environmentName": "other"}, {"location": "northeurope"}]
-    accounts = {
-        bicep.varied(file, **values).one("Microsoft.Storage/storageAccounts")["name"]
-        for values in deployments
-    }
+    accounts = {bicep.varied(file, **values).content["name"] for values in deployments}
     assert len(accounts) == len(deployments)
 
 

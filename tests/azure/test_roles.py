@@ -51,7 +51,15 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
         "tableServices/tables/*",
     ),
     "12338af0-0e69-4776-bea7-57ae8d297424": (  # Key Vault Crypto User
-        "keys/*",
+        "keys/read",
+        "keys/update/action",
+        "keys/backup/action",
+        "keys/encrypt/action",
+        "keys/decrypt/action",
+        "keys/wrap/action",
+        "keys/unwrap/action",
+        "keys/sign/action",
+        "keys/verify/action",
     ),
     "3913510d-42f4-4e42-8a64-420c390055eb": (  # Monitoring Metrics Publisher
         "telemetry/write",
@@ -93,6 +101,8 @@ REGISTRY = {
     **dict.fromkeys(CALLS.values(), "the registry's own storage calls"),
     "keys/read": "the public half of the key, with which the master key is wrapped",
     "keys/unwrap/action": "the master key, when a process starts",
+    "keys/sign/action": "the master key as it is kept, so that no other is put there",
+    "keys/verify/action": "whether the one that is kept was signed",
 }
 HOST = {
     f"{CONTAINERS}/immutableStorage/runAsSuperUser/action": (
@@ -104,6 +114,10 @@ NEEDS: Mapping[str, Mapping[str, str]] = {
     "functions": {**REGISTRY, **HOST},
     "container": REGISTRY,
     "operator": REGISTRY,
+    "package": {
+        f"{OBJECTS}/write": "the platform puts the package there, by this identity",
+        f"{OBJECTS}/read": "the platform starts instances from it",
+    },
     "topic": {f"{MESSAGES}/add/action": "Event Grid tells the queue of new objects"},
 }
 
@@ -113,6 +127,7 @@ def holder(principal: str) -> str:
     told = {
         "functionsIdentity-": "functions",
         "containerIdentity-": "container",
+        "packageIdentity-": "package",
         "Microsoft.EventGrid/systemTopics": "topic",
         "0000000000aa": "operator",
     }
@@ -170,7 +185,7 @@ def test_no_role_is_given_that_no_call_needs(deployed: Deployed) -> None:
 
 def test_everyone_who_acts_is_granted_something(deployed: Deployed) -> None:
     has_container = bool(deployed.all("Microsoft.App/containerApps"))
-    expected = {"functions", "topic"} | ({"container"} if has_container else set())
+    expected = {"functions", "package", "topic"} | ({"container"} if has_container else set())
 
     assert granted(deployed).keys() - {"operator"} == expected
 
@@ -182,6 +197,22 @@ def test_event_grid_may_send_to_its_queue_alone(deployed: Deployed) -> None:
         if holder(it["properties"]["principalId"]) == "topic"
     }
     assert place.endswith("/queueServices/default/queues/blob-events")
+
+
+def test_nobody_who_serves_or_operates_writes_the_code_that_runs(deployed: Deployed) -> None:
+    at_package = [
+        it
+        for it in deployed.all("Microsoft.Authorization/roleAssignments")
+        if f"storageAccounts/{deployed.package['name']}'" in it["id"]
+    ]
+    storage = deployed.properties("Microsoft.Web/sites")["functionAppConfig"]["deployment"]
+    identity = storage["storage"]["authentication"]["userAssignedIdentityResourceId"]
+
+    assert [holder(it["properties"]["principalId"]) for it in at_package] == ["package"]
+    assert "packageIdentity-" in identity
+    assert not [it for it in deployed.function_settings.values() if "packageIdentity-" in it]
+    for app in deployed.all("Microsoft.App/containerApps"):
+        assert not [it for it in app["identity"]["userAssignedIdentities"] if "package" in it]
 
 
 def test_no_role_reaches_beyond_what_it_is_for(deployed: Deployed) -> None:

@@ -150,6 +150,21 @@ class Deployed:
         return found
 
     @property
+    def content(self) -> Resource:
+        """The storage account of the registry."""
+        return self._accounts()[0]
+
+    @property
+    def package(self) -> Resource:
+        """The storage account of the function app's package."""
+        return self._accounts()[1]
+
+    def _accounts(self) -> tuple[Resource, Resource]:
+        accounts = self.all("Microsoft.Storage/storageAccounts")
+        package, content = sorted(accounts, key=lambda it: not it["name"].startswith("stpkg"))
+        return content, package
+
+    @property
     def function_settings(self) -> Mapping[str, str]:
         """What the function app is told."""
         return self.properties("Microsoft.Web/sites/config")

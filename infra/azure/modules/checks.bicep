@@ -86,7 +86,14 @@ func ofMemory(limitMiB int, requests int, memoryMB int, isPrivate bool, acceptsR
   ])
 
 @export()
-func ofNetwork(isPrivate bool, hasContainers bool, addressSpace string, subnets Subnets?, zonesGroup string) string[] =>
+func ofNetwork(
+  isPrivate bool,
+  hasContainers bool,
+  addressSpace string,
+  subnets Subnets?,
+  zonesGroup string,
+  privateLogs bool
+) string[] =>
   those([
     isPrivate && empty(addressSpace) && empty(subnets)
       ? 'access private: it needs a network: give addressSpace for one that is made, or subnets for those that are there'
@@ -94,8 +101,8 @@ func ofNetwork(isPrivate bool, hasContainers bool, addressSpace string, subnets 
     !empty(addressSpace) && !empty(subnets)
       ? 'addressSpace and subnets: give one of them, for a network that is made or for one that is there'
       : ''
-    !isPrivate && !(empty(addressSpace) && empty(subnets) && empty(zonesGroup))
-      ? 'addressSpace, subnets, zonesGroup: only access private has a network'
+    !isPrivate && !(empty(addressSpace) && empty(subnets) && empty(zonesGroup) && !privateLogs)
+      ? 'addressSpace, subnets, zonesGroup, privateLogs: only access private has a network'
       : ''
     (empty(addressSpace) ? 0 : parseCidr(addressSpace).cidr) > 24
       ? 'addressSpace: ${addressSpace} must be a /24 or larger, as three subnets of a /26 are made of it'
@@ -165,6 +172,15 @@ func ofImage(hasContainers bool, image string, identity string, user string, sec
       ? 'imageUser, imageUserVault: give both, and imageIdentity, which reads the secret; imageIdentity alone pulls by itself'
       : ''
   ])
+
+@export()
+@description('Whoever is in a network that is believed can say which address he has, and which name he asked for.')
+func ofProxies(networks string[]) string[] =>
+  map(
+    filter(networks, network => int(last(split(network, '/'))) < (contains(network, ':') ? 32 : 8)),
+    network =>
+      'trustedProxies: ${network} is more than any gateway has, and would believe strangers: name its own networks, an IPv4 /8 or an IPv6 /32 at the widest'
+  )
 
 @export()
 func ofScale(minReplicas int, maxReplicas int, alwaysReady int, maximumInstances int) string[] =>

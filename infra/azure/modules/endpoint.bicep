@@ -1,4 +1,4 @@
-metadata description = 'A private endpoint: one service of one resource, at an address of the network, and its name there.'
+metadata description = 'A private endpoint: one service of one resource, at an address of the network, and its names there.'
 
 param name string
 param location string
@@ -8,11 +8,11 @@ param subnetId string
 @description('Resource that is reached.')
 param targetId string
 
-@description('Which of its services: blob, queue, table, vault or sites.')
+@description('Which of its services: blob, queue, table, vault, sites or azuremonitor.')
 param service string
 
-@description('Zone that holds its name.')
-param zoneId string
+@description('Zones that hold its names.')
+param zoneIds string[]
 
 resource endpoint 'Microsoft.Network/privateEndpoints@2024-05-01' = {
   name: name
@@ -35,9 +35,10 @@ resource endpoint 'Microsoft.Network/privateEndpoints@2024-05-01' = {
     name: 'default'
     properties: {
       privateDnsZoneConfigs: [
-        {
-          name: service
-          properties: { privateDnsZoneId: zoneId }
+        for (id, index) in zoneIds: {
+          name: index == 0 ? service : '${service}-${index}'
+          #disable-next-line use-resource-id-functions // The linter takes a parameter, and no element of one
+          properties: { privateDnsZoneId: id }
         }
       ]
     }

@@ -8,6 +8,9 @@ param location string
 param tags object
 param identityId string
 
+@description('Identity by which the platform writes and reads the package; no setting names it to the app.')
+param packageIdentityId string
+
 @description('Container that the package is deployed to, by its address.')
 param packageAddress string
 
@@ -50,7 +53,7 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
   kind: 'functionapp,linux'
   identity: {
     type: 'UserAssigned'
-    userAssignedIdentities: { '${identityId}': {} }
+    userAssignedIdentities: { '${identityId}': {}, '${packageIdentityId}': {} }
   }
   properties: {
     serverFarmId: plan.id
@@ -71,7 +74,7 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
           value: packageAddress
           authentication: {
             type: 'UserAssignedIdentity'
-            userAssignedIdentityResourceId: identityId
+            userAssignedIdentityResourceId: packageIdentityId
           }
         }
       }

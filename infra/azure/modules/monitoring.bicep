@@ -9,6 +9,9 @@ param tags object
 @description('For how many days logs are kept.')
 param days int
 
+@description('Whether what is sent comes from a network alone.')
+param isPrivate bool
+
 @description('Who may send figures.')
 param grants Grant[]
 
@@ -20,6 +23,7 @@ resource workspace 'Microsoft.OperationalInsights/workspaces@2023-09-01' = {
     sku: { name: 'PerGB2018' }
     retentionInDays: days
     features: { disableLocalAuth: true }
+    publicNetworkAccessForIngestion: isPrivate ? 'Disabled' : 'Enabled'
   }
 }
 
@@ -32,6 +36,7 @@ resource insights 'Microsoft.Insights/components@2020-02-02' = {
     Application_Type: 'web'
     WorkspaceResourceId: workspace.id
     DisableLocalAuth: true
+    publicNetworkAccessForIngestion: isPrivate ? 'Disabled' : 'Enabled'
   }
 }
 
@@ -48,4 +53,5 @@ resource granted 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
 ]
 
 output workspaceId string = workspace.id
+output insightsId string = insights.id
 output connectionString string = insights.properties.ConnectionString

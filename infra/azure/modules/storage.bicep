@@ -1,10 +1,13 @@
 metadata description = '''
-One storage account, open to identities alone.
+One storage account, open to identities alone: a registry's, or the one of the app's package.
 
-It holds what the platform needs before the app has run: the container of the app's package, and the queue of blob
-events. Tables, the other queues and the containers of content are made by the app, and must not be made here. An app
-that finds the container of content goes by it that everything was once there; tables that are missing then are lost,
-and it halts all removal. A table that a deployment made anew, empty, would look like a registry that needs nothing.
+It holds what the platform needs before the app has run: the queue of blob events, or the container of the package.
+Tables, the other queues and the containers of content are made by the app, and must not be made here. An app that finds
+the container of content goes by it that everything was once there; tables that are missing then are lost, and it halts
+all removal. A table that a deployment made anew, empty, would look like a registry that needs nothing.
+
+The package is in an account of its own, since a role for the blobs of an account is one for all its containers: who
+writes content would write the code that runs.
 '''
 
 import { Grant } from 'roles.bicep'
@@ -22,13 +25,16 @@ param softDeleteDays int
 @description('Whether networks reach it by private endpoints alone.')
 param isPrivate bool
 
-@description('Container of the app\'s package; none in an account that holds content alone.')
+@description('Container of the app\'s package; none in an account of content.')
 param packageContainer string = ''
 
-@description('Queue that Event Grid tells of new objects.')
-param eventQueue string
+@description('Queue that Event Grid tells of new objects; none in the account of the package.')
+param eventQueue string = ''
 
 param grants Grant[]
+
+// Event Grid gets in as a service that Azure trusts, which is let in only where networks are chosen, if none is.
+var isTold = !empty(eventQueue)
 
 resource account 'Microsoft.Storage/storageAccounts@2024-01-01' = {
   name: name
@@ -44,10 +50,10 @@ resource account 'Microsoft.Storage/storageAccounts@2024-01-01' = {
     defaultToOAuthAuthentication: true
     minimumTlsVersion: 'TLS1_2'
     supportsHttpsTrafficOnly: true
-    publicNetworkAccess: 'Enabled' // and nobody let in where private: so what Azure trusts, Event Grid, still gets in
+    publicNetworkAccess: isPrivate && !isTold ? 'Disabled' : 'Enabled'
     networkAcls: {
       defaultAction: isPrivate ? 'Deny' : 'Allow'
-      bypass: isPrivate ? 'AzureServices' : 'None'
+      bypass: isPrivate && isTold ? 'AzureServices' : 'None'
     }
   }
 
@@ -66,8 +72,8 @@ resource account 'Microsoft.Storage/storageAccounts@2024-01-01' = {
   resource queues 'queueServices' = {
     name: 'default'
 
-    resource events 'queues' = {
-      name: eventQueue
+    resource events 'queues' = if (isTold) {
+      name: isTold ? eventQueue : 'none'
     }
   }
 }

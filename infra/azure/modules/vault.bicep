@@ -1,5 +1,9 @@
 metadata description = '''
-The key that the master key is wrapped with. The master key itself is made by the app, and kept beside the content.
+The key that the master key is wrapped with, and that signs what was wrapped, so that nobody else can put a key of theirs
+there. The master key itself is made by the app, and kept beside the content.
+
+Both are what the role Key Vault Crypto User allows. The smaller one, Crypto Service Encryption User, cannot sign; one of
+our own would have to be defined in the subscription, which who deploys often may not.
 
 A key that is there is left as it is by a deployment. What it wraps is lost with it, so the vault cannot be purged: one
 that was deleted comes back, for 90 days, with recover.
@@ -44,7 +48,7 @@ resource vault 'Microsoft.KeyVault/vaults@2024-11-01' = {
     properties: {
       kty: 'RSA'
       keySize: 3072
-      keyOps: ['wrapKey', 'unwrapKey']
+      keyOps: ['wrapKey', 'unwrapKey', 'sign', 'verify']
     }
   }
 }
