@@ -1,4 +1,5 @@
 import logging
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -36,6 +37,7 @@ TWO = parts(2)
 IMAGE = image_of(TWO)
 LARGE = image_of(TWO, annotations={"long": "x" * INLINE_BYTES})
 REFERRER = image_of(TWO, subject=described_as(IMAGE))
+SECOND = timedelta(seconds=1)
 OVER = KEPT + timedelta(seconds=401)
 
 
@@ -112,48 +114,65 @@ async def test_a_dry_run_tells_what_would_go_and_takes_nothing(
     assert memory.kept() == kept
 
 
+@dataclass
+class Scene:
+    """An image with a referrer: the image is deleted, and in time purged."""
+
+    stores: Stores
+    pushes: Pushes
+    manifests: Manifests
+    purging: Purge
+    memory: Memory
+    clock: Clock
+    life: str = ""
+
+    async def push(self, *tags: Tag) -> None:
+        await self.pushes.put(REPOSITORY, IMAGE, [], by=ME)
+        await self.pushes.put(REPOSITORY, REFERRER, tags, by=ME)
+
+    async def delete(self, after: timedelta = SECOND) -> None:
+        record = await self.stores.contents.manifest(REPOSITORY, IMAGE.digest, with_body=False)
+        assert record
+        self.life = record.life
+        self.clock.now += after
+        await self.manifests.delete(REPOSITORY, IMAGE.digest, by=ME)
+        self.clock.now += SECOND
+
+    async def purge(self) -> None:
+        self.clock.now += OVER
+        await self.purging.purge(REPOSITORY, IMAGE.digest, self.life)
+
+    @property
+    def has_referrer(self) -> bool:
+        return keys.manifest(REFERRER.digest) in self.memory.keys("manifest|")
+
+
+@pytest.fixture
+def scene(
+    stores: Stores, pushes: Pushes, manifests: Manifests, purge: Purge, memory: Memory, clock: Clock
+) -> Scene:
+    return Scene(stores, pushes, manifests, purge, memory, clock)
+
+
 @pytest.mark.parametrize("stays", ["no", "pushed again", "subject is live", "another life"])
-async def test_referrers_go_with_the_last_life_of_their_subject(
-    stores: Stores,
-    pushes: Pushes,
-    manifests: Manifests,
-    purge: Purge,
-    memory: Memory,
-    clock: Clock,
-    stays: str,
-) -> None:
-    await pushes.put(REPOSITORY, IMAGE, [], by=ME)
-    await pushes.put(REPOSITORY, REFERRER, [], by=ME)
-    clock.move(seconds=1)
-    await manifests.delete(REPOSITORY, IMAGE.digest, by=ME)
-    deleted = await only(stores)
-    clock.move(seconds=1)
+async def test_referrers_go_with_the_last_life_of_their_subject(scene: Scene, stays: str) -> None:
+    await scene.push()
+    await scene.delete()
     if stays == "pushed again":
-        await pushes.put(REPOSITORY, REFERRER, [LATEST], by=ME)
+        await scene.pushes.put(REPOSITORY, REFERRER, [LATEST], by=ME)
     elif stays != "no":
-        await pushes.put(REPOSITORY, IMAGE, [], by=ME)
+        await scene.pushes.put(REPOSITORY, IMAGE, [], by=ME)
     if stays == "another life":
-        await manifests.delete(REPOSITORY, IMAGE.digest, by=ME)
-    clock.now += OVER
-    await purge.purge(REPOSITORY, IMAGE.digest, deleted.manifest.life)
-    assert (keys.manifest(REFERRER.digest) in memory.keys("manifest|")) is (stays != "no")
+        await scene.manifests.delete(REPOSITORY, IMAGE.digest, by=ME)
+    await scene.purge()
+    assert scene.has_referrer is (stays != "no")
 
 
 async def test_a_referrer_of_a_moment_before_goes_however_slowly_all_is_read(
-    stores: Stores,
-    pushes: Pushes,
-    manifests: Manifests,
-    purge: Purge,
-    memory: Memory,
-    clock: Clock,
-    monkeypatch: pytest.MonkeyPatch,
+    scene: Scene, memory: Memory, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await pushes.put(REPOSITORY, IMAGE, [], by=ME)
-    await pushes.put(REPOSITORY, REFERRER, [], by=ME)
-    clock.now += timedelta(milliseconds=1)
-    await manifests.delete(REPOSITORY, IMAGE.digest, by=ME)
-    deleted = await only(stores)
-    clock.now += OVER
+    await scene.push()
+    await scene.delete(after=timedelta(milliseconds=1))
     get = memory.rows.get
 
     async def slow(*args: Any, **kwargs: Any) -> Row | None:
@@ -161,120 +180,73 @@ async def test_a_referrer_of_a_moment_before_goes_however_slowly_all_is_read(
         return await get(*args, **kwargs)
 
     monkeypatch.setattr(memory.rows, "get", slow)
-    await purge.purge(REPOSITORY, IMAGE.digest, deleted.manifest.life)
-    assert keys.manifest(REFERRER.digest) not in memory.keys("manifest|")
+    await scene.purge()
+    assert not scene.has_referrer
 
 
 @pytest.mark.parametrize("how", ["untagged", "moved"])
 @pytest.mark.parametrize("ahead", [timedelta(), timedelta(minutes=5)], ids=["alike", "ahead"])
 async def test_a_tag_that_leaves_a_referrer_does_not_keep_it_whatever_clocks_say(
-    stores: Stores,
-    pushes: Pushes,
-    manifests: Manifests,
-    purge: Purge,
-    memory: Memory,
-    clock: Clock,
-    monkeypatch: pytest.MonkeyPatch,
-    how: str,
-    ahead: timedelta,
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, how: str, ahead: timedelta
 ) -> None:
-    await pushes.put(REPOSITORY, IMAGE, [], by=ME)
     with monkeypatch.context() as patch:
-        patch.setattr(pushes, "_clock", lambda: clock.now + ahead)
-        await pushes.put(REPOSITORY, REFERRER, [LATEST], by=ME)
-    clock.move(seconds=1)
-    await manifests.delete(REPOSITORY, IMAGE.digest, by=ME)
-    deleted = await only(stores)
-    clock.move(seconds=1)
+        patch.setattr(scene.pushes, "_clock", lambda: scene.clock.now + ahead)
+        await scene.push(LATEST)
+    await scene.delete()
     if how == "untagged":
-        await manifests.untag(REPOSITORY, LATEST, by=ME)
+        await scene.manifests.untag(REPOSITORY, LATEST, by=ME)
     else:
-        await pushes.put(REPOSITORY, LARGE, [LATEST], by=ME)
-    clock.now += OVER
-    await purge.purge(REPOSITORY, IMAGE.digest, deleted.manifest.life)
-    assert keys.manifest(REFERRER.digest) not in memory.keys("manifest|")
+        await scene.pushes.put(REPOSITORY, LARGE, [LATEST], by=ME)
+    await scene.purge()
+    assert not scene.has_referrer
 
 
 @pytest.mark.parametrize("how", ["untagged", "retagged"])
 async def test_a_tag_that_leaves_a_referrer_in_the_midst_of_the_purge_does_not_keep_it(
-    stores: Stores,
-    pushes: Pushes,
-    manifests: Manifests,
-    purge: Purge,
-    memory: Memory,
-    clock: Clock,
-    monkeypatch: pytest.MonkeyPatch,
-    how: str,
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    await pushes.put(REPOSITORY, IMAGE, [], by=ME)
-    await pushes.put(REPOSITORY, REFERRER, [LATEST], by=ME)
-    clock.move(seconds=1)
-    await manifests.delete(REPOSITORY, IMAGE.digest, by=ME)
-    deleted = await only(stores)
-    clock.now += OVER
-    carry_out, met = manifests.carry_out, list[Deletion]()
+    await scene.push(LATEST)
+    await scene.delete()
+    carry_out, met = scene.manifests.carry_out, list[Deletion]()
 
     async def carried_out(deletion: Deletion) -> None:
         met.append(deletion)
         if len(met) == 1:
-            await manifests.untag(REPOSITORY, LATEST, by=ME)
+            await scene.manifests.untag(REPOSITORY, LATEST, by=ME)
             if how == "retagged":
-                await pushes.put(REPOSITORY, REFERRER, [LATEST], by=ME)
+                await scene.pushes.put(REPOSITORY, REFERRER, [LATEST], by=ME)
         await carry_out(deletion)
 
-    monkeypatch.setattr(manifests, "carry_out", carried_out)
-    await purge.purge(REPOSITORY, IMAGE.digest, deleted.manifest.life)
-    is_there = keys.manifest(REFERRER.digest) in memory.keys("manifest|")
-    assert is_there is (how == "retagged")
+    monkeypatch.setattr(scene.manifests, "carry_out", carried_out)
+    await scene.purge()
+    assert scene.has_referrer is (how == "retagged")
 
 
 @pytest.mark.parametrize("how", ["retagged", "listed"])
 @pytest.mark.parametrize("behind", [timedelta(), timedelta(minutes=5)], ids=["alike", "behind"])
 async def test_a_referrer_that_was_relied_on_stays_though_a_tag_left_it_then(
-    stores: Stores,
-    pushes: Pushes,
-    manifests: Manifests,
-    purge: Purge,
-    memory: Memory,
-    clock: Clock,
-    monkeypatch: pytest.MonkeyPatch,
-    how: str,
-    behind: timedelta,
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, how: str, behind: timedelta
 ) -> None:
-    await pushes.put(REPOSITORY, IMAGE, [], by=ME)
-    await pushes.put(REPOSITORY, REFERRER, [LATEST], by=ME)
-    clock.move(seconds=1)
-    await manifests.delete(REPOSITORY, IMAGE.digest, by=ME)
-    deleted = await only(stores)
-    clock.move(seconds=1)
+    await scene.push(LATEST)
+    await scene.delete()
     relied = REFERRER if how == "retagged" else index_of([REFERRER])
     with monkeypatch.context() as patch:
-        patch.setattr(pushes, "_clock", lambda: clock.now - behind)
-        await pushes.put(REPOSITORY, relied, [Tag("other")], by=ME)
-    clock.move(seconds=1)
-    await manifests.untag(REPOSITORY, LATEST, by=ME)
-    clock.now += OVER
-    await purge.purge(REPOSITORY, IMAGE.digest, deleted.manifest.life)
-    assert keys.manifest(REFERRER.digest) in memory.keys("manifest|")
+        patch.setattr(scene.pushes, "_clock", lambda: scene.clock.now - behind)
+        await scene.pushes.put(REPOSITORY, relied, [Tag("other")], by=ME)
+    scene.clock.move(seconds=1)
+    await scene.manifests.untag(REPOSITORY, LATEST, by=ME)
+    await scene.purge()
+    assert scene.has_referrer
 
 
 async def test_referrers_that_were_pushed_again_cost_a_purge_no_reads(
-    stores: Stores,
-    pushes: Pushes,
-    manifests: Manifests,
-    purge: Purge,
-    memory: Memory,
-    clock: Clock,
-    monkeypatch: pytest.MonkeyPatch,
+    scene: Scene, memory: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await pushes.put(REPOSITORY, IMAGE, [], by=ME)
-    await manifests.delete(REPOSITORY, IMAGE.digest, by=ME)
-    deleted = await only(stores)
-    clock.move(seconds=1)
+    await scene.pushes.put(REPOSITORY, IMAGE, [], by=ME)
+    await scene.delete()
     for number in range(100):
         referrer = image_of(TWO, subject=described_as(IMAGE), annotations={"n": str(number)})
-        await pushes.put(REPOSITORY, referrer, [], by=ME)
-    clock.now += OVER
+        await scene.pushes.put(REPOSITORY, referrer, [], by=ME)
     get, read = memory.rows.get, list[str]()
 
     async def counted(table: str, partition: str, key: str, *rest: Any) -> Row | None:
@@ -282,34 +254,22 @@ async def test_referrers_that_were_pushed_again_cost_a_purge_no_reads(
         return await get(table, partition, key, *rest)
 
     monkeypatch.setattr(memory.rows, "get", counted)
-    await purge.purge(REPOSITORY, IMAGE.digest, deleted.manifest.life)
+    await scene.purge()
     assert [key for key in read if key.startswith("manifest|")] == [keys.manifest(IMAGE.digest)]
     assert len(memory.keys("manifest|")) == 100
 
 
 async def test_a_referrer_whose_tags_came_back_since_stays(
-    stores: Stores,
-    pushes: Pushes,
-    manifests: Manifests,
-    restores: Restores,
-    purge: Purge,
-    memory: Memory,
-    clock: Clock,
+    scene: Scene, stores: Stores, restores: Restores
 ) -> None:
-    await pushes.put(REPOSITORY, IMAGE, [], by=ME)
-    await pushes.put(REPOSITORY, REFERRER, [LATEST], by=ME)
-    await manifests.delete(REPOSITORY, REFERRER.digest, by=ME)
+    await scene.push(LATEST)
+    await scene.manifests.delete(REPOSITORY, REFERRER.digest, by=ME)
     before = (await only(stores)).manifest.life
-    await pushes.put(REPOSITORY, REFERRER, [], by=ME)
-    clock.move(seconds=1)
-    await manifests.delete(REPOSITORY, IMAGE.digest, by=ME)
-    lives = await stores.deleted.page(REPOSITORY, "", 10)
-    (subject,) = [one.manifest for one in lives if one.manifest.digest == IMAGE.digest]
-    clock.move(seconds=1)
+    await scene.pushes.put(REPOSITORY, REFERRER, [], by=ME)
+    await scene.delete()
     await restores.bring_back(REPOSITORY, REFERRER.digest, before, by=ME)
-    clock.now += OVER
-    await purge.purge(REPOSITORY, IMAGE.digest, subject.life)
-    assert keys.manifest(REFERRER.digest) in memory.keys("manifest|")
+    await scene.purge()
+    assert scene.has_referrer
 
 
 async def test_a_referrer_goes_with_a_life_that_an_earlier_one_outlasts(
