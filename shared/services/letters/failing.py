@@ -128,6 +128,7 @@ def what(body: str) -> str:
     """Say in a few words what a message asks for, as far as it tells."""
     try:
         said = orjson.loads(body)
-        return " ".join(said[name] for name in _TELLING if isinstance(said.get(name), str))
+        told = [said.get(name) for name in _TELLING]
+        return " ".join(text for text in told if text and isinstance(text, str))
     except (ValueError, AttributeError):
         return ""

@@ -40,7 +40,7 @@ from shared.model.digest import Digest
 from shared.model.names import RepositoryName
 from shared.services.content.joining import Joining
 from shared.storage import ages, halt, keys
-from shared.storage.messages.errands import Kind
+from shared.storage.messages.errands import NOWHERE, Kind
 from shared.storage.ports import Change, Conflict, Delete, Insert, NotFound, Update, Value
 from shared.storage.rows.holdings import GOOD, Content, Gone, content_of
 from shared.storage.rows.records import Link
@@ -48,7 +48,6 @@ from shared.storage.stores import Stores
 
 _TRIES = 8
 _PAGE = 100
-_NOBODY = RepositoryName("nobody")
 _TICK = timedelta(seconds=2)
 """How much longer than an age what goes by it waits: ages are told to the second."""
 
@@ -127,7 +126,7 @@ class Healing:
     async def ask(self, task: Task) -> None:
         """Send the message of a task; it names a repository that holds the blob, if any does."""
         holders = await self._holdings.holders(task.digest, "", 1)
-        await self._send(holders[0] if holders else _NOBODY, task)
+        await self._send(holders[0] if holders else NOWHERE, task)
 
     async def _send(self, repository: RepositoryName, task: Task) -> None:
         await self._errands.send(

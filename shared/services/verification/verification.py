@@ -52,7 +52,6 @@ from shared.services.content.manifests import Manifests
 from shared.services.deletions.endings import Superseded
 from shared.services.garbage.leftovers import Leftovers
 from shared.services.verification.hashing import hash_on
-from shared.services.verification.healing import Stage, Task
 from shared.storage import ages, keys
 from shared.storage.ages import Span
 from shared.storage.messages.errands import Kind
@@ -82,7 +81,6 @@ class Verified:
 
     is_sound: bool | None = None
     again: timedelta | None = None
-    healing: Task | None = None
     progress: Progress | None = None
     fault: str = ""
 
@@ -249,8 +247,7 @@ class Verification:
             if not fault and await self._holdings.verified(found.digest, row, self._clock()):
                 return Verified(is_sound=True)
             if fault and await self._condemn(found, row, fault):
-                task = Task(found.digest, found.name, Stage.WITHDRAW)
-                return Verified(is_sound=False, healing=task, fault=fault)
+                return Verified(is_sound=False, fault=fault)
             row = await self._content(found)
         raise Unavailable(f"the rows of object {found.name} keep changing: verify it later")
 

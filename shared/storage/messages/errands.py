@@ -18,6 +18,9 @@ from shared.model.names import RepositoryName, parse_repository
 from shared.storage import keys
 from shared.storage.ports import Messages
 
+NOWHERE = RepositoryName("")
+"""No repository: where bytes are that nobody holds."""
+
 _UNSEEN = timedelta(seconds=1)
 
 
@@ -39,7 +42,10 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """Something to do in a repository; `fields` say with what."""
+    """Something to do in a repository; `fields` say with what.
+
+    Of bad bytes that nobody holds any more it names no repository: `repository` is NOWHERE.
+    """
 
     kind: Kind
     generation: str
@@ -50,8 +56,10 @@ class Errand:
     def read(cls, body: bytes) -> Self:
         """Read a message of the queue."""
         message = orjson.loads(body)
-        repository = parse_repository(message.pop("repository"))
-        return cls(Kind(message.pop("kind")), message.pop("generation"), repository, message)
+        kind, name = Kind(message.pop("kind")), message.pop("repository")
+        is_nowhere = kind is Kind.HEAL and name == NOWHERE
+        repository = NOWHERE if is_nowhere else parse_repository(name)
+        return cls(kind, message.pop("generation"), repository, message)
 
     def text(self, name: str) -> str:
         """Give a field; empty where it is not there."""

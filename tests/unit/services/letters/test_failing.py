@@ -189,6 +189,7 @@ async def test_a_letter_of_which_no_row_tells_is_not_sent(
     [
         (BODY, "retire a repository team/app"),
         ('{"object": "a", "digest": 7, "other": "x"}', "a"),
+        ('{"kind": "heal a blob", "repository": "", "digest": "sha256:1"}', "heal a blob sha256:1"),
         ("[]", ""),
         ("text", ""),
         ("", ""),

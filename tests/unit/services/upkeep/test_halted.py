@@ -239,9 +239,8 @@ async def condemned(stores: Stores, memory: Memory, name: str) -> Task:
     assert memory.objects._container
     there = memory.objects._container.objects
     object.__setattr__(there[name], "data", b"rotten")
-    verified = await verification_of(stores).verify(name)
-    assert verified.healing
-    return verified.healing
+    assert (await verification_of(stores).verify(name)).is_sound is False
+    return Task(Digest.parse(BLOB.digest), name, Stage.WITHDRAW)
 
 
 async def test_bad_bytes_are_let_go_later(stores: Stores, memory: Memory, clock: Clock) -> None:

@@ -31,7 +31,16 @@ from tests.support.clock import Clock
 from tests.support.images import blob
 from tests.support.messages import addressed
 from tests.unit.conftest import GENERATION
-from tests.unit.services.conftest import GRACE, LIFETIME, REPOSITORY, Before, Crash, hold, image_of
+from tests.unit.services.conftest import (
+    GRACE,
+    LIFETIME,
+    REPOSITORY,
+    Before,
+    Crash,
+    hold,
+    image_of,
+    run_errands,
+)
 from tests.unit.services.content.test_uploads import part, shown
 
 BLOB = blob(b"0123456789")
@@ -65,11 +74,10 @@ async def condemned(
 ) -> Task:
     for repository in (REPOSITORY, *others):
         await hold(stores, BLOB, repository=repository)
-    spoil(memory, await linked(stores))
-    found = await verification.verify(await linked(stores))
-    assert found.is_sound is False
-    assert found.healing
-    return found.healing
+    name = await linked(stores)
+    spoil(memory, name)
+    assert (await verification.verify(name)).is_sound is False
+    return Task(DIGEST, name, Stage.WITHDRAW)
 
 
 async def run(healing: Healing, clock: Clock, task: Task | None) -> None:
@@ -195,10 +203,11 @@ async def test_what_was_deleted_stays_deleted(
     sparse = [Insert(keys.edge(DIGEST, image.digest, "old"), {"names": ""})]
     await stores.contents.commit(REPOSITORY, sparse)
     await hold(stores, BLOB, repository=OTHER)
-    spoil(memory, await linked(stores, OTHER))
-    found = await verification.verify(await linked(stores, OTHER))
+    bad = await linked(stores, OTHER)
+    spoil(memory, bad)
+    await verification.verify(bad)
     await uploads.commit(OTHER, uploads.start(), DIGEST, part(BLOB.content))
-    for each in [found.healing, *await healing.unfinished(DIGEST)]:
+    for each in [Task(DIGEST, bad, Stage.WITHDRAW), *await healing.unfinished(DIGEST)]:
         await run(healing, clock, each)
     assert await linked(stores) == ""
     assert await shown(stores, DIGEST, OTHER) == BLOB.content
@@ -330,6 +339,29 @@ async def test_the_last_holder_takes_the_note_with_it(
     assert memory.objects._container.objects == {}
 
 
+async def test_what_nobody_holds_any_more_is_removed_and_no_repository_named(
+    stores: Stores,
+    memory: Memory,
+    verification: Verification,
+    healing: Healing,
+    upkeep: Upkeep,
+    clock: Clock,
+) -> None:
+    task = await condemned(stores, memory, verification)
+    await healing.do(task)
+    clock.move(days=9)
+    await Garbage(stores, GRACE).collect(REPOSITORY, DIGEST)
+    assert rows(memory)
+    memory.messages.sent.clear()
+    await healing.ask(task)
+    asked = [body for queue, body, _ in addressed(memory.messages.sent) if queue == keys.UPKEEP]
+    assert [Errand.read(body.encode()).repository for body in asked] == [""]
+    for _ in range(3):
+        clock.move(days=1)
+        await run_errands(memory, upkeep)
+    assert rows(memory) == {}
+
+
 async def test_bad_bytes_are_not_removed_before_their_time(
     stores: Stores, memory: Memory, verification: Verification, clock: Clock
 ) -> None:
@@ -344,9 +376,10 @@ async def test_verifying_bad_bytes_twice_condemns_them_once(
     stores: Stores, memory: Memory, verification: Verification
 ) -> None:
     task = await condemned(stores, memory, verification)
+    before = rows(memory)
     again = await verification.verify(task.bad)
     assert again.is_sound is False
-    assert again.healing == task
+    assert rows(memory) == before
 
 
 async def test_bytes_replaced_while_they_are_hashed_are_not_condemned(
