@@ -2,7 +2,7 @@
 
     writable            merged; where it is missing, inserted with a new or a changed `repository`
     blob|, manifest|    of each reference, merged: whoever takes one meanwhile fails, or the push
-    edge|               of each reference, with what it names
+    edge|               of each reference, with what it names, and whether it is `ours`
     manifest|           inserted, or merged where it is there
     tag|, tagged| …     as `rows/tags.py` has it; a new one's `used|`, where no name is used again
     referrer|           where the manifest has a subject
@@ -40,6 +40,7 @@ from shared.storage.ports import (
     Value,
 )
 from shared.storage.rows import tags
+from shared.storage.rows.contents import OURS
 from shared.storage.rows.records import (
     ManifestRecord,
     TagRecord,
@@ -87,8 +88,9 @@ class Plan:
 
     `kept` are values that an earlier life had, `linked` what it used as blobs. `may_miss` says
     which content may be missing, `may_lack` which of it by name, `policies` whether tags move and
-    names are used again. Tags that are `returning` went when the bytes of this manifest had rotted:
-    their names are its own. `told` began when the message of its events was sent.
+    names are used again. One that `is_ours` is the registry's own. Tags that are `returning` went
+    when the bytes of this manifest had rotted: their names are its own. `told` began when the
+    message of its events was sent.
     """
 
     repository: RepositoryName
@@ -104,6 +106,7 @@ class Plan:
     may_miss: frozenset[Names] = frozenset()
     may_lack: frozenset[Digest] = frozenset()
     body_object: str = ""
+    is_ours: bool = False
     returning: set[Tag] = field(default_factory=set)
     is_live: bool = False
     record: ManifestRecord | None = None
@@ -251,7 +254,8 @@ class Plan:
         if Names.CHILD in names:
             yield Update(keys.manifest(target), {"seen": self.now, "deletion": ""})
         named = next((name.value for name in Names if name in names), "")
-        yield Put(keys.edge(target, self.digest, self._life), {"names": named})
+        ours: Mapping[str, Value] = {OURS: True} if self.is_ours else {}
+        yield Put(keys.edge(target, self.digest, self._life), {"names": named, **ours})
 
     @property
     def _life(self) -> str:

@@ -106,14 +106,18 @@ class _Surprise(Exception):
 
 
 class Pushes:
-    """Stores manifests. `is_sparse_allowed` lets a manifest refer to content that is not there."""
+    """Stores manifests. `is_sparse_allowed` lets a manifest refer to content that is not there.
 
-    def __init__(self, stores: Stores, *, is_sparse_allowed: bool) -> None:
+    With `is_ours` the registry itself pushes: nobody relies on what is named.
+    """
+
+    def __init__(self, stores: Stores, *, is_sparse_allowed: bool, is_ours: bool = False) -> None:
         self._stores = stores
         self._contents = stores.contents
         self._clock = stores.clock
         self._ticks = stores.ticks
         self._sparse = frozenset(Names) if is_sparse_allowed else frozenset[Names]()
+        self._is_ours = is_ours
         self._hints = Hints()
         self._turns = TagTurns()
 
@@ -195,6 +199,7 @@ class Pushes:
             life=self._stores.new_id(),
             policies=self._stores.policies,
             outbox={tag: self._stores.outbox.key(now) for tag in (tags or [Tag("")])},
+            is_ours=self._is_ours,
             is_live=(repository, manifest.digest) in self._hints,
         )
 

@@ -13,7 +13,8 @@ the queue: a push pays nothing for it.
 What F2 writes follows from what F1 reads; a list in step is left as it is. Each of C1, C2 and F2
 has an event of its own, which comes after it and leads to an F1: whatever meets, the last one is
 followed by an F1 that sees them all. So a tag that has changed at F2 is nothing to us, and a
-message that comes twice finds nothing to do.
+message that comes twice finds nothing to do. Nobody relies on what F2 names: a referrer that the
+client's list named before goes with its subject all the same (`upkeep.purge`).
 
 An index that gave way to another stays, untagged: a client may be about to read it, or to delete
 it. What a client lists before it pushes it is struck off, and comes back as a referrer or not at
@@ -58,7 +59,7 @@ class FallbackLists:
         self._contents = stores.contents
         self._manifests = Manifests(stores)
         self._referrers = Referrers(stores)
-        self._pushes = Pushes(stores, is_sparse_allowed=False)
+        self._pushes = Pushes(stores, is_sparse_allowed=False, is_ours=True)
 
     async def follow(self, repository: RepositoryName, event: Event) -> None:
         """Bring the lists that an event concerns in step."""

@@ -37,6 +37,7 @@ from shared.services.turns.reading import understood
 from shared.storage import ages, halt, keys
 from shared.storage.messages.errands import Kind
 from shared.storage.ports import Conflict, Delete, NotFound, Rotten
+from shared.storage.rows.contents import OURS
 from shared.storage.rows.records import DeletedRecord, ManifestRecord, TagRecord
 from shared.storage.stores import Stores
 
@@ -170,9 +171,12 @@ class Purge:
         """Read a referrer that nobody has relied on since its subject was deleted.
 
         Where it has changed since, that may be a tag that left it. A push of it, or of a tag to it,
-        changes the row that lists it, too; an index that names it makes an edge. All of these times
-        are storage's: the clocks of hosts differ. They are read after the referrer, whose ETag its
-        deletion heeds.
+        changes the row that lists it, too; an index that names it makes an edge, which is `ours` of
+        a list that the registry has brought in step. All of these times are storage's: the clocks
+        of hosts differ. They are read after the referrer, whose ETag its deletion heeds.
+
+        Of an unchanged one no edge is looked for: who named it since has not found it, and may name
+        what is missing.
         """
         record = await self._contents.manifest(repository, referrer, with_body=False)
         if record is None:
@@ -189,10 +193,10 @@ class Purge:
     async def _is_named_since(
         self, repository: RepositoryName, referrer: Digest, deleted: DeletedRecord
     ) -> bool:
-        """Tell whether an index has come to name a referrer since its subject was deleted."""
+        """Tell whether a client has named a referrer in an index since its subject was deleted."""
         after = ""
         while rows := await self._contents.edges(repository, referrer, _SOME, after):
-            if any(row.written >= deleted.written for row in rows):
+            if any(row.written >= deleted.written and not row.values.get(OURS) for row in rows):
                 return True
             if len(rows) < _SOME:
                 return False

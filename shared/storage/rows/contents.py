@@ -19,6 +19,9 @@ _PAGE = 1_000
 LINK = "link"
 """What an edge `names` that its manifest uses by the link to it."""
 
+OURS = "ours"
+"""What marks an edge that the registry made by itself: nobody relies by it on what it leads to."""
+
 
 def _names_link(edge: Row) -> bool:
     return edge.values.get("names", LINK) == LINK

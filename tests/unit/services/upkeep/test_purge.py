@@ -5,12 +5,15 @@ from typing import Any
 
 import pytest
 
+from shared.events import ManifestDeleted
 from shared.model.digest import Digest
-from shared.model.names import Tag
+from shared.model.manifests.media_types import OCI_MANIFEST
+from shared.model.names import Tag, referrers_tag
 from shared.services.content.manifests import Manifests
 from shared.services.content.pushes import Pushes
 from shared.services.deletions.endings import Deletion
 from shared.services.deletions.restores import Restores
+from shared.services.events.fallback_lists import FallbackLists
 from shared.services.upkeep.errands import Upkeep
 from shared.services.upkeep.purge import Leavings, Purge
 from shared.storage import ages, keys
@@ -37,6 +40,8 @@ TWO = parts(2)
 IMAGE = image_of(TWO)
 LARGE = image_of(TWO, annotations={"long": "x" * INLINE_BYTES})
 REFERRER = image_of(TWO, subject=described_as(IMAGE))
+OTHER = image_of(TWO, subject=described_as(IMAGE), annotations={"other": "yes"})
+LIST = referrers_tag(IMAGE.digest)
 SECOND = timedelta(seconds=1)
 OVER = KEPT + timedelta(seconds=401)
 
@@ -237,6 +242,47 @@ async def test_a_referrer_that_was_relied_on_stays_though_a_tag_left_it_then(
     await scene.manifests.untag(REPOSITORY, LATEST, by=ME)
     await scene.purge()
     assert scene.has_referrer
+
+
+@pytest.mark.parametrize("who", ["the registry", "a client"])
+async def test_a_list_of_referrers_keeps_those_that_a_client_named_in_it_since(
+    scene: Scene, stores: Stores, who: str
+) -> None:
+    await scene.push()
+    await scene.pushes.put(REPOSITORY, OTHER, [], by=ME)
+    await scene.pushes.put(REPOSITORY, index_of([REFERRER, OTHER]), [LIST], by=ME)
+    await scene.delete()
+    subject = str(IMAGE.digest)
+    if who == "the registry":
+        await scene.manifests.delete(REPOSITORY, OTHER.digest, by=ME)
+        gone = ManifestDeleted(str(OTHER.digest), OCI_MANIFEST, ME, scene.clock(), subject)
+        await FallbackLists(stores).follow(REPOSITORY, gone)
+    else:
+        await scene.pushes.put(REPOSITORY, index_of([REFERRER]), [LIST], by=ME)
+    tag = await stores.contents.tag(REPOSITORY, LIST)
+    assert tag
+    assert tag.digest == index_of([REFERRER]).digest
+    await scene.purge()
+    assert scene.has_referrer is (who == "a client")
+
+
+async def test_referrers_go_whatever_is_listed_while_they_do(
+    scene: Scene, stores: Stores, memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await scene.push()
+    await scene.pushes.put(REPOSITORY, OTHER, [], by=ME)
+    await scene.pushes.put(REPOSITORY, index_of([REFERRER, OTHER]), [LIST], by=ME)
+    await scene.delete()
+    carry_out, subject = scene.manifests.carry_out, str(IMAGE.digest)
+
+    async def listed_anew(deletion: Deletion) -> None:
+        await carry_out(deletion)
+        gone = ManifestDeleted(str(deletion.digest), OCI_MANIFEST, ME, scene.clock(), subject)
+        await FallbackLists(stores).follow(REPOSITORY, gone)
+
+    monkeypatch.setattr(scene.manifests, "carry_out", listed_anew)
+    await scene.purge()
+    assert memory.keys("referrer|") == []
 
 
 async def test_referrers_that_were_pushed_again_cost_a_purge_no_reads(
