@@ -1,6 +1,7 @@
 """Faults of a deployment: each spoils one thing on the way to a registry, or back."""
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -20,9 +21,30 @@ def under(*methods: str, part: str = "/", has: str = "") -> Is:
     return matches
 
 
+def nth(number: int, matches: Is) -> Is:
+    """Tell one request of those that match, counted from 1."""
+    count = itertools.count(1)
+    return lambda asked: matches(asked) and next(count) == number
+
+
 async def nothing(asked: Asked, ask: Ask) -> Answered:
     """Spoil nothing."""
     return await ask(asked)
+
+
+def together(*faults: Fault) -> Fault:
+    """Have several in force at once."""
+
+    async def fault(asked: Asked, ask: Ask) -> Answered:
+        for one in faults:
+            ask = _before(one, ask)
+        return await ask(asked)
+
+    return fault
+
+
+def _before(fault: Fault, ask: Ask) -> Ask:
+    return lambda asked: fault(asked, ask)
 
 
 def answers(is_spoiled: Is, status: int, **headers: str) -> Fault:
