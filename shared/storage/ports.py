@@ -351,8 +351,16 @@ class Wrapped:
     data: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What only the vault can have made of a message, and the version of its key that did."""
+
+    version: str
+    data: bytes
+
+
 class Vault(Protocol):
-    """A key that never leaves its vault; it has versions, of which the newest wraps.
+    """A key that never leaves its vault; it has versions, of which the newest wraps and signs.
 
     Every method raises VaultRefused.
     """
@@ -368,6 +376,14 @@ class Vault(Protocol):
 
     async def unwrap(self, wrapped: Wrapped) -> bytes:
         """Give back what was wrapped."""
+        ...
+
+    async def sign(self, message: bytes) -> Signature:
+        """Sign a message."""
+        ...
+
+    async def verify(self, message: bytes, signature: Signature) -> bool:
+        """Tell whether this is the vault's signature; of a version it is asked for once."""
         ...
 
 

@@ -10,7 +10,7 @@ import pytest
 from shared.storage.azure import vaults
 from shared.storage.azure.vaults import AzureVault
 from shared.storage.memory.vault import MemoryVault
-from shared.storage.ports import Vault, VaultRefused, Wrapped
+from shared.storage.ports import Signature, Vault, VaultRefused, Wrapped
 from tests.support.key_vault import BUSY, DOWN, FORBIDDEN, Credential, KeyVault, Refusal
 
 SECRET = b"a secret of sixty-four characters, which is what a master key has"
@@ -79,6 +79,75 @@ class TestBoth:
         with pytest.raises(VaultRefused):
             await vault.unwrap(Wrapped(version, wrapped.data))
 
+    async def test_what_is_signed_is_known(self, vault: Vault) -> None:
+        signature = await vault.sign(SECRET)
+        assert await vault.verify(SECRET, signature)
+        assert not await vault.verify(SECRET + b".", signature)
+        other = Signature(signature.version, signature.data[::-1])
+        assert not await vault.verify(SECRET, other)
+        assert not await vault.verify(SECRET, Signature(signature.version, b""))
+
+    async def test_the_newest_version_signs_and_older_ones_are_known(
+        self, vault: Vault, keeper: MemoryVault | KeyVault
+    ) -> None:
+        old = await vault.sign(SECRET)
+        version = keeper.renew()
+        new = await vault.sign(SECRET)
+        assert (old.version != version, new.version) == (True, version)
+        assert await vault.verify(SECRET, old)
+        assert await vault.verify(SECRET, new)
+        assert not await vault.verify(SECRET, Signature(version, old.data))
+
+    async def test_of_a_version_the_vault_is_asked_once(
+        self, vault: Vault, keeper: MemoryVault | KeyVault
+    ) -> None:
+        signature = await vault.sign(SECRET)
+        version = keeper.renew()
+        keeper.calls.clear()
+        for _ in range(3):
+            assert await vault.verify(SECRET, signature)
+            assert not await vault.verify(SECRET, Signature(version, signature.data))
+        assert keeper.calls == ["get"]
+
+    @pytest.mark.parametrize("version", ["0" * 32, "", "../secrets", "a/b", "a?b"])
+    async def test_nothing_is_signed_by_a_version_that_is_none(
+        self, vault: Vault, version: str
+    ) -> None:
+        signature = await vault.sign(SECRET)
+        with pytest.raises(VaultRefused):
+            await vault.verify(SECRET, Signature(version, signature.data))
+
+
+async def test_a_version_whose_half_is_known_is_not_asked_for_it_again(
+    azure: AzureVault, key_vault: KeyVault, credential: Credential
+) -> None:
+    wrapped, signature = await azure.wrap(SECRET), await azure.sign(SECRET)
+    fresh = AzureVault(key_vault.key, lambda: credential, authorities=str(key_vault.authorities))
+    key_vault.calls.clear()
+    assert await fresh.verify(SECRET, signature)
+    assert await fresh.unwrap(wrapped) == SECRET
+    assert key_vault.calls == ["get", "unwrapkey"]
+
+
+async def test_a_version_that_is_no_rsa_key_signs_nothing(
+    azure: AzureVault, key_vault: KeyVault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signature = await azure.sign(SECRET)
+    azure._known.clear()
+    other = {"kid": f"{azure.key}/{signature.version}", "kty": "EC", "crv": "P-256"}
+    monkeypatch.setattr(KeyVault, "_bundle", lambda *_: {"key": other})
+    with pytest.raises(VaultRefused, match="is no RSA key"):
+        await azure.verify(SECRET, signature)
+
+
+async def test_a_key_that_may_not_sign_says_what_to_do(
+    azure: AzureVault, key_vault: KeyVault
+) -> None:
+    key_vault.operations = ["wrapKey", "unwrapKey"]
+    await azure.unwrap(await azure.wrap(SECRET))
+    with pytest.raises(VaultRefused, match=r"KeyOperationForbidden.*set-attributes --ops"):
+        await azure.sign(SECRET)
+
 
 async def test_the_sdk_asks_with_a_token_of_the_vault_and_closes_it(
     azure: AzureVault, key_vault: KeyVault, credential: Credential
@@ -93,9 +162,13 @@ async def test_the_sdk_asks_with_a_token_of_the_vault_and_closes_it(
 REFUSALS = [
     (FORBIDDEN, "403 ForbiddenByRbac.*role Key Vault Crypto User"),
     (Refusal(403, "Forbidden", "KeyDisabled"), "KeyDisabled.*enable this version"),
+    (Refusal(403, "Forbidden", "KeyOperationForbidden"), "wrapKey, unwrapKey and sign .*--ops"),
     (Refusal(403, "Forbidden", "ForbiddenByFirewall"), "ByFirewall.*the app's network"),
     (Refusal(404, "KeyNotFound"), "404 KeyNotFound.*az keyvault key recover"),
-    (Refusal(400, "BadParameter"), "400 BadParameter.*RSA key that may wrapKey and unwrapKey"),
+    (
+        Refusal(400, "BadParameter"),
+        "400 BadParameter.*RSA key that may wrapKey, unwrapKey and sign",
+    ),
     (BUSY, "429 Throttled.*this passes"),
     (DOWN, "503 ServiceUnavailable.*see to it that the vault is there"),
 ]
@@ -109,8 +182,11 @@ async def test_a_refusal_says_what_to_do(
     key_vault.always = refusal
     with pytest.raises(VaultRefused, match=f"^{key_vault.key} refuses .*{told}"):
         await azure.unwrap(wrapped)
+    for asked in (azure.wrap, azure.sign):
+        with pytest.raises(VaultRefused, match=told):
+            await asked(SECRET)
     with pytest.raises(VaultRefused, match=told):
-        await azure.wrap(SECRET)
+        await azure.verify(SECRET, Signature(wrapped.version, b""))
 
 
 async def test_the_vault_wraps_where_it_does_not_give_the_public_half(

@@ -1,7 +1,8 @@
 """A small imitation of Azure Key Vault, over TLS on loopback: one key with versions.
 
-It answers without a token with a challenge, and wraps and unwraps as RSA-OAEP-256 does. `script`
-holds answers that it gives instead, one a call; `pause` is how long it takes.
+It answers without a token with a challenge, wraps and unwraps as RSA-OAEP-256 does, and signs as
+PS256 does. `operations` is what the key may be used for; `script` holds answers that it gives
+instead, one a call; `pause` is how long it takes.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ from uuid import uuid4
 from aiohttp import web
 from azure.core.credentials import AccessToken
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric import padding, rsa, utils
 
 from tests.support.authority import write_certificate
 
@@ -26,7 +27,9 @@ NAME = "master"
 TENANT = "ab1f708d-50f6-404c-a006-d71b2ac7a606"
 _TOKEN = "a token of the tests"
 _OAEP = padding.OAEP(padding.MGF1(hashes.SHA256()), hashes.SHA256(), None)
-_OPERATIONS = ["wrapKey", "unwrapKey"]
+_PS256 = padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.DIGEST_LENGTH)
+_SHA256 = utils.Prehashed(hashes.SHA256())
+_OPERATIONS = ["wrapKey", "unwrapKey", "sign"]
 
 
 class Refusal(Exception):
@@ -83,6 +86,7 @@ class KeyVault(AbstractAsyncContextManager["KeyVault"]):
         self.always: Refusal | None = None
         self.pause = 0.0
         self.disabled: set[str] = set()
+        self.operations = _OPERATIONS
         self.is_deleted = False
         self._versions: dict[str, rsa.RSAPrivateKey] = {}
         self._private = folder / "key.pem"
@@ -148,29 +152,34 @@ class KeyVault(AbstractAsyncContextManager["KeyVault"]):
             return self._bundle(version, key)
         if version in self.disabled:
             raise Refusal(403, "Forbidden", "KeyDisabled")
-        said = json.loads(body)
-        assert said["alg"] == "RSA-OAEP-256"
-        value = _bytes(said["value"])
-        if operation == "wrapkey":
-            return {
-                "kid": f"{self.key}/{version}",
-                "value": _text(key.public_key().encrypt(value, _OAEP)),
-            }
-        try:
-            return {"kid": f"{self.key}/{version}", "value": _text(key.decrypt(value, _OAEP))}
-        except ValueError:
-            raise Refusal(400, "BadParameter") from None
+        if operation not in map(str.lower, self.operations):
+            raise Refusal(403, "Forbidden", "KeyOperationForbidden")
+        value = _used(key, operation, json.loads(body))
+        return {"kid": f"{self.key}/{version}", "value": _text(value)}
 
     def _bundle(self, version: str, key: rsa.RSAPrivateKey) -> dict[str, Any]:
         numbers = key.public_key().public_numbers()
         jwk = {
             "kid": f"{self.key}/{version}",
             "kty": "RSA",
-            "key_ops": _OPERATIONS,
+            "key_ops": self.operations,
             "n": _text(numbers.n.to_bytes(256)),
             "e": _text(numbers.e.to_bytes(3)),
         }
         return {"key": jwk, "attributes": {"enabled": version not in self.disabled}}
+
+
+def _used(key: rsa.RSAPrivateKey, operation: str, said: dict[str, str]) -> bytes:
+    value = _bytes(said["value"])
+    assert said["alg"] == ("PS256" if operation == "sign" else "RSA-OAEP-256")
+    try:
+        if operation == "sign":
+            return key.sign(value, _PS256, _SHA256)
+        if operation == "wrapkey":
+            return key.public_key().encrypt(value, _OAEP)
+        return key.decrypt(value, _OAEP)
+    except ValueError:
+        raise Refusal(400, "BadParameter") from None
 
 
 def _bytes(text: str) -> bytes:
