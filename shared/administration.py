@@ -120,7 +120,7 @@ async def rotation(settings: Settings) -> AsyncIterator[Rotation | None]:
         ports = Ports(*opened)
         yield Rotation(
             ports,
-            bootstrap.open_vault(settings),
+            bootstrap.signing_of(settings),
             Sealing(ports.rows, seal_of),
             bootstrap.now,
             sleep,

@@ -35,12 +35,14 @@ from shared.services.verification.arrivals import Arrivals
 from shared.services.verification.scrub import tick_all
 from shared.settings import Settings
 from shared.start import read_settings
+from shared.storage.azure.names import account_name
 from shared.storage.bodies import Bodies
 from shared.storage.layers.later import LateMessages
 from shared.storage.layers.preparing import prepared
 from shared.storage.layers.sharing import SharedRows
 from shared.storage.layers.standing import StandingRows
 from shared.storage.master_key.kept import KeptKeys
+from shared.storage.master_key.signing import Signing
 from shared.storage.master_key.source import GivenKey, MasterKeySource
 from shared.storage.messages.verifying import ToVerify
 from shared.storage.once import Once
@@ -301,7 +303,12 @@ def master_keys_of(settings: Settings, ports: Ports) -> MasterKeySource:
     """Give where the master keys come from; nobody is asked for them yet."""
     if not settings.key_vault_key:
         return GivenKey(settings.master_key)
-    return KeptKeys(ports, open_vault(settings), now)
+    return KeptKeys(ports, signing_of(settings), now)
+
+
+def signing_of(settings: Settings) -> Signing:
+    """Give what signs the master keys that are kept in the account of the settings."""
+    return Signing(open_vault(settings), account_name(settings.storage))
 
 
 def open_vault(settings: Settings) -> Vault:

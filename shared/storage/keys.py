@@ -44,8 +44,8 @@
                                         that is in its row; HEX is drawn anew
     container registries GENERATION     what a rebuild must know of a registry: its row, state, time
                        GENERATION/INVERSE  the same before each change of it
-                         master-key     the master keys, wrapped by a vault's key; not where the
-                                        settings give one
+                         master-key     the master keys, wrapped and signed by a vault; not where
+                                        the settings give one
                          halted         there while rows may be missing: nothing is to be removed
                          halted/ID      a rebuild that is under way, or was killed: halted stays
     queue events                        the keys of outbox rows, sent before these are written

@@ -6,10 +6,10 @@ import pytest
 
 from shared import bootstrap
 from shared.storage import keys
-from shared.storage.master_key.kept import KeyObject
 from shared.storage.memory.vault import MemoryVault
 from tests.support.app import NAME, PASSWORD, Memory, Site
 from tests.support.images import image
+from tests.support.master_keys import key_object
 
 
 @pytest.fixture
@@ -38,14 +38,14 @@ async def test_a_first_start_makes_a_key_and_a_second_changes_nothing(
     new: Site, memory: Memory, vault: MemoryVault
 ) -> None:
     await new.push("team/app", image(1), "v1")
-    before = await KeyObject(memory.beside).etag()
+    before = await key_object(memory.beside).etag()
     assert before
     bootstrap.registries.cache_clear()
     vault.calls.clear()
     for _ in range(2):
         answer = await new.call("GET", "/v2/team/app/manifests/v1")
         assert answer.status_code == 200
-    assert await KeyObject(memory.beside).etag() == before
+    assert await key_object(memory.beside).etag() == before
     assert vault.calls == ["unwrap"]
 
 
@@ -73,10 +73,10 @@ async def test_content_without_the_object_is_served_by_nobody(
 ) -> None:
     await new.push("team/app", image(1), "v1")
     beside = memory.beside
-    assert await beside.delete(keys.MASTER_KEY, await KeyObject(beside).etag())
+    assert await beside.delete(keys.MASTER_KEY, await key_object(beside).etag())
     bootstrap.registries.cache_clear()
     for _ in range(2):
         answer = await new.call("GET", "/v2/", auth=(NAME, PASSWORD))
         assert answer.status_code == 500
     assert "and no master key: the object master-key is not in the container" in caplog.text
-    assert await KeyObject(beside).etag() == ""
+    assert await key_object(beside).etag() == ""

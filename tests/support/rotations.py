@@ -26,12 +26,14 @@ from shared.services.webhooks.replaying import Replays
 from shared.settings import Settings
 from shared.storage import keys
 from shared.storage.master_key.document import State
-from shared.storage.master_key.kept import KeptKeys, KeyObject
+from shared.storage.master_key.kept import KeptKeys
+from shared.storage.master_key.signing import Signing
 from shared.storage.memory.vault import MemoryVault
 from shared.storage.messages.delivering import ToDeliver
 from shared.storage.ports import Objects, Ports, Rows
 from tests.support.app import NAME, PASSWORD, Memory
 from tests.support.clock import Clock
+from tests.support.master_keys import ACCOUNT, key_object
 from tests.support.messages import letter_of
 from tests.support.webhooks import ScriptedPoster
 
@@ -51,12 +53,17 @@ class Died(Exception):
     """The process ended here."""
 
 
+_EFFECTS = frozenset({"commit", "put", "replace"})
+
+
 @dataclass
 class Dying:
-    """Counts the calls of ports, and dies at one of them, `before` it took effect or after."""
+    """Counts the calls of ports that have effects, and dies once one of them has had its effect.
+
+    Who dies before it is as one who died after the call before; and who dies as it reads, too.
+    """
 
     at: int = 0
-    is_before: bool = False
     count: int = 0
     meanwhile: Callable[[], Any] | None = None
 
@@ -64,13 +71,11 @@ class Dying:
         """Give a port whose calls are counted."""
         return _Counted(port, self)
 
-    async def call(self, work: Callable[[], Any]) -> Any:
+    async def call(self, name: str, work: Callable[[], Any]) -> Any:
         """Make a call, or die."""
-        self.count += 1
-        if self.count == self.at and self.is_before:
-            raise Died
         done = await work()
-        if self.count == self.at:
+        self.count += name in _EFFECTS
+        if self.count == self.at and name in _EFFECTS:
             raise Died
         if self.meanwhile:
             await self.meanwhile()
@@ -87,7 +92,7 @@ class _Counted:
             return call
 
         async def counted(*args: Any, **kwargs: Any) -> Any:
-            return await self._dying.call(lambda: call(*args, **kwargs))
+            return await self._dying.call(name, lambda: call(*args, **kwargs))
 
         return counted
 
@@ -214,7 +219,8 @@ class World:
         over = (dying or Dying()).over
         ports = Ports(cast("Rows", over(rows)), objects, messages, cast("Objects", over(beside)))
         sealing = Sealing(ports.rows, seal_of)
-        return Rotation(ports, over(self.vault), sealing, self.clock, self.sleep, LIFETIME)
+        signing = Signing(over(self.vault), ACCOUNT)
+        return Rotation(ports, signing, sealing, self.clock, self.sleep, LIFETIME)
 
     async def rotate(self, dying: Dying | None = None) -> Rotated:
         """Rotate, while clients go on."""
@@ -222,15 +228,16 @@ class World:
 
     async def states(self) -> dict[str, State]:
         """Tell what each key is used for, by its id."""
-        found = await KeyObject(self.memory.beside).find()
+        found = await key_object(self.memory.beside, self.vault).find()
         assert found
         return {key.id: key.state for key in found.document.keys}
 
     async def check(self) -> None:
         """See that every row is sealed with the key that seals."""
-        found = await KeyObject(self.memory.beside).find()
+        found = await key_object(self.memory.beside, self.vault).find()
         assert found
-        master_keys = await KeptKeys(Ports(*self.memory.ports()), self.vault, self.clock).read()
+        ports = Ports(*self.memory.ports())
+        master_keys = await KeptKeys(ports, Signing(self.vault, ACCOUNT), self.clock).read()
         rows = Sealing(self.memory.rows, seal_of)
         alone = MasterKeys(master_keys.current)
         assert (await rows.look(alone)).unreadable == []

@@ -15,7 +15,7 @@ from infra.admin.output import Answer, progress, said, table
 from shared.administration import rotation
 from shared.services.master_key.rotation import Rotated, Rotation, RotationRefused, Step
 from shared.storage.master_key.document import KeptKey, State
-from shared.storage.master_key.kept import Found
+from shared.storage.master_key.object import Found
 
 master_key = Group("master-key", "The master key, where a vault wraps it.")
 
@@ -37,6 +37,13 @@ _WEBHOOKS = "these webhooks wait for their secrets (webhook update NAME --uri â€
 _COSTS = (
     "a new master key would log everybody out, and every webhook would have to be given its URI,"
     " headers and secrets anew; images are not concerned. If that is what you want, say --yes"
+)
+
+
+_SHARES = (
+    "whoever knows the master key there knows it here. If the content of that account was brought"
+    " here, say --yes, and master-key rotate after; else somebody has put that object here: bring"
+    " the one of this account back"
 )
 
 
@@ -103,6 +110,25 @@ async def replace(
     return Answer(document, [sentence, *([_WEBHOOKS, *names] if names else [])])
 
 
+@master_key.command("adopt")
+async def adopt(
+    desk: Desk,
+    *,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do it: that content was brought here.")
+    ] = False,
+) -> Answer:
+    """Take over the master key of the storage account from which content was brought here."""
+    async with _opened(desk) as here:
+        account = await here.foreign()
+        if account is None:
+            raise AdminError("the master key is of this storage account already")
+        if not yes:
+            raise AdminError(f"it was written for the storage account {account}: {_SHARES}")
+        await here.adopt()
+    return said(f"the master key of the storage account {account} is taken over", was_of=account)
+
+
 @asynccontextmanager
 async def _opened(desk: Desk) -> AsyncIterator[Rotation]:
     try:
@@ -116,9 +142,16 @@ async def _opened(desk: Desk) -> AsyncIterator[Rotation]:
 
 def _shown(here: Rotation, found: Found) -> Answer:
     rows = [_row(key) for key in found.document.keys]
-    lines: list[str | Table] = [f"wrapped with {found.document.vault_key}", table(Shown, rows)]
-    document: dict[str, object] = {"vault_key": found.document.vault_key, "keys": rows}
-    if found.document.of(State.OPENING):
+    kept = found.document
+    sentence = f"wrapped and signed with {here.vault_key}, at {kept.written}, for {kept.account}"
+    lines: list[str | Table] = [sentence, table(Shown, rows)]
+    document: dict[str, object] = {
+        "vault_key": here.vault_key,
+        "written": kept.written,
+        "account": kept.account,
+        "keys": rows,
+    }
+    if kept.of(State.OPENING):
         left = here.opens_until(found)
         document["needed_seconds"] = left
         lines.append(

@@ -29,8 +29,10 @@ from shared.model.master_keys import MasterKeys
 from shared.services.master_key.sealing import Sealed, Sealing, Unreadable
 from shared.storage import ages
 from shared.storage.master_key.document import Document, KeptKey, State
-from shared.storage.master_key.kept import Found, KeyObject, Opener, drawn
-from shared.storage.ports import Conflict, Delete, NotFound, Ports, Vault, VaultRefused
+from shared.storage.master_key.kept import Opener, drawn
+from shared.storage.master_key.object import Found, KeyObject
+from shared.storage.master_key.signing import Signing
+from shared.storage.ports import Conflict, Delete, NotFound, Ports, VaultRefused
 from shared.storage.rows.registries import StateRefused
 
 KNOWN = timedelta(seconds=60)
@@ -72,24 +74,41 @@ class Rotation:
     def __init__(
         self,
         ports: Ports,
-        vault: Vault,
+        signing: Signing,
         sealing: Sealing,
         now: Callable[[], datetime],
         sleep: Callable[[float], Awaitable[object]],
         lifetime: timedelta,
     ) -> None:
         self._rows = ports.rows
-        self._object = KeyObject(ports.beside)
-        self._vault = vault
-        self._opener = Opener(vault)
+        self._object = KeyObject(ports.beside, signing)
+        self._account = signing.account
+        self._vault = signing.vault
+        self._opener = Opener(signing.vault)
         self._sealing = sealing
         self._now = now
         self._sleep = sleep
         self._lifetime = lifetime
 
+    @property
+    def vault_key(self) -> str:
+        """The vault's key, which wraps and signs."""
+        return self._vault.key
+
     async def found(self) -> Found | None:
-        """Read what is kept; raises StateRefused."""
+        """Read what is kept; raises StateRefused, VaultRefused."""
         return await self._object.find()
+
+    async def foreign(self) -> str | None:
+        """Name the storage account that the object was written for, if it is another one."""
+        account = (await self._there(is_ours=False)).document.account
+        return account if account != self._account else None
+
+    async def adopt(self) -> None:
+        """Make an object that was written for another account this one's; raises Conflict."""
+        found = await self._there(is_ours=False)
+        mine = replace(found.document, account=self._account)
+        await self._object.replace(mine.anew(mine.keys, self._now()), found.etag)
 
     def opens_until(self, found: Found) -> timedelta:
         """Tell for how long from now the keys that only open are still needed."""
@@ -119,8 +138,8 @@ class Rotation:
                 with suppress(Conflict):  # the next look tells what is there instead
                     await self._object.replace(changed, found.etag)
 
-    async def _there(self) -> Found:
-        found = await self._object.find()
+    async def _there(self, *, is_ours: bool = True) -> Found:
+        found = await self._object.find(is_ours=is_ours)
         if found is None:
             raise RotationRefused(
                 "there is no master key in this storage: the app makes it at its first request"
@@ -158,7 +177,7 @@ class Rotation:
             )
         new = await drawn(self._vault, State.ANNOUNCED, self._now())
         anew = [await self._wrapped_anew(key, new) for key in kept]
-        return Document(self._vault.key, [*anew, new])
+        return found.document.anew([*anew, new], self._now())
 
     async def _wrapped_anew(self, key: KeptKey, newest: KeptKey) -> KeptKey:
         if key.wrapped.version == newest.wrapped.version:
@@ -181,7 +200,7 @@ class Rotation:
             key.turned(states[key.state], now) if key.state in states else key
             for key in document.keys
         ]
-        return replace(document, keys=turned)
+        return document.anew(turned, now)
 
     async def lost(self) -> str:
         """Say why the master key is lost; empty where it is there.
@@ -217,7 +236,9 @@ class Rotation:
 
     async def _made_anew(self) -> MasterKeys:
         """Put a new key in the place of what is there; raises Conflict where that has changed."""
-        document = Document(self._vault.key, [await drawn(self._vault, State.CURRENT, self._now())])
+        now = self._now()
+        key = await drawn(self._vault, State.CURRENT, now)
+        document = Document(self._account, now, [key])
         if etag := await self._object.etag():
             await self._object.replace(document, etag)
         else:

@@ -1,1 +1,1 @@
-"""The master keys: given by the settings, or kept in storage, wrapped by a vault."""
+"""The master keys: given by the settings, or kept in storage, wrapped and signed by a vault."""

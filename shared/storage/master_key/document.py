@@ -1,7 +1,8 @@
-"""The document: what the object `master-key` holds, as JSON.
+"""The document: what the object `master-key` says, as JSON; it is signed (`signing`).
 
     version     of this document
-    vault_key   the key of the vault that wraps, without its version
+    account     the storage account that it was written for
+    written     when; later than the one before it, whatever the clocks say
     keys        id, state, since, made; vault_version: which version wrapped it; wrapped, in base64
 
     announced   processes get to know it; nothing is sealed with it yet
@@ -9,21 +10,23 @@
     sealing     sealed until lately; rows are sealed anew with the current one
     opening     opens what is in clients' hands; nothing in storage needs it any more
 
-The vault's address is none of it that anybody goes by: that is in the settings. So whoever can
-write storage cannot send us to a vault of his own.
+The vault's address is none of it: that is in the settings. So whoever can write storage cannot send
+us to a vault of his own.
 """
 
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Self
 
 from shared.storage.ports import Wrapped
 
 VERSION = 1
+
+_LEAST_LATER = timedelta(microseconds=1)
 
 
 class DocumentUnreadable(ValueError):
@@ -59,8 +62,8 @@ class KeptKey:
         return cls(
             id=str(said["id"]),
             state=State(said["state"]),
-            since=datetime.fromisoformat(said["since"]).astimezone(UTC),
-            made=datetime.fromisoformat(said["made"]).astimezone(UTC),
+            since=_time(said["since"]),
+            made=_time(said["made"]),
             wrapped=Wrapped(
                 str(said["vault_version"]), b64decode(str(said["wrapped"]), validate=True)
             ),
@@ -82,7 +85,8 @@ class KeptKey:
 class Document:
     """All master keys that are kept; one of them is the current one."""
 
-    vault_key: str
+    account: str
+    written: datetime
     keys: Sequence[KeptKey]
 
     @property
@@ -94,9 +98,13 @@ class Document:
         """Give those in one of these states."""
         return [key for key in self.keys if key.state in states]
 
+    def anew(self, keys: Sequence[KeptKey], now: datetime) -> Self:
+        """Give the one that takes its place, with other keys."""
+        return replace(self, keys=keys, written=max(now, self.written + _LEAST_LATER))
+
     @classmethod
     def read(cls, body: bytes) -> Self:
-        """Read an object; raises DocumentUnreadable."""
+        """Read what an object says; raises DocumentUnreadable."""
         try:
             said = json.loads(body)
             version = said["version"]
@@ -105,7 +113,8 @@ class Document:
                     f"has version {version!r}, and this app reads {VERSION}: deploy the version of"
                     " the app that wrote it, or a later one"
                 )
-            document = cls(str(said["vault_key"]), [KeptKey.read(key) for key in said["keys"]])
+            kept = [KeptKey.read(key) for key in said["keys"]]
+            document = cls(str(said["account"]), _time(said["written"]), kept)
             if len(document.of(State.CURRENT)) != 1:
                 raise LookupError("current")  # noqa: TRY301 - as if it were missing
         except (LookupError, TypeError, AttributeError, ValueError) as error:
@@ -118,7 +127,15 @@ class Document:
         return document
 
     def text(self) -> bytes:
-        """Give the form that the object holds."""
-        keys = [key.said() for key in self.keys]
-        said = {"version": VERSION, "vault_key": self.vault_key, "keys": keys}
-        return json.dumps(said, indent=2).encode()
+        """Give the form that is signed."""
+        said = {
+            "version": VERSION,
+            "account": self.account,
+            "written": self.written.isoformat(),
+            "keys": [key.said() for key in self.keys],
+        }
+        return json.dumps(said).encode()
+
+
+def _time(said: str) -> datetime:
+    return datetime.fromisoformat(said).astimezone(UTC)

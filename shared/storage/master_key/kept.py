@@ -1,4 +1,4 @@
-"""Master keys that are kept in storage, in the object `master-key`, wrapped by a vault.
+"""Master keys that are kept in storage, in the object `master-key`, wrapped and signed by a vault.
 
     K1 there is no object                    K4 the vault wraps a key that was drawn
     K2 there is content, or a registry       K5 the object is put, if there is none
@@ -21,16 +21,16 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from shared.model.master_keys import MasterKeys
 from shared.storage import keys
-from shared.storage.master_key.document import Document, DocumentUnreadable, KeptKey, State
+from shared.storage.master_key.document import Document, KeptKey, State
+from shared.storage.master_key.object import Found, KeyObject
+from shared.storage.master_key.signing import Signing
 from shared.storage.once import Once
 from shared.storage.ports import (
     Conflict,
-    NotFound,
     NotPrepared,
     Objects,
     Ports,
@@ -43,62 +43,9 @@ from shared.storage.rows.registries import StateRefused
 _log = logging.getLogger(__name__)
 
 _KEY_BYTES = 48
-_TRIES = 8
 _PAGE = 100
+_MOST_PAGES = 100
 _FAILURE_SECONDS = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """The document as it is there; `age` is the time since it was last written."""
-
-    document: Document
-    etag: str
-    age: timedelta
-
-
-class KeyObject:
-    """The object that holds the document."""
-
-    def __init__(self, beside: Objects) -> None:
-        self._beside = beside
-
-    async def etag(self) -> str:
-        """Give its ETag; empty where it is not there."""
-        with suppress(NotPrepared):
-            if facts := await self._beside.facts(keys.MASTER_KEY):
-                return facts.etag
-        return ""
-
-    async def find(self) -> Found | None:
-        """Read it; raises StateRefused."""
-        for _ in range(_TRIES):
-            etag = await self.etag()
-            if not etag:
-                return None
-            with suppress(NotFound):
-                body = b"".join([piece async for piece in self._beside.read(keys.MASTER_KEY)])
-                facts = await self._beside.facts(keys.MASTER_KEY)
-                if facts and facts.etag == etag:
-                    return Found(_read(body), etag, facts.age)
-        raise Unavailable(f"the object {keys.MASTER_KEY} is being changed too often")
-
-    async def put(self, document: Document) -> None:
-        """Make it; raises Conflict where it is there."""
-        await self._beside.put(keys.MASTER_KEY, document.text(), {})
-
-    async def replace(self, document: Document, etag: str) -> None:
-        """Write it anew; raises Conflict where it has changed."""
-        await self._beside.replace(keys.MASTER_KEY, document.text(), etag)
-
-
-def _read(body: bytes) -> Document:
-    try:
-        return Document.read(body)
-    except DocumentUnreadable as error:
-        raise StateRefused(
-            f"the object {keys.MASTER_KEY} in the container {keys.REGISTRIES} {error}"
-        ) from error
 
 
 class Opener:
@@ -109,12 +56,7 @@ class Opener:
         self._opened: dict[str, str] = {}
 
     async def open(self, document: Document) -> MasterKeys:
-        """Give all of them, the current one first; raises StateRefused, VaultRefused."""
-        if document.vault_key != self._vault.key:
-            raise StateRefused(
-                f"the master key is wrapped with {document.vault_key}, and REGISTRY_KEY_VAULT_KEY"
-                f" is {self._vault.key}: set it to the former"
-            )
+        """Give all of them, the current one first; raises VaultRefused."""
         for key in document.keys:
             await self.text(key)
         return self.known(document)
@@ -151,16 +93,17 @@ class KeptKeys:
     def __init__(
         self,
         ports: Ports,
-        vault: Vault,
+        signing: Signing,
         now: Callable[[], datetime],
         ticks: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ports = ports
-        self._vault = vault
+        self._signing = signing
         self._now = now
         self._ticks = ticks
-        self._object = KeyObject(ports.beside)
-        self._opener = Opener(vault)
+        self._object = KeyObject(ports.beside, signing)
+        self._opener = Opener(signing.vault)
+        self._found: Found | None = None
         self._known: tuple[str, MasterKeys] | None = None
         self._failed: tuple[float, str] | None = None
         self._once: Once[str, MasterKeys] = Once()
@@ -182,10 +125,10 @@ class KeptKeys:
         etag = await self._object.etag()
         if self._known and etag == self._known[0]:
             return self._known[1]
-        found = await self._object.find()
+        found = self._found if self._found and self._found.etag == etag else None
         try:
             self._hold_back()
-            found = found or await self._first()
+            found = found or await self._read_anew()
             opened = await self._opener.open(found.document)
         except VaultRefused as error:
             self._note(error)
@@ -194,6 +137,19 @@ class KeptKeys:
             raise
         self._known, self._failed = (found.etag, opened), None
         return opened
+
+    async def _read_anew(self) -> Found:
+        """Read the object, or make it; raises StateRefused, VaultRefused."""
+        found = await self._object.find() or await self._first()
+        written, known = found.document.written, self._found
+        if known and written < known.document.written:
+            raise StateRefused(
+                f"the object {keys.MASTER_KEY} (container {keys.REGISTRIES}) is of {written}, and"
+                f" the one before it was of {known.document.written}: bring that one back; if the"
+                " older one is meant, restart this app"
+            )
+        self._found = found
+        return found
 
     def _hold_back(self) -> None:
         """Raise VaultRefused where the vault has just failed."""
@@ -211,10 +167,11 @@ class KeptKeys:
             if found := await self._object.find():
                 return found
             raise StateRefused(_lost(used))
-        key = await drawn(self._vault, State.CURRENT, self._now())
+        vault, now = self._signing.vault, self._now()
+        key = await drawn(vault, State.CURRENT, now)
         with suppress(Conflict):
-            await self._object.put(Document(self._vault.key, [key]))
-            _log.info("a master key is made, and wrapped with %s", self._vault.key)
+            await self._object.put(Document(self._signing.account, now, [key]))
+            _log.info("a master key is made, wrapped and signed with %s", vault.key)
         found = await self._object.find()
         if found is None:
             raise Unavailable(f"the object {keys.MASTER_KEY} was removed as it was made")
@@ -244,12 +201,13 @@ class KeptKeys:
 
 async def _any(objects: Objects, what: str, is_one: Callable[[str], bool]) -> str:
     position = ""
-    while True:
+    for _ in range(_MOST_PAGES):
         names, position = await objects.page("", position, _PAGE)
         if any(is_one(name) for name in names):
             return what
         if not position:
             return ""
+    return f"so much that it was not looked through for {what}"
 
 
 async def _missing_is_none(check: Awaitable[str]) -> str:

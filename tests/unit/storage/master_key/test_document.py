@@ -11,7 +11,8 @@ from shared.storage.ports import Wrapped
 NOW = datetime(2026, 5, 4, 3, 2, 1, 6, tzinfo=UTC)
 KEY = KeptKey("k1", State.CURRENT, NOW, NOW - timedelta(days=1), Wrapped("v1", b"\x00\xff"))
 DOCUMENT = Document(
-    "https://v.test/keys/k",
+    "account",
+    NOW + timedelta(hours=1),
     [KEY, replace(KEY, id="k2", state=State.ANNOUNCED), KEY.turned(State.OPENING, NOW)],
 )
 
@@ -23,9 +24,10 @@ def test_a_document_reads_as_it_was_written() -> None:
 
 
 def test_its_form_is_kept_by_later_versions() -> None:
-    assert json.loads(Document("https://v.test/keys/k", [KEY]).text()) == {
+    assert json.loads(Document("account", NOW, [KEY]).text()) == {
         "version": 1,
-        "vault_key": "https://v.test/keys/k",
+        "account": "account",
+        "written": "2026-05-04T03:02:01.000006+00:00",
         "keys": [
             {
                 "id": "k1",
@@ -37,6 +39,12 @@ def test_its_form_is_kept_by_later_versions() -> None:
             }
         ],
     }
+
+
+def test_one_that_takes_its_place_is_later_whatever_the_clock_says() -> None:
+    assert DOCUMENT.anew([KEY], NOW + timedelta(days=1)).written == NOW + timedelta(days=1)
+    assert DOCUMENT.anew([KEY], NOW).written > DOCUMENT.written
+    assert DOCUMENT.anew([KEY], NOW).keys == [KEY]
 
 
 def changed(**values: Any) -> bytes:
@@ -56,6 +64,7 @@ def test_another_version_is_told() -> None:
         b"[]",
         b"{}",
         b'"version"',
+        changed(written=None),
         changed(keys=[]),
         changed(keys=None),
         changed(keys=[KEY.said(), KEY.said()]),

@@ -6,12 +6,15 @@ import pytest
 
 from shared.storage import keys
 from shared.storage.master_key.document import Document, State
-from shared.storage.master_key.kept import KeptKeys, KeyObject, drawn
+from shared.storage.master_key.kept import KeptKeys, drawn
+from shared.storage.master_key.object import KeyObject
+from shared.storage.master_key.signing import Signing
 from shared.storage.memory.vault import MemoryVault
 from shared.storage.ports import Insert, Ports, Unavailable, VaultRefused
 from shared.storage.rows.registries import RegistryRecord, RegistryRecords, StateRefused
 from tests.support.app import LONG_AGO, Memory
 from tests.support.clock import Clock
+from tests.support.master_keys import ACCOUNT, key_object
 
 
 @dataclass
@@ -24,15 +27,20 @@ class Hosts:
 
     def host(self, vault: MemoryVault | None = None) -> KeptKeys:
         ports = Ports(*self.memory.ports())
-        return KeptKeys(ports, vault or self.vault, self.clock, self.clock.ticks)
+        signing = Signing(vault or self.vault, ACCOUNT)
+        return KeptKeys(ports, signing, self.clock, self.clock.ticks)
+
+    @property
+    def object(self) -> KeyObject:
+        return key_object(self.memory.beside, self.vault)
 
     async def document(self) -> Document:
-        found = await KeyObject(self.memory.beside).find()
+        found = await self.object.find()
         assert found
         return found.document
 
     async def lose(self) -> None:
-        etag = await KeyObject(self.memory.beside).etag()
+        etag = await self.object.etag()
         assert await self.memory.beside.delete(keys.MASTER_KEY, etag)
 
 
@@ -45,7 +53,7 @@ async def test_the_first_start_makes_a_key_and_keeps_it_wrapped(hosts: Hosts) ->
     made = await hosts.host().read()
     document = await hosts.document()
     (kept,) = document.keys
-    assert (kept.state, document.vault_key) == (State.CURRENT, hosts.vault.key)
+    assert (kept.state, document.account) == (State.CURRENT, ACCOUNT)
     assert (len(made.current), made.others) == (64, ())
     assert await hosts.vault.unwrap(kept.wrapped) == made.current.encode()
     assert made.current.encode() not in document.text()
@@ -61,10 +69,10 @@ async def test_all_who_start_first_use_the_winners_key(hosts: Hosts) -> None:
 
 async def test_a_second_start_changes_nothing(hosts: Hosts) -> None:
     first = await hosts.host().read()
-    before = await KeyObject(hosts.memory.beside).etag()
+    before = await hosts.object.etag()
     hosts.vault.renew()
     assert await hosts.host().read() == first
-    assert await KeyObject(hosts.memory.beside).etag() == before
+    assert await hosts.object.etag() == before
 
 
 async def test_the_vault_is_asked_once_a_process(hosts: Hosts) -> None:
@@ -101,7 +109,7 @@ async def test_with_content_and_without_the_object_no_key_is_made(hosts: Hosts, 
         await memory.rows.commit(keys.REGISTRIES, keys.REGISTRY_PARTITION, [row])
     with pytest.raises(StateRefused, match=f"there is {what} in this storage, and no master key"):
         await hosts.host().read()
-    assert await KeyObject(memory.beside).etag() == ""
+    assert await hosts.object.etag() == ""
     assert hosts.vault.calls == []
 
 
@@ -160,7 +168,7 @@ async def test_a_vault_that_fails_makes_no_key_and_is_not_asked_by_a_crowd(
     assert [line.getMessage() for line in told] == [
         "the master key cannot be had from its vault: the vault is closed: open it"
     ]
-    assert await KeyObject(hosts.memory.beside).etag() == ""
+    assert await hosts.object.etag() == ""
     hosts.vault.trouble = ""
     with pytest.raises(VaultRefused):
         await host.read()
@@ -188,13 +196,13 @@ async def test_a_vault_that_gives_back_something_else_wraps_no_master_key(
     monkeypatch.setattr(MemoryVault, "unwrap", other)
     with pytest.raises(VaultRefused, match="gives back something else"):
         await hosts.host().read()
-    assert await KeyObject(hosts.memory.beside).etag() == ""
+    assert await hosts.object.etag() == ""
 
 
 async def test_the_key_of_another_vault_is_refused_and_that_vault_not_asked(hosts: Hosts) -> None:
     await hosts.host().read()
     other = MemoryVault("https://other.test/keys/k")
-    with pytest.raises(StateRefused, match=f"wrapped with {hosts.vault.key}, .* is {other.key}"):
+    with pytest.raises(StateRefused, match=f"signed with {hosts.vault.key}, .* is {other.key}"):
         await hosts.host(other).read()
     assert other.calls == []
 
@@ -203,9 +211,9 @@ async def test_another_key_in_the_object_is_known_at_the_next_look(hosts: Hosts)
     host = hosts.host()
     first = await host.read()
     announced = await drawn(hosts.vault, State.ANNOUNCED, hosts.clock())
-    kept = KeyObject(hosts.memory.beside)
-    document = Document(hosts.vault.key, [*(await hosts.document()).keys, announced])
-    await kept.replace(document, await kept.etag())
+    before = await hosts.document()
+    document = before.anew([*before.keys, announced], hosts.clock())
+    await hosts.object.replace(document, await hosts.object.etag())
     read = await host.read()
     assert (read.current, len(read.others)) == (first.current, 1)
 
@@ -214,9 +222,9 @@ async def test_who_knows_the_current_key_goes_on_without_the_vault(hosts: Hosts)
     host = hosts.host()
     first = await host.read()
     announced = await drawn(hosts.vault, State.ANNOUNCED, hosts.clock())
-    kept = KeyObject(hosts.memory.beside)
-    document = Document(hosts.vault.key, [*(await hosts.document()).keys, announced])
-    await kept.replace(document, await kept.etag())
+    before = await hosts.document()
+    document = before.anew([*before.keys, announced], hosts.clock())
+    await hosts.object.replace(document, await hosts.object.etag())
     hosts.vault.trouble = "for a moment"
     for _ in range(3):
         assert await host.read() == first
@@ -225,17 +233,108 @@ async def test_who_knows_the_current_key_goes_on_without_the_vault(hosts: Hosts)
     assert len((await host.read()).others) == 1
 
 
-async def test_an_object_that_cannot_be_read_is_told(hosts: Hosts) -> None:
+async def test_an_object_that_nobody_has_signed_is_refused(hosts: Hosts) -> None:
     await hosts.memory.beside.put(keys.MASTER_KEY, b"{}", {})
-    with pytest.raises(StateRefused, match="object master-key in the container registries cannot"):
+    with pytest.raises(StateRefused, match="object master-key in the container registries is not"):
         await hosts.host().read()
+    assert hosts.vault.calls == []
+
+
+async def replaced(hosts: Hosts, body: bytes) -> None:
+    await hosts.memory.beside.replace(keys.MASTER_KEY, body, await hosts.object.etag())
+
+
+async def body_of(hosts: Hosts) -> bytes:
+    return b"".join([piece async for piece in hosts.memory.beside.read(keys.MASTER_KEY)])
+
+
+async def planted(hosts: Hosts) -> bytes:
+    """Give an object with a key of somebody who can wrap, with the version that has signed."""
+    key = await drawn(hosts.vault, State.CURRENT, hosts.clock())
+    document = Document(ACCOUNT, hosts.clock(), [key])
+    other = MemoryVault(hosts.vault.key, _versions=dict.fromkeys(hosts.vault._versions, b""))
+    return await Signing(other, ACCOUNT).signed(document)
+
+
+async def test_a_key_that_somebody_has_planted_is_taken_by_nobody(hosts: Hosts) -> None:
+    running = hosts.host()
+    await running.read()
+    await replaced(hosts, await planted(hosts))
+    hosts.vault.calls.clear()
+    for host in (running, hosts.host()):
+        with pytest.raises(StateRefused, match="so somebody else has written it: bring the last"):
+            await host.read()
+    assert hosts.vault.calls == []
+
+
+async def test_one_that_is_planted_before_the_first_start_is_taken_by_nobody(hosts: Hosts) -> None:
+    await hosts.vault.sign(b"")
+    await hosts.memory.beside.put(keys.MASTER_KEY, await planted(hosts), {})
+    with pytest.raises(StateRefused, match="so somebody else has written it"):
+        await hosts.host().read()
+
+
+async def test_an_older_one_is_refused_by_who_knows_a_later_one(hosts: Hosts) -> None:
+    host = hosts.host()
+    first = await host.read()
+    old = await body_of(hosts)
+    before = await hosts.document()
+    later = before.anew(
+        [*before.keys, await drawn(hosts.vault, State.ANNOUNCED, hosts.clock())], hosts.clock()
+    )
+    await hosts.object.replace(later, await hosts.object.etag())
+    last = await body_of(hosts)
+    assert len((await host.read()).others) == 1
+    await replaced(hosts, old)
+    with pytest.raises(
+        StateRefused, match=r"is of .*, and the one before it was of .*: bring that"
+    ):
+        await host.read()
+    assert await hosts.host().read() == first
+    await replaced(hosts, last)
+    assert len((await host.read()).others) == 1
+
+
+async def test_whose_signature_cannot_be_asked_about_is_not_gone_by(hosts: Hosts) -> None:
+    await hosts.host().read()
+    own = MemoryVault(hosts.vault.key, _versions=hosts.vault._versions)
+    host = hosts.host(own)
+    first = await host.read()
+    before = await hosts.document()
+    hosts.vault.renew()
+    await hosts.object.replace(before.anew(before.keys, hosts.clock()), await hosts.object.etag())
+    own.trouble = "for a moment"
+    own.calls.clear()
+    for _ in range(3):
+        with pytest.raises(VaultRefused, match="for a moment"):
+            await host.read()
+    assert own.calls == ["get"]
+    own.trouble = ""
+    hosts.clock.move(seconds=6)
+    assert await host.read() == first
+
+
+async def test_a_container_full_of_other_things_is_not_looked_through_for_ever(
+    hosts: Hosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = 0
+
+    async def page(prefix: str, position: str, limit: int) -> tuple[list[str], str]:
+        nonlocal pages
+        pages += 1
+        return [keys.HALTED], f"{pages}"
+
+    monkeypatch.setattr(hosts.memory.beside, "page", page)
+    with pytest.raises(StateRefused, match="so much that it was not looked through for a registry"):
+        await hosts.host().read()
+    assert pages == 100
 
 
 async def test_the_body_and_the_etag_are_of_one_object(
     hosts: Hosts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await hosts.host().read()
-    kept, beside = KeyObject(hosts.memory.beside), hosts.memory.beside
+    kept, beside = hosts.object, hosts.memory.beside
     read = beside.read
     before = await kept.etag()
 
@@ -269,5 +368,5 @@ async def test_a_store_that_fails_is_no_lost_key(
 async def test_storage_without_anything_yet_is_new(memory: Memory, clock: Clock) -> None:
     memory.rows._tables.clear()
     hosts = Hosts(memory, clock)
-    assert await KeyObject(memory.beside).find() is None
+    assert await hosts.object.find() is None
     assert await hosts.host()._used() == ""
