@@ -23,6 +23,7 @@ def main() -> None:
     parser.add_argument("--app", type=Path, default=Path(), help="the app's folder (default: .)")
     parser.add_argument("--listen", default=_EVERYWHERE, help=f"default: {_EVERYWHERE}")
     parser.add_argument("--port", type=int, default=8080, help="default: 8080; 0 takes a free one")
+    parser.add_argument("--health-port", type=int, help="where only probes are answered, if given")
     parser.add_argument("--plane", choices=PLANES, help="default: what REGISTRY_PLANE says, or all")
     options = parser.parse_args()
     with command("host"):
@@ -30,7 +31,7 @@ def main() -> None:
         if options.plane:
             surroundings = replace(surroundings, plane=options.plane)
         _allow_connections()
-        place = Place(options.app.resolve(), options.listen, options.port)
+        place = Place(options.app.resolve(), options.listen, options.port, options.health_port)
         asyncio.run(serve(place, surroundings))
 
 

@@ -7,20 +7,26 @@ headers; they are dropped here, or they could say what only headers may.
 
 import asyncio
 import logging
+from collections.abc import Mapping
+from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from infra.host.house import House
 from infra.host.pace import Asking, Phase, Taking
 
 MOST = 1_000
-"""How many connections are served."""
+"""How many connections are served at once."""
 
 SPARE = 50
-"""How many more are taken, to be asked how we are, and to be told that we are busy."""
+"""How many more there may be: those that rest, that ask how we are, and that are told to wait."""
+
+PROBERS = 20
+"""How many there may be on a port for probes alone."""
 
 IS_SPARE = "is_spare"
-"""What the state of a request says: whether its connection is one too many to be served."""
+"""What the state of a request says: whether it is one too many to be served."""
 
 WAITING = 16
 """How many requests of a connection may wait for the answer to one before them."""
@@ -33,13 +39,33 @@ _log = logging.getLogger(__name__)
 class Connection(HttpToolsProtocol):
     """A connection that knows its client's pace."""
 
+    def __init__(self, houses: Mapping[int, House], *args: Any, **kwargs: Any) -> None:
+        """Be of one of the houses, by the port; the rest is uvicorn's."""
+        super().__init__(*args, **kwargs)
+        self._houses = houses
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin, unless there are too many."""
+        """Begin, if there is a place."""
         super().connection_made(transport)
-        self.app_state = {**self.app_state, IS_SPARE: len(self.connections) > MOST}
         self._asking, self._taking = Asking(self.loop.time()), Taking()
-        if len(self.connections) > MOST + SPARE:
+        _, port = self.server or ("", 0)
+        self._house = self._houses[port or 0]
+        if not self._house.enter(self):
             transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End, and free the place."""
+        super().connection_lost(exc)
+        self._house.leave(self)
+
+    @property
+    def may_go(self) -> bool:
+        """Tell whether it can be closed: nothing of an answer is still to be taken."""
+        return not self.transport.is_closing() and not self.transport.get_write_buffer_size()
+
+    def go(self) -> None:
+        """Close, as another needs the place."""
+        self.transport.close()
 
     def data_received(self, data: bytes) -> None:
         """Take what came; of a head without end each further piece costs more than the last."""
@@ -69,10 +95,11 @@ class Connection(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Note that the body begins.
+        """Note that the body begins, and whether it is to be served.
 
         After a request to speak another protocol the parser reads no more: the next would be lost.
         """
+        self.scope["state"][IS_SPARE] = not self._house.work(self)
         super().on_headers_complete()
         if self.parser.should_upgrade():
             self.cycle.keep_alive = False
@@ -95,6 +122,8 @@ class Connection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Note that a request is answered; its body may still be coming."""
         super().on_response_complete()
+        if not self._is_answering:
+            self._house.rest(self)
         if self._asking.phase is Phase.ASKED:
             self._asking.enter(Phase.IDLE, self.loop.time())
 
@@ -140,10 +169,13 @@ class Connection(HttpToolsProtocol):
         self.transport.close()
 
 
-async def watch(state: ServerState) -> None:
+async def watch(state: ServerState, houses: Mapping[int, House]) -> None:
     """Look at all connections from time to time."""
     while True:
         await asyncio.sleep(_TICK_SECONDS)
         for connection in list(state.connections):
             if isinstance(connection, Connection):
                 connection.tick(_TICK_SECONDS)
+        for port, house in houses.items():
+            if closed := house.closed():
+                _log.info("Port %d is full: %d who asked nothing had to go.", port, closed)

@@ -1,5 +1,7 @@
 """The entrance: what a request passes before the app, or instead of it."""
 
+from collections.abc import Sequence
+
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -25,9 +27,11 @@ class Entrance:
         health: Health,
         proxies: Proxies,
         leaving: Stopping,
+        probed: Sequence[int] = (),
     ) -> None:
+        """Stand before the app; on the ports `probed` nothing but probes is answered."""
         self._app, self._health, self._proxies = app, health, proxies
-        self._leaving = leaving
+        self._leaving, self._probed = leaving, probed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; the last of its connection, where the host is about to end."""
@@ -40,6 +44,8 @@ class Entrance:
             return Response(status_code=refusal, headers=_CLOSE)
         if scope["path"] in {LIVE, READY}:
             return self._health
+        if scope["server"][1] in self._probed:
+            return Response(status_code=404, headers=_CLOSE)
         if scope["state"][IS_SPARE]:
             return Response(status_code=503, headers={**_CLOSE, "Retry-After": "1"})
         self._proxies.apply(scope)

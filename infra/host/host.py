@@ -1,9 +1,10 @@
 """The host: the functions of a plane, each kind with what listens for it."""
 
 import logging
+import socket
 import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +19,10 @@ from infra.devhost.together import Listener, running
 from infra.devhost.triggers import queues
 from infra.devhost.triggers.timers import TimerListener
 from infra.devhost.worker import Function, Worker
+from infra.host import connections
 from infra.host.entrance import Entrance
 from infra.host.health import Health, Look, look_at
+from infra.host.house import House
 from infra.host.proxies import Proxies
 from infra.host.server import Server
 from infra.host.settings import PLANE, Surroundings
@@ -41,11 +44,15 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The app's folder, and where to listen; port 0 takes a free one."""
+    """The app's folder, and where to listen; port 0 takes a free one.
+
+    On the port for probes, if there is one, nothing else is answered.
+    """
 
     app: Path
     address: str
     port: int
+    health_port: int | None = None
 
 
 @asynccontextmanager
@@ -55,7 +62,7 @@ async def running_host(place: Place, surroundings: Surroundings) -> AsyncIterato
     settings.set_log_levels()
     ENVIRONMENT[PLANE] = surroundings.plane  # where an option chose it, the app is to know
     registry = _settings()  # before the app reads them, which could not say it as plainly
-    with closing(bind(place.port, place.address)) as listening:
+    with _doors(place) as doors:
         worker = Worker(settings.function_timeout)
         functions = _served(await indexed(worker, place.app), surroundings.plane)
         async with Accounts() as accounts, opened_ports(registry.storage) as ports:
@@ -66,14 +73,25 @@ async def running_host(place: Place, surroundings: Surroundings) -> AsyncIterato
             leaving, opened = Stopping(), Ports(*ports)
             health = Health(_look(registry, opened), leaving)
             proxies = Proxies(surroundings.proxies)
-            face = Server(
-                Entrance(app, health, proxies, leaving),
-                listening,
-                surroundings,
-                leaving,
-            )
+            port, *probed = (each.getsockname()[1] for each in doors)
+            entrance = Entrance(app, health, proxies, leaving, probed)
+            face = Server(entrance, doors, surroundings, leaving)
             async with running(face, listeners, surroundings.running_seconds):
-                yield listening.getsockname()[1]
+                yield port
+
+
+@contextmanager
+def _doors(place: Place) -> Iterator[dict[socket.socket, House]]:
+    """Open the port for clients, and the one for probes; each has a house of its own."""
+    with ExitStack() as stack:
+
+        def opened(port: int) -> socket.socket:
+            return stack.enter_context(closing(bind(port, place.address)))
+
+        doors = {opened(place.port): House(connections.MOST, connections.SPARE)}
+        if place.health_port is not None:
+            doors[opened(place.health_port)] = House(connections.PROBERS)
+        yield doors
 
 
 def _look(settings: Settings, ports: Ports) -> Look:

@@ -1,7 +1,7 @@
 """The emulator, and replicas of the registry on it: real processes of `infra.host`."""
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -36,8 +36,10 @@ def start(settings: dict[str, str], tmp_path: Path) -> Iterator[Start]:
     """Start replicas of a plane, with more settings if asked; all end with the test."""
     with ExitStack() as stack:
 
-        def begin(plane: str = "http", module: str = MODULE, **more: str) -> Replica:
-            arguments = ("--listen", "127.0.0.1", "--plane", plane)
+        def begin(
+            plane: str = "http", module: str = MODULE, options: Sequence[str] = (), **more: str
+        ) -> Replica:
+            arguments = ("--listen", "127.0.0.1", "--plane", plane, *options)
             log = Path(tempfile.mkstemp(dir=tmp_path)[1])
             own = {**settings, **more}
             return stack.enter_context(running(own, log, module=module, arguments=arguments))

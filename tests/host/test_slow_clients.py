@@ -9,10 +9,13 @@ from contextlib import ExitStack, suppress
 import httpx
 import pytest
 
-from tests.host.conftest import Replica
+from infra.host.connections import PROBERS
+from tests.host.conftest import HASTY, Replica, Start
 from tests.host.hasty_host import GRACE_SECONDS, HEAD_SECONDS, IDLE_SECONDS, MOST, SPARE
 from tests.support import flows
+from tests.support.hosts import free_port
 from tests.support.images import blob, random_bytes
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.emulator
 
@@ -140,27 +143,48 @@ def test_an_answer_that_nobody_takes_is_cut_off(hasty: Replica) -> None:
     assert "takes its answer at less than 240 bytes a second" in host.log()
 
 
-def test_there_are_only_so_many_connections(hasty: Replica) -> None:
+def connected(stack: ExitStack, port: int, count: int, first: bytes = b"") -> list[socket.socket]:
+    made = [
+        stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(count)
+    ]
+    for each in made:
+        each.sendall(first)
+    return made
+
+
+def test_idle_clients_keep_nobody_out(hasty: Replica) -> None:
     host, registry = hasty
     with ExitStack() as stack:
+        idle = connected(stack, host.port, MOST + SPARE)
+        for path, status in (("/v2/", 401), ("/health/live", 200)):
+            assert httpx.get(f"{registry.url}{path}").status_code == status
+        idle[0].settimeout(2)
+        assert idle[0].recv(1) == b""
+        assert httpx.get(f"{registry.url}/v2/").status_code == 401
+    until(lambda: f"Port {host.port} is full: 1 who asked nothing had to go." in host.log(), 5)
 
-        def connect() -> socket.socket:
-            return stack.enter_context(socket.create_connection(("127.0.0.1", host.port)))
 
-        early = stack.enter_context(httpx.Client(base_url=registry.url))
-        assert early.get("/v2/").status_code == 401
-        for _ in range(MOST):
-            connect()
+def test_only_so_many_are_served_and_probes_are_answered_all_the_same(hasty: Replica) -> None:
+    host, registry = hasty
+    with ExitStack() as stack:
+        connected(stack, host.port, MOST, FORM)
         time.sleep(0.2)
-        assert early.get("/v2/").status_code == 401
-        busy = httpx.get(f"{registry.url}/v2/")
-        assert (busy.status_code, busy.headers["Retry-After"]) == (503, "1")
-        assert httpx.get(f"{registry.url}/health/live").status_code == 200
-        for _ in range(SPARE):
-            connect()
-        time.sleep(0.2)
-        assert early.get("/v2/").status_code == 401
-        with pytest.raises(httpx.TransportError):
-            httpx.get(f"{registry.url}/health/live")
+        for _ in range(2):
+            busy = httpx.get(f"{registry.url}/v2/")
+            assert (busy.status_code, busy.headers["Retry-After"]) == (503, "1")
+            assert httpx.get(f"{registry.url}/health/live").status_code == 200
+            connected(stack, host.port, 2 * SPARE)
     time.sleep(0.2)
     assert httpx.get(f"{registry.url}/v2/").status_code == 401
+
+
+def test_a_port_for_probes_answers_them_and_nothing_else(start: Start) -> None:
+    port = free_port()
+    host, registry = start(module=HASTY, options=("--health-port", str(port)))
+    own = f"http://127.0.0.1:{port}"
+    with ExitStack() as stack:
+        connected(stack, host.port, MOST + SPARE, FORM)
+        connected(stack, port, 2 * PROBERS)
+        for path, status in (("/health/live", 200), ("/health/ready", 200), ("/v2/", 404)):
+            assert httpx.get(f"{own}{path}").status_code == status
+    assert httpx.get(f"{registry.url}/health/live").status_code == 200
