@@ -12,6 +12,9 @@ from shared.settings import PLANES
 
 PLANE = "REGISTRY_PLANE"
 
+_WIDEST = {4: 8, 6: 32}
+"""The shortest prefix of a network that may be trusted, by the version of IP."""
+
 _DRAIN = re.compile(r"[1-9]\d{0,3}", re.ASCII)
 
 
@@ -62,9 +65,16 @@ def _networks(text: str) -> tuple[Network, ...]:
 
 def _network(text: str) -> Network:
     try:
-        return ip_network(text)
+        network = ip_network(text)
     except ValueError:
         raise StartError(
             f"REGISTRY_TRUSTED_PROXIES: {text!r} is neither an address"
             " nor a network such as 10.1.0.0/16"
         ) from None
+    widest = _WIDEST[network.version]
+    if network.prefixlen < widest:
+        raise StartError(
+            f"REGISTRY_TRUSTED_PROXIES: {text!r} would let strangers say who they are and which"
+            f" registry they ask: name the proxies' own network, /{widest} or smaller"
+        )
+    return network
