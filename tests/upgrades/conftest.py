@@ -8,7 +8,8 @@ from azure.storage.queue import QueueServiceClient
 
 from tests.support.emulators import emulator
 from tests.support.hosts import ROOT, settings_of
-from tests.upgrades.versions import Version, last_commit, unpack
+from tests.support.isolated import require_azures_platform
+from tests.upgrades.versions import Packaged, Version, last_commit, packaged
 
 TOGETHER = {
     "AzureFunctionsWebHost__hostid": "upgrades",
@@ -25,11 +26,9 @@ def this() -> Version:
 
 
 @pytest.fixture(scope="session")
-def last(tmp_path_factory: pytest.TempPathFactory) -> Version:
-    commit = last_commit((ROOT / "CHANGELOG.md").read_text())
-    folder = tmp_path_factory.mktemp("last")
-    unpack(commit, folder)
-    return Version(f"the last one, {commit}", folder)
+def last() -> Packaged:
+    require_azures_platform()
+    return packaged(last_commit((ROOT / "CHANGELOG.md").read_text()))
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,15 @@ from pathlib import Path
 import httpx
 import pytest
 
+from infra.package.contents import PACKAGES
 from tests.support import flows
 from tests.support.hosts import Host, Registry
 from tests.support.images import artifact, blob, image, random_bytes
+from tests.support.isolated import IsolatedHost
 from tests.support.receivers import Receiver
 from tests.support.waiting import until
-from tests.upgrades.versions import Version
+from tests.upgrades.running import no_failure
+from tests.upgrades.versions import Packaged, Version
 
 pytestmark = [
     pytest.mark.protocol,
@@ -111,6 +114,14 @@ def test_what_is_pushed_to_one_is_pulled_listed_and_deleted_at_the_other(
     assert flows.pull(other.registry, repository, "v1") == flows.pulled(pushed)
 
 
+def test_the_last_version_runs_by_the_packages_of_its_own_package(
+    running: Sides, last: Packaged
+) -> None:
+    host = running[1].host
+    assert isinstance(host, IsolatedHost)
+    assert host.packages() == {last.root / PACKAGES}
+
+
 def test_a_token_of_one_opens_the_other(sides: Sides, repository: str) -> None:
     one, other = sides
     query = {"service": "registry.test", "scope": f"repository:{repository}:pull,push"}
@@ -178,6 +189,4 @@ def test_in_the_end_nothing_has_failed(running: Sides, settings: dict[str, str])
     """Whichever of them a message came to: both take them from the same queues."""
     assert running[0].version.admin(settings, "queue", "list") == []
     for side in running:
-        log = side.host.log()
-        assert "(Failed" not in log
-        assert " failed, try " not in log
+        no_failure(side.host)
