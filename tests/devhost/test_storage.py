@@ -103,6 +103,45 @@ def test_log_has_a_line_for_each_call(tmp_path: Path) -> None:
     assert '"PUT /devstoreaccount1/kept/blob HTTP/1.1" 201' in calls()[1]
 
 
+def seconds_of(pid: int) -> float:
+    """Tell how long a process has worked by now."""
+    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+def test_a_look_at_a_queue_costs_no_more_for_what_waits_in_others() -> None:
+    def looks() -> float:
+        assert azurite.pid
+        before = seconds_of(azurite.pid)
+        for _ in range(300):
+            assert not [*looked_at.receive_messages()]
+        return seconds_of(azurite.pid) - before
+
+    with Azurite() as azurite:
+        queues = QueueServiceClient.from_connection_string(azurite.connection_string)
+        looked_at, other = queues.create_queue("empty"), queues.create_queue("full")
+        looks()
+        alone = looks()
+        for number in range(2_500):
+            other.send_message(f"{number}", visibility_timeout=3_600)
+        assert looks() < 2 * alone
+
+
+@pytest.mark.parametrize("ending", [1, 5, 20])
+def test_of_messages_that_end_the_others_stay(ending: int) -> None:
+    with Azurite() as azurite:
+        queues = QueueServiceClient.from_connection_string(azurite.connection_string)
+        queue, other = queues.create_queue("some"), queues.create_queue("others")
+        for number in range(ending):
+            queue.send_message("ends", time_to_live=1)
+            other.send_message(f"{number}")
+            queue.send_message(f"{number}")
+        time.sleep(1.1)
+        for each in (queue, other):
+            found = [message.content for message in each.receive_messages(messages_per_page=32)]
+            assert sorted(found, key=int) == [f"{number}" for number in range(ending)]
+
+
 def test_taken_port_is_named(tmp_path: Path) -> None:
     with Azurite() as first, pytest.raises(StorageError, match=f":{first.ports.blob}$"):
         Azurite(tmp_path, first.ports).start()
