@@ -1,7 +1,7 @@
 """The registry under test, and the four ways of logging in to it."""
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,25 +27,40 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Behind the front one way of logging in has to do, but for pulls: these try them all."""
-    if config.getoption("--behind-front"):
-        left_out = [
-            item
-            for item in items
-            if _way_of(item) not in {None, Way.BEARER_CACHED} and item.path.stem != "test_pull"
-        ]
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
-    for item in items:
-        if item.path.parent == Path(__file__).parent and "storage" in getattr(
-            item, "fixturenames", ()
-        ):
+    """Leave out what logs in otherwise to ask no more than others ask; mark who talks HTTP."""
+    here = [item for item in items if item.path.parent == Path(__file__).parent]
+    left_out = set(logged_in_otherwise(here, is_behind=config.getoption("--behind-front")))
+    config.hook.pytest_deselected(items=[*left_out])
+    items[:] = [item for item in items if item not in left_out]
+    for item in here:
+        if "storage" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.protocol)
 
 
-def _way_of(item: pytest.Item) -> object:
+def logged_in_otherwise(items: Sequence[pytest.Item], *, is_behind: bool) -> Iterator[pytest.Item]:
+    """Find what one way of logging in has to do for.
+
+    Each test runs in all ways with the first of its cases, and with the others in one. Behind the
+    front, whose business logins are not, pulls alone try them all.
+    """
+    usual = {_test(item) for item in items if _way(item) is Way.BEARER_CACHED}
+    begun: set[tuple[str, object]] = set()
+    for item in items:
+        test, way = _test(item), _way(item)
+        is_further = test in usual and (test, way) in begun
+        begun.add((test, way))
+        one_will_do = is_further or (is_behind and item.path.stem != "test_pull")
+        if one_will_do and way not in {None, Way.BEARER_CACHED}:
+            yield item
+
+
+def _way(item: pytest.Item) -> object:
     called = getattr(item, "callspec", None)
     return called.params.get("way") if called else None
+
+
+def _test(item: pytest.Item) -> str:
+    return item.nodeid.partition("[")[0]
 
 
 @pytest.fixture(scope="session")
