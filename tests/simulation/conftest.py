@@ -1,6 +1,7 @@
 """Counts the runs, and tells at the end how many there were."""
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
 
 import pytest
 import pytest_socket
@@ -19,6 +20,14 @@ def explore(record_property: Callable[[str, object], None]) -> Callable[..., Rep
         return report
 
     return explore
+
+
+@pytest.fixture(autouse=True)
+def is_silent() -> Iterator[None]:
+    """Let nobody write down what goes wrong here in thousands of ways."""
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
 
 
 @pytest.fixture(autouse=True)

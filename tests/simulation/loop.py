@@ -76,3 +76,13 @@ class Loop(asyncio.BaseEventLoop):
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """Raise what nobody else could."""
         raise context.get("exception") or RuntimeError(context["message"])
+
+
+def at_once[T](work: Coroutine[object, object, T]) -> T:
+    """Run a coroutine that has nothing to wait for."""
+    try:
+        work.send(None)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    raise AssertionError("it waits for something")

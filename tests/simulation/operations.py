@@ -24,7 +24,8 @@ from shared.model.upload import Upload
 from shared.services.content.pushes import Condition
 from shared.services.content.uploads import Part
 from shared.storage import keys
-from tests.simulation.world import GRACE, Process, World, at_once
+from tests.simulation.loop import at_once
+from tests.simulation.world import GRACE, Process, World
 from tests.support.causes import ME
 
 type Others = Sequence[Operation]
@@ -283,7 +284,7 @@ class PutBlob(_Shown):
     async def run(self, process: Process) -> None:
         """Finish it."""
         await process.uploads.commit(self.repository, self.upload, self.digest, Part(_nothing()))
-        process.world.promise(self.repository, self.digest)
+        await _promised(process, self.repository, self.digest)
 
     def shows(self, repository: RepositoryName, digest: Digest) -> bool:
         """Tell whether it may bring a blob's link."""
@@ -301,7 +302,7 @@ class Mount(_Shown):
         """Mount it."""
         if not await process.uploads.mount(self.repository, self.digest, self.source):
             raise BlobUnknown
-        process.world.promise(self.repository, self.digest)
+        await _promised(process, self.repository, self.digest)
 
     def shows(self, repository: RepositoryName, digest: Digest) -> bool:
         """Tell whether it may bring a blob's link."""
@@ -317,7 +318,7 @@ class Head(_Shown):
     async def run(self, process: Process) -> None:
         """Ask."""
         await process.blobs.find(self.repository, self.digest)
-        process.world.promise(self.repository, self.digest)
+        await _promised(process, self.repository, self.digest)
 
 
 @dataclass(frozen=True)
@@ -328,7 +329,7 @@ class Ensure(PutBlob):
         """Ask, and upload."""
         try:
             await process.blobs.find(self.repository, self.digest)
-            process.world.promise(self.repository, self.digest)
+            await _promised(process, self.repository, self.digest)
         except BlobUnknown:
             await super().run(process)
 
@@ -378,13 +379,15 @@ class Follow(Operation):
 
     async def run(self, process: Process) -> None:
         """Hand them on, one after the other."""
-        world = process.world
-        for key in world.waiting(self.repository):
+        for key in await process.sees(lambda world: world.waiting(self.repository)):
             for row in await process.stores.contents.rows(self.repository, [key]):
                 event = read(row.values)
                 await process.fallback_lists.follow(self.repository, event)
                 if not isinstance(event, ManifestDeleted):  # of which others are to hear too
-                    world.hand_on(self.repository, key)
+                    await self._hand_on(process, key)
+
+    async def _hand_on(self, process: Process, key: str) -> None:
+        await process.changes(lambda world: world.hand_on(self.repository, key))
 
 
 @dataclass(frozen=True)
@@ -396,14 +399,18 @@ class Pause(Operation):
     async def run(self, process: Process) -> None:
         """Move the clock, at one's turn."""
 
-        async def move() -> None:
-            process.world.clock.now += self.span
+        async def move(world: World) -> None:
+            world.clock.now += self.span
 
-        assert process.gate
-        await process.gate.go("pause", move)
+        await process.turn("pause", move)
 
     def again(self) -> None:
         """Wait no longer."""
+
+
+async def _promised(process: Process, repository: RepositoryName, digest: Digest) -> None:
+    """Remember which object a client has been given."""
+    await process.changes(lambda world: world.promise(repository, digest))
 
 
 async def _nothing() -> AsyncIterator[bytes]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from shared.services.content import manifests
-from tests.simulation.explorer import Run, Scenario
+from tests.simulation.explorer import Scenario
 from tests.simulation.loop import Loop
 from tests.simulation.manifests.operations import (
     DeleteAnyway,
@@ -18,6 +18,7 @@ from tests.simulation.manifests.operations import (
 )
 from tests.simulation.operations import Operation, Push
 from tests.simulation.scenarios import BLOBS, ONE, TAGGED, TWO, V1, A, X, Y, image
+from tests.simulation.states import State
 
 CROWD = 20
 SEEDS = range(12)
@@ -36,20 +37,21 @@ CROWDS: dict[str, Sequence[Operation]] = {
 }
 
 
-def run_through(scenario: Scenario, seed: int) -> Run:
+def run_through(scenario: Scenario, seed: int) -> State:
     """Let all go on in a random order, to the end and beyond."""
     choose = random.Random(seed)
     loop = Loop()
+    start = scenario.start(loop)
     try:
-        run = Run(scenario, loop)
-        while options := run.options(faults=False):
-            run.take(choose.choice(options))
-            run.check()
-        run.finish()
-        run.close()
+        state = start.state
+        while options := state.options(faults=False):
+            state = state.take(choose.choice(options))
+            scenario.ending(state, loop).check()
+        scenario.ending(state, loop).finish()
     finally:
+        start.close()
         loop.close()
-    return run
+    return state
 
 
 @pytest.mark.parametrize("operations", CROWDS.values(), ids=CROWDS)
@@ -59,5 +61,5 @@ def test_all_of_a_crowd_get_in(
 ) -> None:
     monkeypatch.setattr(manifests, "_TRIES", 2)
     past = TAGGED if "deletes" in next(k for k, v in CROWDS.items() if v is operations) else BLOBS
-    run = run_through(past.meets(*([each] for each in operations)), seed)
-    assert all(actor.is_over for actor in run.actors)
+    state = run_through(past.meets(*([each] for each in operations)), seed)
+    assert all(actor.is_over for actor in state.actors)

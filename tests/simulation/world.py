@@ -1,10 +1,12 @@
 """A world: the stores of a registry in memory, a clock, and the processes that work on them."""
 
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from copy import copy
 from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property
 from itertools import count
-from typing import Self
+from typing import Any, Self
 
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName
@@ -43,6 +45,7 @@ from shared.storage.rows.failing import Failures
 from shared.storage.rows.registries import USUAL
 from shared.storage.stores import Stores
 from tests.simulation.gates import Gate, GatedMessages, GatedObjects, GatedRows
+from tests.simulation.loop import at_once
 from tests.support.clock import Clock
 from tests.support.messages import addressed, letter_of
 from tests.support.pauses import no_pause
@@ -73,9 +76,10 @@ class NumberedRows(MemoryRows):
 
     async def commit(self, table: str, partition: str, changes: Sequence[Change]) -> list[str]:
         """Make all changes, or none."""
-        place = table, partition
+        place, groups = (table, partition), self._tables[table]
+        before = groups.get(partition, {})
+        groups[partition] = dict(before)  # others may look at it as it was
         self._versions = count(self._writes.get(place, 0) + 1)
-        before = dict(self._tables[table].get(partition, {}))
         etags = await super().commit(table, partition, changes)
         self._note(changes, before)
         if self.commits is not None:
@@ -95,24 +99,21 @@ class NumberedRows(MemoryRows):
     def _note(self, changes: Sequence[Change], before: Mapping[str, Row]) -> None:
         for change in changes:
             if isinstance(change, Insert) and change.key.startswith("deleted|"):
-                self.ended.append(keys.last_part(change.key))
+                self.ended = [*self.ended, keys.last_part(change.key)]
             if not change.key.startswith("outbox|"):
                 continue
             if isinstance(change, Insert):
-                self.told[change.key] = change.values
+                self.told = {**self.told, change.key: change.values}
             elif isinstance(change, Delete) and "state" not in before[change.key].values:
-                self.lost.append(change.key)
+                self.lost = [*self.lost, change.key]
 
     def copy(self, clock: Clock) -> Self:
         """Give another store with the same rows."""
         other = type(self)(clock)
-        other._tables = {
-            table: {name: dict(rows) for name, rows in groups.items()}
-            for table, groups in self._tables.items()
-        }
+        other._tables = {table: dict(groups) for table, groups in self._tables.items()}
         other._writes, other.marks = dict(self._writes), dict(self.marks)
         other._said = dict(self._said)
-        other.told, other.lost, other.ended = dict(self.told), list(self.lost), list(self.ended)
+        other.told, other.lost, other.ended = self.told, self.lost, self.ended
         other.commits = self.commits
         return other
 
@@ -164,8 +165,7 @@ class World:
         self.rows = NumberedRows(self.clock)
         self.objects = MemoryObjects(self.clock)
         self.messages = TimedMessages(self.clock)
-        self.beside = MemoryObjects(self.clock)
-        self.reports = MemoryRows(self.clock)
+        self.beside, self.reports = _nothing_beside(self.clock)
         self.read = 0
         self.rotten: frozenset[str] = frozenset()
         self.spoiled: frozenset[Digest] = frozenset()
@@ -175,28 +175,20 @@ class World:
         self.policies = USUAL
         self.closed: frozenset[RepositoryName] = frozenset()
         at_once(self.rows.prepare(keys.TABLES))
-        at_once(self.reports.prepare(keys.TABLES))
         at_once(self.objects.prepare())
-        at_once(self.beside.prepare())
         at_once(self.messages.prepare(keys.QUEUES))
 
     def copy(self) -> Self:
         """Give another world that looks the same."""
-        other = type(self)()
-        other.rows = self.rows.copy(other.clock)
+        other, clock = copy(self), Clock(self.clock.now)
+        other.clock, other.rows = clock, self.rows.copy(clock)
         kept = self.kept
-        other.objects._container = _Container(
-            dict(kept.objects),
-            {name: dict(blocks) for name, blocks in kept.staged.items()},
-            kept.made.copy(),
-        )
-        other.clock.now = self.clock.now
-        other.read = self.read
-        other.messages = self.messages.copy(other.clock)
-        other.rotten, other.spoiled = self.rotten, self.spoiled
-        other.strange, other.closed = self.strange, self.closed
+        staged = {name: dict(blocks) for name, blocks in kept.staged.items()}
+        other.objects = MemoryObjects(clock)
+        other.objects._container = _Container(dict(kept.objects), staged, Counter(kept.made))
+        other.messages = self.messages.copy(clock)
+        other.beside, other.reports = _nothing_beside(clock)
         other.promised, other.frozen = dict(self.promised), dict(self.frozen)
-        other.policies = self.policies
         return other
 
     @property
@@ -220,6 +212,17 @@ class World:
             tuple(sorted(self.frozen.items())),
         )
 
+    def whole(self) -> object:
+        """Tell two worlds apart, even where none who is in them could do so yet."""
+        kept, rows = self.kept, self.rows
+        objects = ((name, it.data, *it.metadata.items()) for name, it in kept.objects.items())
+        return (
+            self.signature(),
+            frozenset(objects),
+            frozenset(kept.made.items()),
+            (frozenset(rows.told), *rows.lost, *rows.ended),
+        )
+
     def _unread(self) -> Iterator[tuple[object, ...]]:
         messages = self.messages
         for place, message in enumerate(messages.sent):
@@ -234,8 +237,8 @@ class World:
         start = self.started
         if gate is None:
             return start(self, number, self.rows, self.objects, self.messages, generation)
-        rows, objects = GatedRows(self.rows, gate), GatedObjects(self.objects, gate)
-        process = start(self, number, rows, objects, GatedMessages(self.messages, gate))
+        rows, objects, messages = GatedRows(gate), GatedObjects(gate), GatedMessages(gate)
+        process = start(self, number, rows, objects, messages)
         process.gate = gate
         return process
 
@@ -307,6 +310,14 @@ class World:
         return self.listed(f"deleted|{GENERATION}")
 
 
+def _nothing_beside(clock: Clock) -> tuple[MemoryObjects, MemoryRows]:
+    """Give an empty container, and empty tables, that decide nothing."""
+    objects, rows = MemoryObjects(clock), MemoryRows(clock)
+    objects._container = _Container()
+    rows._tables = {table: {} for table in keys.TABLES}
+    return objects, rows
+
+
 class Process:
     """The services of one process, with its own expectations of what is there.
 
@@ -324,7 +335,7 @@ class Process:
     ) -> None:
         numbers = count(1)
         self.gate: Gate | None = None
-        self.world = world
+        self._world = world
         self.stores = Stores.over(
             rows,
             objects,
@@ -339,6 +350,24 @@ class Process:
             policies=world.policies,
         )
         self.late = LateMessages(messages, self.stores.clock, self.stores.new_id)
+
+    async def sees[T](self, look: Callable[[Any], T]) -> T:
+        """Look at the world, at no turn of its own."""
+        return await self.gate.look(look) if self.gate else look(self._world)
+
+    async def changes[T](self, change: Callable[[Any], T]) -> T:
+        """Change the world, at no turn of its own."""
+        if self.gate:
+            return await self.gate.look(change, is_change=True)
+        return change(self._world)
+
+    async def turn[T](
+        self, name: str, act: Callable[[Any], Coroutine[Any, Any, T]], *, is_timed: bool = True
+    ) -> T:
+        """Do something to the world at the process' turn."""
+        if self.gate:
+            return await self.gate.go(name, act, is_timed=is_timed)
+        return await act(self._world)
 
     @cached_property
     def pushes(self) -> Pushes:
@@ -417,7 +446,7 @@ class Process:
 
     @cached_property
     def retries(self) -> Retries:
-        return Retries(self.late, Failures(self.world.reports), self.stores.clock)
+        return Retries(self.late, Failures(self._world.reports), self.stores.clock)
 
     async def hear(self, message: Sent) -> None:
         """Do what a message says, as the function behind its queue does."""
@@ -442,13 +471,3 @@ def asked(queue: str, text: str) -> tuple[str, str, int]:
     """Give what a message comes to, whoever sent it and when: so fewer worlds differ."""
     queue, letter = letter_of(Sent(queue, text, 0))
     return queue, letter.body, letter.tries
-
-
-def at_once[T](work: Coroutine[object, object, T]) -> T:
-    """Run a coroutine that has nothing to wait for."""
-    try:
-        work.send(None)
-    except StopIteration as end:
-        result: T = end.value
-        return result
-    raise AssertionError("it waits for something")

@@ -19,6 +19,7 @@ from tests.simulation.operations import (
     Operation,
     Others,
     PutBlob,
+    _promised,
     _Shown,
 )
 from tests.simulation.world import GENERATION, Process, World
@@ -45,19 +46,18 @@ class PutSlowly(PutBlob):
 
     async def run(self, process: Process) -> None:
         """Finish it, and stall."""
-        joining, gate = process.uploads._joining, process.gate
+        joining = process.uploads._joining
         link = joining._link
 
         async def stalled(*arguments: Any) -> bool:
-            if gate:
-                await gate.go("stall", _nothing_at_all, is_timed=False)
+            await process.turn("stall", _nothing_at_all, is_timed=False)
             return await link(*arguments)
 
         joining._link = stalled  # type: ignore[method-assign,assignment]
         await super().run(process)
 
 
-async def _nothing_at_all() -> None:
+async def _nothing_at_all(_: World) -> None:
     return
 
 
@@ -124,12 +124,11 @@ class DoTaskSlowly(DoTask):
 
     async def run(self, process: Process) -> None:
         """Do it, and stall."""
-        joining, gate = process.healing._joining, process.gate
+        joining = process.healing._joining
         restore = joining.restore
 
         async def stalled(*arguments: Any) -> bool:
-            if gate:
-                await gate.go("stall", _nothing_at_all, is_timed=False)
+            await process.turn("stall", _nothing_at_all, is_timed=False)
             return await restore(*arguments)
 
         joining.restore = stalled  # type: ignore[method-assign,assignment]
@@ -176,7 +175,7 @@ class PutRest(PutBlob):
         """Send it, and finish the upload."""
         part = Part(_once(self.rest))
         await process.uploads.commit(self.repository, self.upload, self.digest, part)
-        process.world.promise(self.repository, self.digest)
+        await _promised(process, self.repository, self.digest)
 
 
 @dataclass(frozen=True)
@@ -189,8 +188,7 @@ class PutStaged(PutBlob):
         """Stage it, and finish the upload."""
         name = keys.object_name(GENERATION, self.upload.object)
         (block_id,) = listed_block_ids(self.upload.pieces or ())
-        if process.gate:  # staging is no moment of its own elsewhere: nobody else notices it
-            await process.gate.go("late", _nothing_at_all)
+        await process.turn("late", _nothing_at_all)  # elsewhere nobody notices the staging
         await process.stores.objects.stage(name, block_id, self.block)
         await super().run(process)
 
@@ -204,12 +202,11 @@ class PutLongAfter(PutBlob):
 
     async def run(self, process: Process) -> None:
         """Finish it, and stall."""
-        joining, gate = process.uploads._joining, process.gate
+        joining = process.uploads._joining
         bring = joining.bring
 
         async def stalled(*arguments: Any) -> None:
-            if gate:
-                await gate.go("stall", _nothing_at_all, is_timed=False)
+            await process.turn("stall", _nothing_at_all, is_timed=False)
             await bring(*arguments)
 
         joining.bring = stalled  # type: ignore[method-assign,assignment]
@@ -226,7 +223,7 @@ class Discover(_Shown):
         """Mount it."""
         if not await process.uploads.discover(self.repository, self.digest, lambda _: True):
             raise BlobUnknown
-        process.world.promise(self.repository, self.digest)
+        await _promised(process, self.repository, self.digest)
 
     def shows(self, repository: RepositoryName, digest: Digest) -> bool:
         """Tell whether it may bring a blob's link."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ from tests.simulation.explorer import explore as explore_all
 from tests.simulation.gates import GatedRows
 from tests.simulation.scenarios import LISTS, PAIRS
 from tests.simulation.test_planted_faults import Fault, find
+from tests.simulation.world import World
 
 type Explore = Callable[..., Report]
 type Patch = pytest.MonkeyPatch
@@ -46,6 +48,10 @@ def test_whatever_meets_bears_pages(scenario: Scenario, explore: Explore) -> Non
         explore(replace(scenario, page=1))
 
 
+async def _scan(table: str, partition: str, bounds: dict[str, Any], world: World) -> list[Row]:
+    return await world.rows.scan(table, partition, **bounds)
+
+
 def good_sorts_behind_the_holders(patch: Patch) -> None:
     """Read a digest's partition from its end, as if `good|` had another name."""
     scan = GatedRows.scan
@@ -56,7 +62,8 @@ def good_sorts_behind_the_holders(patch: Patch) -> None:
         rows: list[Row] = []
         while page := await self._gate.go(
             f"scan {table} up to {bounds['before']!r}",
-            lambda: self._rows.scan(table, partition, **bounds),
+            partial(_scan, table, partition, dict(bounds)),
+            is_read=True,
         ):
             rows = [*page[-(self._gate.page or len(page)) :], *rows]
             bounds["before"] = rows[0].key

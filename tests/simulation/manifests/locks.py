@@ -75,11 +75,13 @@ class ChangeRepository(_Change):
 
     async def run(self, process: Process) -> None:
         """Change them; once it is locked, what it holds stays as it is."""
-        frozen = process.world.frozen
-        frozen.pop(self.repository, None)
+        await process.changes(lambda world: world.frozen.pop(self.repository, None))
         await super().run(process)
         if self.wanted is LOCK:
-            frozen[self.repository] = held(process.world, self.repository)
+            await process.changes(self._freeze)
+
+    def _freeze(self, world: World) -> None:
+        world.frozen[self.repository] = held(world, self.repository)
 
     async def change(self, changes: AttributeChanges) -> None:
         """Change them by the service."""
@@ -111,8 +113,11 @@ class ChangeTag(_Change):
         """Change them; once it is locked, it stays where it is."""
         await super().run(process)
         if self.wanted is LOCK:
-            row = process.world.contents(self.repository)[keys.tag(self.tag)]
-            process.world.frozen[self.tag] = str(row.values["digest"])
+            await process.changes(self._freeze)
+
+    def _freeze(self, world: World) -> None:
+        row = world.contents(self.repository)[keys.tag(self.tag)]
+        world.frozen[self.tag] = str(row.values["digest"])
 
     async def change(self, changes: AttributeChanges) -> None:
         """Change them by the service."""

@@ -1,6 +1,6 @@
 """Operations on what was deleted, on repositories as a whole, and what upkeep does."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
@@ -16,6 +16,7 @@ from shared.errors import (
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName, Tag
 from shared.storage import keys
+from shared.storage.memory.messages import Sent
 from shared.storage.messages.errands import Errand, Kind
 from shared.storage.ports import Change, Conflict, Delete, NotFound, Update
 from tests.simulation.operations import Delete as DeleteManifest
@@ -25,10 +26,15 @@ from tests.support.causes import ME
 from tests.support.messages import awake
 
 
-def lives(process: Process, repository: RepositoryName, digest: Digest) -> list[str]:
+async def lives(process: Process, repository: RepositoryName, digest: Digest) -> list[str]:
     """Give the lives of a manifest that are over, as they are now."""
-    rows = process.world.contents(repository)
+    rows = await process.sees(lambda world: [*world.contents(repository)])
     return sorted(keys.last_part(key) for key in rows if key.startswith(f"deleted|{digest}|"))
+
+
+async def sent(process: Process) -> Sequence[Sent]:
+    """Give the messages that have been sent by now."""
+    return await process.sees(lambda world: [*world.messages.sent])
 
 
 @dataclass(frozen=True)
@@ -89,7 +95,7 @@ class Restore(Operation):
 
     async def run(self, process: Process) -> None:
         """Bring it back."""
-        for life in lives(process, self.repository, self.digest):
+        for life in await lives(process, self.repository, self.digest):
             await process.restores.manifest(self.repository, self.digest, life, by=ME)
 
     def brings(self, repository: RepositoryName, digest: Digest) -> bool:
@@ -111,7 +117,7 @@ class Purge(Operation):
 
     async def run(self, process: Process) -> None:
         """Purge it."""
-        for life in lives(process, self.repository, self.digest):
+        for life in await lives(process, self.repository, self.digest):
             await process.purge.purge(self.repository, self.digest, life)
 
 
@@ -166,7 +172,7 @@ class RunErrands(Operation):
     async def run(self, process: Process) -> None:
         """Run them, from a moment of its own."""
         await process.stores.index.row(self.repository)
-        for message in [*process.world.messages.sent]:
+        for message in await sent(process):
             queue, body, _ = awake(message)
             if queue == keys.UPKEEP and Errand.read(body.encode()).kind is self.kind:
                 await process.hear(message)
@@ -179,6 +185,6 @@ class HandOn(Operation):
     async def run(self, process: Process) -> None:
         """Read them, from a moment of its own."""
         await process.stores.index.row(self.repository)
-        for message in [*process.world.messages.sent]:
+        for message in await sent(process):
             if awake(message).queue == keys.EVENTS:
                 await process.hear(message)

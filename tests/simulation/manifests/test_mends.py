@@ -37,8 +37,11 @@ class PushSubject(Push):
     async def run(self, process: Process) -> None:
         """Push it, and see whether its referrer is still there."""
         await super().run(process)
-        if keys.manifest(ABOUT.digest) in process.world.contents(self.repository):
-            process.world.promised[self.repository, ABOUT.digest] = "a referrer"
+        await process.changes(self._look)
+
+    def _look(self, world: World) -> None:
+        if keys.manifest(ABOUT.digest) in world.contents(self.repository):
+            world.promised[self.repository, ABOUT.digest] = "a referrer"
 
     def broken(self, world: World, others: Others, since: datetime) -> Iterable[str]:
         """What refers to it stays."""
@@ -54,9 +57,12 @@ class PushAnew(Push):
 
     async def run(self, process: Process) -> None:
         """Push it, if it is gone, and see that no other tag comes with it."""
-        if keys.manifest(self.digest) not in process.world.contents(self.repository):
-            process.world.promised[self.repository, self.digest] = "alone"
+        await process.changes(self._look)
         await super().run(process)
+
+    def _look(self, world: World) -> None:
+        if keys.manifest(self.digest) not in world.contents(self.repository):
+            world.promised[self.repository, self.digest] = "alone"
 
     def broken(self, world: World, others: Others, since: datetime) -> Iterable[str]:
         """No tag that was deleted is there."""

@@ -11,9 +11,10 @@ from shared.storage.messages.collecting import Suspects
 from tests.simulation import aftermath
 from tests.simulation.explorer import Scenario
 from tests.simulation.loop import Loop
-from tests.simulation.manifests.operations import Purge, PushAnyway, Restore
+from tests.simulation.manifests.operations import Purge, PushAnyway, Restore, sent
 from tests.simulation.operations import Delete, DeleteBlob, Head, Mount, Operation, Push
 from tests.simulation.scenarios import ONE, TWO, A, B, Past, X, Y, digest
+from tests.simulation.upkeep.operations import heard
 from tests.simulation.world import GRACE, Process, World
 from tests.support.messages import awake
 
@@ -39,13 +40,15 @@ class ReadMessages(Operation):
     async def run(self, process: Process) -> None:
         """Read them, from a moment of its own; one that fails comes again."""
         await process.stores.index.row(self.repository)
-        messages = process.world.messages
-        for place, message in enumerate([*messages.sent]):
+        for place, message in enumerate(await sent(process)):
             queue, body, _ = awake(message)
-            if queue == keys.GARBAGE and place not in messages.heard:
+            if queue == keys.GARBAGE and not await self._is_heard(process, place):
                 with suppress(RegistryError):
                     await process.collection.run(Suspects.read(body.encode()))
-                    messages.heard.add(place)
+                    await heard(process, place)
+
+    async def _is_heard(self, process: Process, place: int) -> bool:
+        return await process.sees(lambda world: place in world.messages.heard)
 
 
 def by_messages(world: World, loop: Loop) -> None:

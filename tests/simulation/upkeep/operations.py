@@ -16,7 +16,7 @@ from shared.storage import keys
 from shared.storage.messages.errands import Kind
 from shared.storage.ports import StorageError, Update
 from shared.storage.rows.records import TagRecord
-from tests.simulation.gates import Gate, Way
+from tests.simulation.gates import Gate
 from tests.simulation.loop import Loop
 from tests.simulation.manifests.operations import (
     Purge,
@@ -39,10 +39,9 @@ class Before(Past):
         gate, loop = Gate(self.world.clock), Loop()
         task = loop.start(operation.run(self.world.process(0x99, gate)))
         loop.settle()
-        while at not in gate.waiting[0].name:
-            gate.waiting.popleft().turn.set_result(Way.WELL)
+        while gate.asides or at not in gate.waiting[0][0].name:
+            gate.let_go(self.world)
             loop.settle()
-        gate.is_dead = True
         task.cancel()
         loop.settle()
         loop.close()
@@ -142,7 +141,7 @@ class PurgeFirst(Operation):
 
     async def run(self, process: Process) -> None:
         """Purge it."""
-        for life in lives(process, self.repository, self.digest)[:1]:
+        for life in (await lives(process, self.repository, self.digest))[:1]:
             await process.purge.purge(self.repository, self.digest, life)
 
 
@@ -263,16 +262,24 @@ class Listen(Operation):
 
     async def run(self, process: Process) -> None:
         """Read so many."""
-        assert process.gate
-        world, gate = process.world, process.gate
         for _ in range(self.times):
-            place = await gate.go("listen", lambda: _next(world))
+            place = await process.turn("listen", _next)
             if place is not None:
-                await process.hear(world.messages.sent[place])
-                world.messages.heard.add(place)  # who dies before leaves it to another
+                await hear(process, place)
 
     def again(self) -> None:
         """Listen no longer."""
+
+
+async def hear(process: Process, place: int) -> None:
+    """Do what a message says, and note that: who dies before leaves it to another."""
+    await process.hear(await process.sees(lambda world: world.messages.sent[place]))
+    await heard(process, place)
+
+
+async def heard(process: Process, place: int) -> None:
+    """Note that a message was heard."""
+    await process.changes(lambda world: world.messages.heard.add(place))
 
 
 async def _next(world: World) -> int | None:
@@ -292,16 +299,14 @@ class Echo(Operation):
 
     async def run(self, process: Process) -> None:
         """Send the one at this place, if there is one by now."""
-        assert process.gate
-        rows = process.world.rows
 
-        async def late() -> None:
-            commits = rows.commits or []
+        async def late(world: World) -> None:
+            commits = world.rows.commits or []
             if self.place < len(commits):
                 with suppress(StorageError):
-                    await rows.commit(*commits[self.place])
+                    await world.rows.commit(*commits[self.place])
 
-        await process.gate.go("an echo", late)
+        await process.turn("an echo", late)
 
     def again(self) -> None:
         """Be silent."""

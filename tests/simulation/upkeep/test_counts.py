@@ -9,10 +9,10 @@ from shared.services.events.fan_out import Announcement
 from shared.storage import keys
 from shared.storage.ports import Insert, Row
 from shared.storage.rows.contents import Contents
-from tests.simulation.loop import Loop
+from tests.simulation.loop import Loop, at_once
 from tests.simulation.operations import Push
 from tests.simulation.scenarios import BLOBS, ONE, A
-from tests.simulation.world import World, at_once
+from tests.simulation.world import World
 from tests.support.messages import addressed
 
 BESIDE = 1_000

@@ -3,7 +3,7 @@
 And the rules, each taken out once: the simulation finds that.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -24,6 +24,7 @@ from shared.services.verification import healing
 from shared.services.verification.copies import Copies
 from shared.services.verification.healing import Healing
 from shared.storage import keys
+from shared.storage.memory.messages import Sent
 from shared.storage.messages.errands import Errand, Errands, Kind
 from shared.storage.ports import Update
 from shared.storage.rows.contents import Contents
@@ -62,10 +63,12 @@ class PushOfRotten(Push):
     async def run(self, process: Process) -> None:
         """Push it, and remember which life it made or met."""
         await super().run(process)
-        row = process.world.contents(self.repository).get(keys.manifest(self.digest))
-        life = str(row.values["life"]) if row else keys.drawn(min(process.world.rotten))
-        name = keys.object_name(GENERATION, life)
-        process.world.promised[self.repository, self.digest] = name
+        await process.changes(self._look)
+
+    def _look(self, world: World) -> None:
+        row = world.contents(self.repository).get(keys.manifest(self.digest))
+        life = str(row.values["life"]) if row else keys.drawn(min(world.rotten))
+        world.promised[self.repository, self.digest] = keys.object_name(GENERATION, life)
 
     def broken(self, world: World, others: Others, since: datetime) -> Iterable[str]:
         """It is there, unless it had rotted already."""
@@ -88,13 +91,16 @@ class Follow(Operation):
     async def run(self, process: Process) -> None:
         """Read it, from a moment of its own; what fails is not put off here."""
         await process.stores.index.row(self.repository)
-        sent, start = process.world.messages.sent, process.world.read
-        for queue, body, _ in addressed(sent[start:]):
+        for queue, body, _ in await self._sent(process):
             if queue == keys.EVENTS:
                 await process.fan_out.follow(Announcement.read(body.encode()))
-        for queue, body, _ in addressed(sent[start:]):
+        for queue, body, _ in await self._sent(process):
             if queue == keys.UPKEEP and (errand := Errand.read(body.encode())).kind in _SEEN:
                 await process.upkeep.run(errand)
+
+    async def _sent(self, process: Process) -> Sequence[Sent]:
+        sent = await process.sees(lambda world: world.messages.sent[world.read :])
+        return addressed(sent)
 
     def broken(self, world: World, others: Others, since: datetime) -> Iterable[str]:
         """The tags are there, unless a client deleted the manifest."""

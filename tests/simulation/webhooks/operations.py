@@ -11,6 +11,7 @@ from shared.services.webhooks.configuration.registering import NoWebhook, Wish
 from shared.services.webhooks.replaying import ReplayRefused
 from shared.storage import keys
 from tests.simulation.operations import Operation
+from tests.simulation.upkeep.operations import hear
 from tests.simulation.webhooks.world import HookProcess, HookWorld
 from tests.simulation.world import Process
 
@@ -44,23 +45,17 @@ class Work(HookOperation):
     async def act(self, process: HookProcess) -> None:
         """Hear them."""
         for _ in range(self.times):
-            place = await self._next(process)
+            place = await process.turn("listen", self._next)
             if place is None:
                 return
-            await process.hear(process.world.messages.sent[place])
-            process.world.messages.heard.add(place)  # who dies before leaves it to another
+            await hear(process, place)
 
-    async def _next(self, process: HookProcess) -> int | None:
-        world = process.world
-
-        async def find() -> int | None:
-            place = world.next_message(*self.queues)
-            if place is not None and not self.shared:
-                world.taken |= {place}
-            world.is_disturbed = world.is_disturbed or self.shared
-            return place
-
-        return await (process.gate.go("listen", find) if process.gate else find())
+    async def _next(self, world: HookWorld) -> int | None:
+        place = world.next_message(*self.queues)
+        if place is not None and not self.shared:
+            world.taken |= {place}
+        world.is_disturbed = world.is_disturbed or self.shared
+        return place
 
     def again(self) -> None:
         """Leave it to others."""
@@ -96,10 +91,12 @@ class Disable(HookOperation):
 
     async def act(self, process: HookProcess) -> None:
         """Disable it."""
-        world = process.world
-        world.was_disabled = True
+        await process.changes(self._begin)
         await process.registering.update(NAME, Wish(is_enabled=False))
-        world.receivers.closed |= {self.path}
+        await process.changes(lambda world: world.receivers.close(self.path))
+
+    def _begin(self, world: HookWorld) -> None:
+        world.was_disabled = True
 
 
 @dataclass(frozen=True)
@@ -110,7 +107,7 @@ class Enable(HookOperation):
 
     async def act(self, process: HookProcess) -> None:
         """Enable it."""
-        process.world.receivers.closed -= {self.path}
+        await process.changes(lambda world: world.receivers.open(self.path))
         await process.registering.update(NAME, Wish(is_enabled=True))
 
 
@@ -122,11 +119,14 @@ class Remove(HookOperation):
 
     async def act(self, process: HookProcess) -> None:
         """Delete it."""
-        there = process.world.webhook(NAME)
-        if there and self.path == "one" and there.id == process.world.first:
+        if self.path == "one" and await process.sees(self._is_first):
             with suppress(NoWebhook):  # done, and nobody heard of it
                 await process.registering.delete(NAME)
-        process.world.receivers.closed |= {self.path}
+        await process.changes(lambda world: world.receivers.close(self.path))
+
+    def _is_first(self, world: HookWorld) -> bool:
+        there = world.webhook(NAME)
+        return there is not None and there.id == world.first
 
 
 @dataclass(frozen=True)
@@ -139,8 +139,7 @@ class Rotate(HookOperation):
     async def act(self, process: HookProcess) -> None:
         """Change it."""
         await process.registering.update(NAME, Wish(secret=self.secret, overlap=timedelta()))
-        receivers = process.world.receivers
-        receivers.secrets = {**receivers.secrets, self.path: self.secret}
+        await process.changes(lambda world: world.receivers.heed(self.path, self.secret))
 
 
 @dataclass(frozen=True)
@@ -149,9 +148,8 @@ class Replay(HookOperation):
 
     async def act(self, process: HookProcess) -> None:
         """Send it."""
-        world, day = process.world, timedelta(days=1)
-        there = _webhook(world)
-        world.replays += 1
+        there, day = await process.sees(_webhook), timedelta(days=1)
+        await process.changes(HookWorld.count_replay)
         now = process.stores.clock()
         try:
             await process.replays.replay_between(there, now - day, now + day)
@@ -165,10 +163,9 @@ class ReplayLast(HookOperation):
 
     async def act(self, process: HookProcess) -> None:
         """Send it."""
-        world = process.world
-        there = _webhook(world)
+        there = await process.sees(_webhook)
         [last] = await process.replays.events(there, limit=1)
-        world.replays += 1
+        await process.changes(HookWorld.count_replay)
         try:
             await process.replays.replay(there, last.name)
         except ReplayRefused:
@@ -181,7 +178,7 @@ class Ping(HookOperation):
 
     async def act(self, process: HookProcess) -> None:
         """Send it."""
-        await process.replays.ping(_webhook(process.world))
+        await process.replays.ping(await process.sees(_webhook))
 
     def again(self) -> None:
         """Send no other."""

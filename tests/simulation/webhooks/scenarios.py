@@ -7,10 +7,12 @@ import pytest
 
 from shared.services.webhooks import holding
 from shared.storage import keys
-from tests.simulation.explorer import Run, Scenario
+from tests.simulation.ending import Ending
+from tests.simulation.explorer import Scenario
 from tests.simulation.loop import Loop
 from tests.simulation.operations import Operation, Push, Untag
 from tests.simulation.scenarios import ONE, TWO, V1, A, Past, X, Y
+from tests.simulation.states import State
 from tests.simulation.webhooks.operations import (
     Announce,
     Create,
@@ -32,8 +34,8 @@ _MESSAGES = 200
 OLD, NEW = "the old secret", "the new secret"
 
 
-class HookRun(Run):
-    """A run in which messages are heard in the end, and nothing else.
+class HookEnding(Ending):
+    """An end at which messages are heard in the end, and nothing else.
 
     The timer sees to what is left where an operator's command has died that replays, and to what
     waits for a webhook that is disabled.
@@ -41,9 +43,7 @@ class HookRun(Run):
 
     def _faults(self) -> Iterator[str]:
         yield from broken(self._hooks)
-        for deed in self.deeds:
-            if deed.since is not None:
-                yield from deed.operation.broken(self.world, self._others(deed), deed.since)
+        yield from self._unkept()
 
     @property
     def _hooks(self) -> HookWorld:
@@ -51,14 +51,16 @@ class HookRun(Run):
         return self.world
 
     def _clear(self) -> None:
+        if self._is_known("at last"):
+            return
         self._hooks.taken = frozenset()
         self._hear()
         is_replayed = any(isinstance(deed.operation, Replay) for deed in self.deeds)
         is_disabled = any(not webhook.is_enabled for webhook in self._hooks.webhooks())
-        if is_disabled or (self.is_hurt and is_replayed):
+        if is_disabled or (self.state.is_hurt and is_replayed):
             self.loop.complete(Tend(A).run(self.world.process(_FOLLOWER)))
             self._hear()
-        for fault in broken_at_last(self._hooks, is_hurt=self.is_hurt):
+        for fault in broken_at_last(self._hooks, is_hurt=self.state.is_hurt):
             raise self._broken(fault)
 
     def _hear(self) -> None:
@@ -77,9 +79,9 @@ class HookRun(Run):
 class HookScenario(Scenario):
     """A scenario of webhooks."""
 
-    def run(self, loop: Loop) -> Run:
-        """Begin a run through it."""
-        return HookRun(self, loop)
+    def ending(self, state: State, loop: Loop, known: set[int] | None = None) -> Ending:
+        """Give what checks a state, and what comes of it in the end, if it is not `known`."""
+        return HookEnding(state, loop, known, is_sparse=self.is_sparse)
 
 
 class HookPast(Past):

@@ -31,7 +31,8 @@ from shared.storage.messages.delivering import ToDeliver
 from shared.storage.ports import Row, Unavailable, Value
 from shared.storage.rows.webhooks.deliveries import Delivery
 from shared.storage.rows.webhooks.webhooks import _read
-from tests.simulation.world import GENERATION, NumberedRows, Process, World, at_once
+from tests.simulation.loop import at_once
+from tests.simulation.world import GENERATION, NumberedRows, Process, World
 from tests.support.messages import letter_of
 
 SERVER = "registry.example"
@@ -82,6 +83,18 @@ class Receivers:
         closed, secrets = sorted(self.closed), sorted(self.secrets.items())
         return hash((tuple(got), tuple(closed), tuple(secrets), self.broken))
 
+    def close(self, path: str) -> None:
+        """Let nothing begin at a path from now on."""
+        self.closed |= {path}
+
+    def open(self, path: str) -> None:
+        """Let all begin again."""
+        self.closed -= {path}
+
+    def heed(self, path: str, secret: str) -> None:
+        """Let a secret alone sign from now on."""
+        self.secrets = {**self.secrets, path: secret}
+
     def begin(self, posting: Posting) -> None:
         """Note what is wrong with an attempt that begins now."""
         path = _path(posting)
@@ -117,20 +130,18 @@ def _is_signed(posting: Posting, secret: str) -> bool:
 class GatedPoster:
     """A process' way out; behind its gate, if it has one."""
 
-    def __init__(self, world: "HookWorld", process: Process) -> None:
-        self._world, self._process = world, process
+    def __init__(self, process: Process) -> None:
+        self._process = process
 
     async def post(self, posting: Posting) -> Reply:
         """Post at the turn; what begins now is checked now."""
-        receivers = self._world.receivers
-        receivers.begin(posting)
 
-        async def take() -> Reply | NoReply:
-            return receivers.take(posting)
+        async def take(world: HookWorld) -> Reply | NoReply:
+            return world.receivers.take(posting)
 
+        await self._process.changes(lambda world: world.receivers.begin(posting))
         try:
-            gate, name = self._process.gate, f"post to {_path(posting)}"
-            answer = await (gate.go(name, take) if gate else take())
+            answer = await self._process.turn(f"post to {_path(posting)}", take)
         except Unavailable:
             raise NoReply("it was given up", took_all=True) from None
         if isinstance(answer, NoReply):
@@ -184,9 +195,7 @@ class HookWorld(World):
     def copy(self) -> Self:
         """Give another world that looks the same."""
         other = super().copy()
-        other.receivers, other.taken = self.receivers.copy(), self.taken
-        other.replays, other.is_disturbed = self.replays, self.is_disturbed
-        other.was_disabled, other.first = self.was_disabled, self.first
+        other.receivers = self.receivers.copy()
         return other
 
     def signature(self) -> object:
@@ -222,6 +231,10 @@ class HookWorld(World):
             if key.startswith("delivery|"):
                 yield Delivery.read(row)
 
+    def count_replay(self) -> None:
+        """Note that an operator has sent something again."""
+        self.replays += 1
+
     def next_message(self, *queues: str) -> int | None:
         """Give the place of the message that is to be seen next, and let it be that time."""
         messages = self.messages
@@ -242,12 +255,10 @@ class HookWorld(World):
 class HookProcess(Process):
     """The services of one process, and those that see to webhooks."""
 
-    world: HookWorld
-
     def __init__(self, world: HookWorld, *rest: Any) -> None:
         super().__init__(world, *rest)
         stores, seal, underway = self.stores, SteadySeal(_KEY), Underway()
-        poster = GatedPoster(world, self)
+        poster = GatedPoster(self)
         attempting = Attempting(poster, seal, SERVER, stores.clock, stores.ticks)
         deliverer = Deliverer(stores, attempting, underway)
         self.tasks = Tasks(deliverer, Probing(stores, deliverer, underway))
