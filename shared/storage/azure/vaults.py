@@ -130,7 +130,7 @@ class AzureVault:
 
     def _check(self, version: str) -> None:
         if not _VERSION.fullmatch(version):
-            raise VaultRefused(f"{version!r} is no version of {self._key}")
+            raise VaultRefused(f"{version[:_TOLD]!r} is no version of {self._key}")
 
     async def _wrapped(self, secret: bytes) -> Wrapped:
         async with self._open_identity() as credential, self._client(credential) as client:

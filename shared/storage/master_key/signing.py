@@ -27,6 +27,7 @@ from typing import Any
 from shared.storage.master_key.document import Document, DocumentUnreadable
 from shared.storage.ports import Signature, Vault, VaultRefused
 
+_TOLD = 200
 _BRING_BACK = "bring the last one that the app has written back (soft delete, versions of the blob)"
 
 
@@ -78,8 +79,8 @@ class Signing:
             ) from error
         if key != self.vault.key:
             raise DocumentUnreadable(
-                f"is signed with {key}, and REGISTRY_KEY_VAULT_KEY is {self.vault.key}: set it to"
-                " the former, if that is your vault's"
+                f"is signed with {_short(key)}, and REGISTRY_KEY_VAULT_KEY is {self.vault.key}:"
+                " set it to the former, if that is your vault's"
             )
         if not (is_ours and await self.vault.verify(message, signature)):
             raise DocumentUnreadable(
@@ -94,6 +95,10 @@ def _said(body: bytes) -> Any:
         return json.loads(body)
     except (ValueError, RecursionError) as error:
         raise DocumentUnreadable(f"cannot be read ({error!r}): {_BRING_BACK}") from error
+
+
+def _short(told: str) -> str:
+    return " ".join(told.split())[:_TOLD]
 
 
 def _message(payload: str) -> bytes:

@@ -119,7 +119,9 @@ async def test_what_is_signed_in_no_known_form_is_refused(
         await signing.read(changed(body, **values))
 
 
-@pytest.mark.parametrize("body", [b"", b"\xff", b"{", b"[" * 60_000])
+@pytest.mark.parametrize(
+    "body", [b"", b"\xff", b"{", b"[" * 60_000], ids=["empty", "bytes", "cut", "deep"]
+)
 async def test_what_is_no_json_is_told(signing: Signing, body: bytes) -> None:
     with pytest.raises(DocumentUnreadable, match=r"^cannot be read .*: bring the last one"):
         await signing.read(body)
@@ -133,6 +135,13 @@ async def test_the_key_of_another_vault_is_told_and_not_asked(
     with pytest.raises(DocumentUnreadable, match=told):
         await Signing(other, "account").read(body)
     assert other.calls == []
+
+
+async def test_what_others_have_written_is_told_in_a_line(signing: Signing, body: bytes) -> None:
+    kid = "https://other.test/keys/k\nERROR another line" + "." * 10_000 + "/1"
+    with pytest.raises(DocumentUnreadable) as caught:
+        await signing.read(changed(body, header={"kid": kid}))
+    assert (len(str(caught.value)) < 500, "\n" in str(caught.value)) == (True, False)
 
 
 async def test_a_version_that_the_vault_does_not_have_is_refused(
