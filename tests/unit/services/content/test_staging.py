@@ -222,8 +222,11 @@ async def test_a_body_that_never_begins_is_sent_away(slow: SlowObjects, hurried:
         await silent
 
 
-async def test_a_slow_body_that_makes_progress_is_taken(prepared: Memory, hurried: None) -> None:
-    slow_body = Drip(0.005, count=60)  # longer than the span, with enough in each of them
+async def test_a_slow_body_that_makes_progress_is_taken(
+    prepared: Memory, hurried: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "PACE_SECONDS", 1)
+    slow_body = Drip(0.02, count=60)  # longer than the span, with enough in each of them
     staged = await Staging(prepared.objects).stage(PLACE, aiter(slow_body), Hasher("sha256"), 9)
     assert staged.size == 60
 
