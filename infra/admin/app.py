@@ -16,7 +16,8 @@ their own: `rebuild`. Options that all have may stand anywhere: `admin -o json g
 run -o json`; the last one counts.
 
 A command ends with 0; with 1 and one line on standard error where it could not do what it was
-asked to, or with 1 and an answer that says what was not done; with 2 where it was called wrongly.
+asked to, or with 1 and an answer that says what was not done; with 2 where it was called wrongly
+(`Misuse`).
 """
 
 import asyncio
@@ -31,7 +32,7 @@ import typer
 from azure.core.exceptions import ClientAuthenticationError
 
 from infra.admin.bundles import declared, gathered, spread
-from infra.admin.opening import AdminError, desk
+from infra.admin.opening import AdminError, Misuse, desk
 from infra.admin.output import Answer, Listing, Output, cell, show
 from infra.devhost.settings import StartError
 from shared.errors import RegistryError
@@ -139,6 +140,8 @@ def _run(chosen: _Chosen, function: Command, given: dict[str, Any]) -> None:
     try:
         with desk(chosen.data, chosen.registry) as here:
             is_done = asyncio.run(_done(function(here, **given), chosen.output))
+    except Misuse as error:
+        _fail(str(error), 2)
     except (AdminError, RegistryError, SettingsInvalid, StartError, StateRefused) as error:
         _fail(str(error))
     except StorageError as error:
@@ -156,7 +159,7 @@ async def _done(work: Awaitable[Answer | Listing], output: Output) -> bool:
     return isinstance(answer, Listing) or answer.is_done
 
 
-def _fail(message: str) -> NoReturn:
+def _fail(message: str, code: int = 1) -> NoReturn:
     """End the command with one line on standard error."""
     typer.echo(f"admin: {cell(' '.join(message.split()))}", err=True)
-    raise typer.Exit(1)
+    raise typer.Exit(code)

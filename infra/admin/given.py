@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from infra.admin.opening import AdminError
+from infra.admin.opening import AdminError, Misuse
 
 _STANDARD_INPUT = "-"
 
@@ -47,7 +47,7 @@ def certificates_of(file: Path | None) -> str | None:
 def only_one_reads_input(*given: str | None) -> None:
     """Raise AdminError where two texts would be read from standard input."""
     if given.count(_STANDARD_INPUT) > 1:
-        raise AdminError("only one of the options can be - : standard input is read once")
+        raise Misuse("only one of the options can be - : standard input is read once")
 
 
 def headers_of(given: Sequence[str]) -> Mapping[str, str]:
@@ -61,7 +61,7 @@ def headers_of(given: Sequence[str]) -> Mapping[str, str]:
                 " Authorization=Bearer …, and not Authorization: Bearer …"
             )
         if name.lower() in map(str.lower, headers):
-            raise AdminError(f"--header {name} is given twice: say it once")
+            raise Misuse(f"--header {name} is given twice: say it once")
         headers[name] = value
     return headers
 

@@ -2,7 +2,7 @@
 
 import re
 
-from infra.admin.opening import AdminError, Desk
+from infra.admin.opening import AdminError, Desk, Misuse
 from shared.model.digest import Digest
 from shared.model.names import RepositoryName, parse_repository, parse_tag
 
@@ -26,9 +26,9 @@ def manifest_of(desk: Desk, text: str, digest: str = "") -> tuple[RepositoryName
     """
     name, at, own = text.partition("@")
     if at and digest:
-        raise AdminError(f"{text} has a digest already: leave out {digest}")
+        raise Misuse(f"{text} has a digest already: leave out {digest}")
     if not (own or digest):
-        raise AdminError(f"say which digest of {text}: REPOSITORY DIGEST, or REPOSITORY@DIGEST")
+        raise Misuse(f"say which digest of {text}: REPOSITORY DIGEST, or REPOSITORY@DIGEST")
     if at and ":" in name.rpartition("/")[2]:
         name, _, tag = name.rpartition(":")
         parse_tag(tag)

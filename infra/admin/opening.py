@@ -25,6 +25,10 @@ class AdminError(Exception):
     """Why a command did nothing, in one line."""
 
 
+class Misuse(AdminError):
+    """How a command was called wrongly: what it was given does not go together, or lacks a part."""
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
     """Where a command works: the settings, and the name of the registry that it is about."""

@@ -224,17 +224,12 @@ def test_what_does_not_come_back_is_told_and_the_command_ends_with_1(kept: Kept,
         (["team/app", "sha256:123"], "a sha256 digest has 64 digits"),
         (["team/app@latest"], "'latest' is not a digest"),
         (["team/app:-@" + str(IMAGE.digest)], "'-' is not a tag"),
-        (["team/app"], "say which digest of team/app: REPOSITORY DIGEST, or REPOSITORY@DIGEST"),
-        (["team/app@" + str(IMAGE.digest), str(IMAGE.digest)], "has a digest already"),
         (["team/app", str(IMAGES[1].digest)], "can come back"),
         (["none", str(IMAGE.digest)], "can come back"),
         (["team/app", str(IMAGE.digest), "--life", "0" * 32], "is not found"),
         (["team/app", str(IMAGE.digest), "--life", "../x"], "'../x' is not the ID of a life"),
         (["none", "--all"], "nothing that was deleted from none can come back"),
         (["none", "--as-it-was"], "none was not deleted as a whole"),
-        (["team/app", "--all", "--as-it-was"], "take one of --all, --as-it-was or a DIGEST"),
-        (["team/app", str(IMAGE.digest), "--all"], "take one of --all"),
-        (["a@b", "--all"], "take one of --all"),
     ],
 )
 def test_what_is_wrong_or_not_there_is_one_line_and_changes_nothing(
@@ -245,6 +240,26 @@ def test_what_is_wrong_or_not_there_is_one_line_and_changes_nothing(
     before = memory.kept()
     done = run("deleted", "restore", *arguments)
     assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert complaint in done.stderr
+    assert memory.kept() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["team/app"], "say which digest of team/app: REPOSITORY DIGEST, or REPOSITORY@DIGEST"),
+        (["team/app@" + str(IMAGE.digest), str(IMAGE.digest)], "has a digest already"),
+        (["team/app", "--all", "--as-it-was"], "take one of --all, --as-it-was or a DIGEST"),
+        (["team/app", str(IMAGE.digest), "--all"], "take one of --all"),
+        (["a@b", "--all"], "take one of --all"),
+    ],
+)
+def test_what_does_not_go_together_is_a_wrong_call(
+    kept: Kept, run: Run, memory: Memory, arguments: list[str], complaint: str
+) -> None:
+    before = memory.kept()
+    done = run("deleted", "restore", *arguments)
+    assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert complaint in done.stderr
     assert memory.kept() == before
 

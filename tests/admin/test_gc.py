@@ -140,7 +140,6 @@ def test_programs_get_the_facts(full: None, run: Run) -> None:
     ("arguments", "why"),
     [
         ([REPOSITORY, "no-digest"], "is not a digest"),
-        ([REPOSITORY], "say which digest"),
         (["No/Name", str(IMAGE.digest)], "is not a repository name"),
         ([REPOSITORY, str(Digest.of(b"never"))], "there is nothing of sha256:"),
         (["no/where", str(IMAGE.digest)], "in no/where"),

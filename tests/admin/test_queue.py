@@ -1,4 +1,4 @@
-"""queue list and retry, over memory."""
+"""queue list, show, retry and drop, over memory."""
 
 import asyncio
 import json
@@ -96,14 +96,47 @@ def test_all_are_tried_now(failed: None, run: Run, memory: Memory) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [(), (WAITS.id, "--all"), ("d" * 32,), (GIVEN_UP.id,), ("no id",), ("a/b",)]
+    ("arguments", "code"),
+    [
+        (("retry",), 2),
+        (("retry", WAITS.id, "--all"), 2),
+        (("retry", "d" * 32), 1),
+        (("retry", GIVEN_UP.id), 1),
+        (("retry", "no id"), 1),
+        (("retry", "a/b"), 1),
+        (("show", GIVEN_UP.id), 1),
+        (("show", "a/b"), 1),
+        (("drop", WAITS.id), 1),
+        (("drop", GIVEN_UP.id), 1),
+        (("drop", "a/b"), 1),
+    ],
 )
 def test_what_names_nothing_is_refused_and_changes_nothing(
-    failed: None, run: Run, memory: Memory, arguments: tuple[str, ...]
+    failed: None, run: Run, memory: Memory, arguments: tuple[str, ...], code: int
 ) -> None:
-    before = [*memory.messages.sent]
-    result = run("queue", "retry", *arguments)
-    assert (result.exit_code, result.stdout) == (1, "")
+    sent, kept = [*memory.messages.sent], memory.kept()
+    result = run("queue", *arguments)
+    assert (result.exit_code, result.stdout) == (code, "")
     assert result.stderr.startswith("admin: ")
     assert result.stderr.count("\n") == 1
-    assert memory.messages.sent == before
+    assert (memory.messages.sent, memory.kept()) == (sent, kept)
+
+
+def test_a_letter_is_shown_with_its_body(failed: None, run: Run) -> None:
+    shown = run("queue", "show", UNREADABLE.id).stdout
+    assert UNREADABLE.id in shown
+    assert shown.endswith("\nwhat is this\n")
+    said = json.loads(run("queue", "show", WAITS.id, "-o", "json").stdout)
+    assert (said["letter"]["state"], said["body"]) == ("waits", BODY)
+
+
+def test_what_cannot_be_read_is_dropped_and_shown_for_the_last_time(
+    failed: None, run: Run, memory: Memory
+) -> None:
+    result = run("queue", "drop", UNREADABLE.id)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.startswith(f"letter {UNREADABLE.id} of queue events is dropped")
+    assert result.stdout.endswith("\nwhat is this\n")
+    listed = json.loads(run("queue", "list", "-o", "json").stdout)
+    assert [row["id"] for row in listed] == [WAITS.id, GIVEN_UP.id]
+    assert run("queue", "drop", UNREADABLE.id).exit_code == 1

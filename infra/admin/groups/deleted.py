@@ -11,7 +11,7 @@ from rich.table import Table
 
 from infra.admin.app import Group
 from infra.admin.naming import life_of, manifest_of, repository_of
-from infra.admin.opening import AdminError, Desk
+from infra.admin.opening import AdminError, Desk, Misuse
 from infra.admin.output import Answer, Listing, progress, said, table
 from shared.administration import Administration
 from shared.errors import ManifestBlobUnknown
@@ -88,7 +88,7 @@ async def restore(
         name, wanted = manifest_of(desk, repository, digest)
         return await _restore_one(desk, name, wanted, life_of(life) if life else "")
     if digest or life or "@" in repository or (everything and as_it_was):
-        raise AdminError("take one of --all, --as-it-was or a DIGEST (with its --life)")
+        raise Misuse("take one of --all, --as-it-was or a DIGEST (with its --life)")
     return await _restore_all(desk, repository_of(desk, repository), as_it_was=as_it_was)
 
 

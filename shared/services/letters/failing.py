@@ -3,7 +3,8 @@
 A letter that sleeps until it is tried again cannot be fetched out of its queue. So whoever wants it
 done now sends a copy, which takes the row with it if it succeeds, and is not sent again if it
 fails: the letter itself still comes when it is due. What could not be read is in its row alone:
-it is sent first, then the row goes, unless it has been written again meanwhile.
+it is sent first, then the row goes, unless it has been written again meanwhile. It alone can be
+dropped: of what sleeps the letter would come all the same.
 
 A sleeper that cannot be read comes back by itself, and where it is to go only its own text tells:
 nothing is sent of it. A copy would be one more that nobody can read.
@@ -55,7 +56,7 @@ class Failing:
 
 
 class FailingLetters:
-    """Shows what fails in one storage account, and has it tried again."""
+    """Shows what fails in one storage account, and has it tried again, or dropped."""
 
     def __init__(
         self,
@@ -72,19 +73,28 @@ class FailingLetters:
     async def all(self) -> AsyncIterator[Failing]:
         """Give all of them, one by one; of those given up the first ones."""
         async for failure in self._rows():
-            state = State.WAITS if failure.due else State.UNREADABLE
-            yield self._shown(failure.queue, failure.letter, state, failure.due)
+            yield self._told(failure)
         for queue, letter in await self._poison.peek():
             given_up = letter.failed(letter.why or GAVE_UP)
             yield self._shown(queue, given_up, State.GIVEN_UP, None)
 
+    async def find(self, letter_id: str) -> tuple[Failing, str] | None:
+        """Give a letter and its body; None where no row tells of it."""
+        failure = await self._find(letter_id)
+        return self._opened(failure) if failure else None
+
     async def retry(self, letter_id: str) -> bool:
         """Have a letter tried now; False where no row tells of it, or no queue is known."""
-        names = (letter_id, keys.unreadable(letter_id)) if is_id(letter_id) else ()
-        for key in names:
-            if failure := await self._failures.find(key):
-                return await self._send(failure)
-        return False
+        failure = await self._find(letter_id)
+        return failure is not None and await self._send(failure)
+
+    async def drop(self, letter_id: str) -> tuple[Failing, str] | None:
+        """Forget a letter that could not be read, and give it; None where there is none such."""
+        key = keys.unreadable(letter_id)
+        failure = await self._failures.find(key) if is_id(letter_id) else None
+        if failure and await self._failures.take(key, failure.etag):
+            return self._opened(failure)
+        return None
 
     async def retry_all(self) -> int:
         """Have all letters tried now, and tell how many."""
@@ -102,12 +112,26 @@ class FailingLetters:
             await self._failures.take(failure.key, failure.etag)
         return True
 
+    async def _find(self, letter_id: str) -> Failure | None:
+        names = (letter_id, keys.unreadable(letter_id)) if is_id(letter_id) else ()
+        for key in names:
+            if failure := await self._failures.find(key):
+                return failure
+        return None
+
     async def _rows(self) -> AsyncIterator[Failure]:
         after = ""
         while page := await self._failures.page(after, _PAGE):
             for failure in page:
                 yield failure
             after = page[-1].key
+
+    def _opened(self, failure: Failure) -> tuple[Failing, str]:
+        return self._told(failure), failure.letter.body
+
+    def _told(self, failure: Failure) -> Failing:
+        state = State.WAITS if failure.due else State.UNREADABLE
+        return self._shown(failure.queue, failure.letter, state, failure.due)
 
     def _shown(self, queue: str, letter: Letter, state: State, due: datetime | None) -> Failing:
         age = self._clock() - letter.sent

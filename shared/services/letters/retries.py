@@ -139,7 +139,7 @@ class Retries:
         if letter.tries:
             await self._report(self._failures.take(letter.id))
 
-    async def _report(self, change: Awaitable[None]) -> None:
+    async def _report(self, change: Awaitable[object]) -> None:
         """Change a row, if that goes; the host would send again what has been sent already."""
         try:
             await change

@@ -69,10 +69,13 @@ class Failures:
         with suppress(NotFound):
             await self._commit(Update(letter.id, {"why": letter.why, "tries": letter.tries}))
 
-    async def take(self, key: str, etag: str = ANY) -> None:
-        """Remove a row, if it is there, and as it was."""
-        with suppress(NotFound, Conflict):
+    async def take(self, key: str, etag: str = ANY) -> bool:
+        """Remove a row; False where it is not there, or not as it was."""
+        try:
             await self._commit(Delete(key, etag))
+        except (NotFound, Conflict):
+            return False
+        return True
 
     async def forget(self, due: datetime) -> None:
         """Remove the rows of letters that were due before: they succeeded, and left theirs."""

@@ -10,7 +10,7 @@ import typer
 
 from infra.admin.groups.webhooks.filters import Filters, Since, Until, Wanted, event_of, utc
 from infra.admin.groups.webhooks.webhook import WebhookName, opened, webhook
-from infra.admin.opening import AdminError, Desk
+from infra.admin.opening import AdminError, Desk, Misuse
 from infra.admin.output import Answer, Listing, said
 from shared.administration import Administration
 from shared.bootstrap import now
@@ -139,7 +139,7 @@ async def replay(
 ) -> Answer:
     """Send an event again, or all of some time, for 24 hours from now; its id stays."""
     if bool(event) == bool(since) or (event and (until or only_failed)):
-        raise AdminError("name one EVENT, as webhook events lists it, or say --since")
+        raise Misuse("name one EVENT, as webhook events lists it, or say --since")
     moment = now()
     begin, end = utc(since), min(utc(until) or moment + _SOON, moment + _SOON)
     if begin and begin >= min(end, moment):

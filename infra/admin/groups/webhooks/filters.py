@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from infra.admin.naming import repository_of
-from infra.admin.opening import AdminError, Desk
+from infra.admin.opening import AdminError, Desk, Misuse
 from shared.model.digest import Digest
 from shared.model.names import parse_tag
 from shared.model.webhooks.webhook import PING, Action
@@ -104,7 +104,7 @@ class Filters:
         if since and until and since >= until:
             raise AdminError("--since is not before --until: nothing was then")
         if until and self.before:
-            raise AdminError("say --until or --before, not both")
+            raise Misuse("say --until or --before, not both")
         before = event_of(self.before) if self.before else ""
         names = _names(desk, self.what)
         return Wanted(self.state or (), self.action or (), *names, since, until, before)

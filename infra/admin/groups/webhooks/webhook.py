@@ -11,7 +11,7 @@ import typer
 from infra.admin.app import Group
 from infra.admin.groups.webhooks.wishes import URI, Changes, Options
 from infra.admin.naming import repository_of
-from infra.admin.opening import AdminError, Desk
+from infra.admin.opening import AdminError, Desk, Misuse
 from infra.admin.output import Answer, Listing, cell, said
 from shared.administration import Administration
 from shared.model.digest import Digest
@@ -108,7 +108,7 @@ async def update(
     """Change what is given, and leave the rest; of headers and the like, all of them."""
     wish = changes.wish(desk, uri)
     if wish == Wish():
-        raise AdminError(f"say what of webhook {name} is to be another")
+        raise Misuse(f"say what of webhook {name} is to be another")
     async with opened(desk) as here:
         changed = await here.webhooks.update(name, wish)
         told = f"webhook {changed.name} is changed{await _what_follows(here, changed, wish)}"

@@ -11,7 +11,7 @@ import typer
 
 from infra.admin.given import certificates_of, headers_of, only_one_reads_input, text_of
 from infra.admin.naming import scope_of
-from infra.admin.opening import AdminError, Desk
+from infra.admin.opening import AdminError, Desk, Misuse
 from shared.model.webhooks.webhook import USUAL_SECONDS, Action, Form, Hmac, WebhookInvalid
 from shared.services.webhooks.configuration.checking import parse_hmac
 from shared.services.webhooks.configuration.registering import OVERLAP, Wish, new_secret
@@ -154,7 +154,7 @@ class Changes(Options):
     def wish(self, desk: Desk, uri: str | None) -> Wish:
         """Read what is wished for, and what is to be taken away; raises AdminError."""
         if self.enable and self.disable:
-            raise AdminError("say --enable or --disable, not both")
+            raise Misuse("say --enable or --disable, not both")
         return replace(
             _lessened(Options.wish(self, desk, uri), self.without or ()),
             overlap=None if self.overlap is None else self.overlap * _HOUR,
@@ -167,7 +167,7 @@ def _lessened(wish: Wish, parts: Sequence[Part]) -> Wish:
     for part in dict.fromkeys(parts):
         name, nothing = _NOTHING[part]
         if getattr(wish, name) is not None:
-            raise AdminError(f"take --without {part}, or give one: not both")
+            raise Misuse(f"take --without {part}, or give one: not both")
         wish = replace(wish, **{name: nothing})
     return wish
 

@@ -123,6 +123,35 @@ async def test_what_is_put_aside_again_at_once_is_not_lost(
     assert one.id == letter.id
 
 
+async def test_what_could_not_be_read_is_dropped_by_an_operator_and_not_what_waits(
+    failures: Failures, failing: FailingLetters, clock: Clock
+) -> None:
+    gone, waits = (Letter(each * 32, clock(), "?", 6, "ValueError: no") for each in "ab")
+    await failures.put(Failure(keys.EVENTS, gone, None))
+    await failures.put(Failure(keys.EVENTS, waits, clock()))
+    assert await failing.drop(gone.id)
+    for other in (gone.id, waits.id, "no id"):
+        assert not await failing.drop(other)
+    assert [one.id for one in await shown(failing)] == [waits.id]
+
+
+async def test_what_is_put_aside_again_meanwhile_is_not_dropped(
+    failures: Failures, failing: FailingLetters, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    letter = Letter("a" * 32, clock(), "?", 6, "ValueError: no")
+    failure = Failure(keys.EVENTS, letter, None)
+    await failures.put(failure)
+    take = failures.take
+
+    async def late(key: str, etag: str) -> bool:
+        await failures.put(failure)
+        return await take(key, etag)
+
+    monkeypatch.setattr(failures, "take", late)
+    assert not await failing.drop(letter.id)
+    assert [one.id for one in await shown(failing)] == [letter.id]
+
+
 async def test_what_cannot_be_sent_stays(
     failing: FailingLetters,
     failures: Failures,
