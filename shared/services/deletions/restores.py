@@ -216,17 +216,20 @@ class Restores:
         outbox = {mark.name: self._stores.outbox.key(now) for mark in free}
         if outbox:
             await self._stores.outbox.promise(repository, list(outbox.values()))
-        changes = Transaction()
-        for mark in marks:
-            if mark.name in outbox:
-                changes.add(Insert(outbox[mark.name], values(_pushed(mark, record, by, now))))
-                changes.add(*tags.bring_back(mark, now))
-            else:
-                changes.add(tags.forget(mark))
-        changes.add(Update(keys.WRITABLE, {"updated": now}))
         merged: dict[str, Value] = {"seen": now, "deletion": ""}
-        changes.add(Update(keys.manifest(record.digest), merged, record.etag))
-        changes.add(*await self._relied_on(repository, record))
+        changes = Transaction(
+            [
+                *(
+                    Insert(outbox[mark.name], values(_pushed(mark, record, by, now)))
+                    for mark in free
+                ),
+                *(it for mark in free for it in tags.bring_back(mark, now)),
+                *(tags.forget(mark) for mark in marks if mark.name in there),
+                Update(keys.WRITABLE, {"updated": now}),
+                Update(keys.manifest(record.digest), merged, record.etag),
+                *await self._relied_on(repository, record),
+            ]
+        )
         wanted = [*changes]
         try:
             await self._contents.commit(repository, wanted)

@@ -150,7 +150,7 @@ class Explaining:
         )
 
     def _purged(self, deleted: DeletedRecord) -> datetime:
-        return self._in(deleted.left + 4 * ages.L)
+        return self._in(deleted.purged_in)
 
     def _in(self, span: timedelta) -> datetime:
         return self._stores.clock() + span

@@ -47,6 +47,7 @@ from shared.storage import ages, keys
 from shared.storage.messages.errands import Errand, Kind
 from shared.storage.ports import MOST_CHANGES, Conflict, Delete, NotFound, Row
 from shared.storage.rows.contents import LINK
+from shared.storage.rows.records import purged_in
 from shared.storage.stores import Stores
 
 _CAUSE = asdict(Cause("sweep"))
@@ -147,7 +148,7 @@ class ContentsSweep:
         for row in over:
             at, until = (cast("datetime", row.values[name]) for name in ("deleted_at", "until"))
             digest, life = keys.user_of(row.key)
-            is_over = row.age > until - at + 4 * ages.L
+            is_over = purged_in(at, until, row.age) < timedelta()
             if is_over and not await self._waits(part.repository, digest, row):
                 send = self._errand(Kind.PURGE, part, digest=str(digest), life=life)
                 yield part.finding(What.LIFE, [row], send)
@@ -155,7 +156,7 @@ class ContentsSweep:
     async def _waits(self, repository: RepositoryName, digest: Digest, row: Row) -> bool:
         """Tell whether the purge of a life waits for another: what we send would wait with it."""
         longer = await self._stores.deleted.outlasting(repository, digest, row.written)
-        return longer is not None and longer.left + 4 * ages.L >= timedelta()
+        return longer is not None and longer.purged_in >= timedelta()
 
     async def _edges(self, part: _Part) -> AsyncIterator[Finding]:
         shown = part.lives("build", "manifest", "deleted")

@@ -77,7 +77,7 @@ class Purge:
         if deleted is None:
             return True
         span = ages.Span(self._stores.ticks)
-        wait = timedelta() if is_restored else self._wait(deleted)
+        wait = timedelta() if is_restored else deleted.purged_in
         if wait > timedelta():
             await self._come_again(repository, deleted, wait)
             return False
@@ -88,7 +88,7 @@ class Purge:
         if is_last:
             await self._take_referrers(repository, deleted, span)
         elif not is_restored and (longer := await self._outlasts(repository, deleted)):
-            await self._come_again(repository, deleted, max(self._wait(longer), 2 * ages.L))
+            await self._come_again(repository, deleted, max(longer.purged_in, 2 * ages.L))
             return False
         await self._take_rest(repository, deleted, span, is_restored=is_restored)
         if not is_restored:
@@ -117,9 +117,6 @@ class Purge:
         await self._stores.errands.send(
             Kind.PURGE, repository, after=wait, digest=str(record.digest), life=record.life
         )
-
-    def _wait(self, deleted: DeletedRecord) -> timedelta:
-        return deleted.left + 4 * ages.L
 
     async def _is_last(self, repository: RepositoryName, digest: Digest, life: str) -> bool:
         """Tell whether nothing of a digest is left that ends later than this life of it."""

@@ -11,7 +11,7 @@ from shared.model.attributes import FREE, Attributes
 from shared.model.digest import Digest
 from shared.model.manifests.manifest import Manifest
 from shared.model.names import Tag
-from shared.storage import keys
+from shared.storage import ages, keys
 from shared.storage.ports import LONG_AGO, VALUE_BYTES, Row, Value
 
 ROTTEN = "rotten"
@@ -174,6 +174,19 @@ class DeletedRecord:
     def is_over(self) -> bool:
         """Tell whether it is kept no more, and only waits for its purge."""
         return self.left < timedelta()
+
+    @property
+    def purged_in(self) -> timedelta:
+        """Give how long its purge waits from now on; below zero, for how long it is due."""
+        return purged_in(self.at, self.until, self.age)
+
+
+def purged_in(at: datetime, until: datetime, age: timedelta) -> timedelta:
+    """Give how long the purge of a life waits that was deleted `at` a time, and is kept `until`.
+
+    A restore begins before that, by the clock of its host.
+    """
+    return until - at - age + 4 * ages.L
 
 
 def body_values(body: bytes) -> Mapping[str, Value]:
