@@ -99,10 +99,9 @@ OPENS = {"close", "from_connection_string", "get_blob_client", "get_container_cl
 
 REGISTRY = {
     **dict.fromkeys(CALLS.values(), "the registry's own storage calls"),
-    "keys/read": "the public half of the key, with which the master key is wrapped",
+    "keys/read": "the public half of the key, with which the master key is wrapped and verified",
     "keys/unwrap/action": "the master key, when a process starts",
     "keys/sign/action": "the master key as it is kept, so that no other is put there",
-    "keys/verify/action": "whether the one that is kept was signed",
 }
 HOST = {
     f"{CONTAINERS}/immutableStorage/runAsSuperUser/action": (
