@@ -160,10 +160,11 @@ def test_the_platform_asks_the_container_how_it_is(
 
     assert app["configuration"]["ingress"]["targetPort"] == 8080
     assert probes == {
-        "Startup": {"path": "/health/live", "port": 8080},
-        "Liveness": {"path": "/health/live", "port": 8080},
-        "Readiness": {"path": "/health/ready", "port": 8080},
+        "Startup": {"path": "/health/live", "port": 8081},
+        "Liveness": {"path": "/health/live", "port": 8081},
+        "Readiness": {"path": "/health/ready", "port": 8081},
     }
+    assert container["args"] == ["--health-port", "8081"]
 
 
 @pytest.mark.parametrize("name", CONTAINERS)

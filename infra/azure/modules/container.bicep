@@ -46,6 +46,8 @@ var hasPassword = !empty(imageUser)
 var secretName = 'image-password'
 // The host cuts requests off after four fifths of its drain, and the platform kills after ten minutes at the latest.
 var drainSeconds = min(requestMinutes * 75, 540)
+// A port for probes alone: they are answered there while clients take every place at the other.
+var healthPort = 8081
 var identities = union({ '${identityId}': {} }, empty(imageIdentity) ? {} : { '${imageIdentity}': {} })
 
 var registries = empty(imageIdentity)
@@ -88,6 +90,7 @@ resource app 'Microsoft.App/containerApps@2025-07-01' = {
         {
           name: 'registry'
           image: pulled
+          args: ['--health-port', string(healthPort)]
           resources: { cpu: json('1.0'), memory: '2Gi' }
           env: map(
             items(union(settings, {
@@ -98,19 +101,19 @@ resource app 'Microsoft.App/containerApps@2025-07-01' = {
           probes: [
             {
               type: 'Startup'
-              httpGet: { path: '/health/live', port: 8080 }
+              httpGet: { path: '/health/live', port: healthPort }
               periodSeconds: 2
               failureThreshold: 30
             }
             {
               type: 'Liveness'
-              httpGet: { path: '/health/live', port: 8080 }
+              httpGet: { path: '/health/live', port: healthPort }
               periodSeconds: 10
               failureThreshold: 6
             }
             {
               type: 'Readiness'
-              httpGet: { path: '/health/ready', port: 8080 }
+              httpGet: { path: '/health/ready', port: healthPort }
               periodSeconds: 5
               failureThreshold: 3
             }
