@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
-from aiohttp import web
+from aiohttp import ClientTimeout, web
 
 from infra.devhost.storage import ACCOUNT, KEY
 from shared.storage import ages
 from shared.storage.azure import accounts as azure_accounts
+from shared.storage.azure import answers, downloads
 from shared.storage.azure.accounts import RETRIES, AzureAccount
 from shared.storage.azure.blobs import AzureObjects
 from shared.storage.azure.queues import AzureMessages
@@ -344,6 +345,73 @@ class TestNoAnswer:
         account = AzureAccount(place(server.sockets[0].getsockname()[1]))
         yield account
         await account.close()
+        server.close()
+
+    async def test_a_call_ends_while_somebody_still_waits_for_it(
+        self, account: AzureAccount, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(answers, "PATIENCE", timedelta(seconds=0.2))
+        monkeypatch.setattr(downloads, "_TIMES", ClientTimeout(sock_read=0.1))
+        monkeypatch.setattr(downloads, "RETRIES", 1_000)
+        rows, objects, messages = AzureRows(account), AzureObjects(account), AzureMessages(account)
+        calls: list[Awaitable[object]] = [
+            rows.prepare(["t"]),
+            rows.get("t", "p", "k"),
+            rows.scan("t", "p", after="a", before="b", limit=1),
+            rows.page("t", first="a", before="b", position="", limit=1),
+            rows.commit("t", "p", [Insert("k", {})]),
+            rows.commit("t", "p", [Insert("k", {}), Delete("l")]),
+            objects.prepare(),
+            objects.staged("x"),
+            objects.put("x", b"1", {}),
+            objects.replace("x", b"1", '"1"'),
+            objects.facts("x"),
+            objects.page("x", "", 1),
+            anext(objects.read("x")),
+            objects.delete("x", '"1"'),
+            messages.prepare(["q"]),
+            messages.send("q", "text"),
+            messages.receive("q", 1, 60),
+            messages.delete("q", Received("1", "", "r")),
+            messages.peek("q", 1),
+        ]
+
+        async with asyncio.timeout(5):
+            told = await asyncio.gather(*calls, return_exceptions=True)
+
+        assert {type(each) for each in told} == {Unavailable}
+
+    async def test_a_call_with_content_is_waited_for_longer(
+        self, account: AzureAccount, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(answers, "PATIENCE", timedelta(seconds=0.1))
+        monkeypatch.setattr(ages, "L", timedelta(seconds=0.5))
+        objects = AzureObjects(account)
+        for call in (objects.stage("x", "a", b"1"), objects.commit("x", ["a"], {})):
+            with pytest.raises(Unavailable, match=r"within 0\.35 s"):
+                await call
+
+    async def test_a_connection_that_died_is_left_for_another(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(azure_accounts, "READ_SECONDS", 0.2)
+        monkeypatch.setattr(azure_accounts, "_FIRST_PAUSE", 0.01)
+        connections: list[asyncio.StreamWriter] = []
+
+        async def second(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            connections.append(writer)
+            await reader.readuntil(b"\r\n\r\n")
+            if len(connections) > 1:
+                writer.write(b"HTTP/1.1 404 No\r\nx-ms-error-code: BlobNotFound\r\n\r\n")
+                writer.close()
+
+        server = await asyncio.start_server(second, "127.0.0.1", 0)
+        account = AzureAccount(place(server.sockets[0].getsockname()[1]))
+        async with asyncio.timeout(5):
+            assert await AzureObjects(account).facts("x") is None
+        assert len(connections) == 2
+        await account.close()
+        connections[0].close()
         server.close()
 
     async def test_a_call_ends_before_it_is_too_late(

@@ -11,9 +11,9 @@ from azure.core import MatchConditions
 from azure.core.exceptions import ResourceExistsError
 
 from shared.storage import keys
-from shared.storage.azure.accounts import AzureAccount, Key
+from shared.storage.azure.accounts import CONTENT_SECONDS, AzureAccount, Key
 from shared.storage.azure.addresses import Addresses
-from shared.storage.azure.answers import Answered, in_time
+from shared.storage.azure.answers import Answered, in_time, patiently, soon
 from shared.storage.azure.downloads import stream
 from shared.storage.azure.errors import translated
 from shared.storage.ports import Block, Conflict, Facts, NotFound
@@ -59,17 +59,20 @@ class AzureObjects:
     async def prepare(self) -> None:
         """Make the container where it is missing."""
         with translated(f"container {self._container}"), suppress(ResourceExistsError):
-            await self._account.blobs.create_container(self._container)
+            await patiently(self._account.blobs.create_container(self._container))
 
+    @in_time
     async def stage(self, name: str, block_id: str, data: bytes | bytearray | memoryview) -> None:
         """Keep a piece of an object to be; the same id again replaces the piece."""
         body = _Body(data)
         # The SDK's types leave out async iterables, which its transport takes.
         sent = cast("Iterable[bytes]", body)
         with translated(f"object {name}"):
-            await self._blob(name).stage_block(block_id, sent, length=len(body))
+            await self._blob(name).stage_block(
+                block_id, sent, length=len(body), read_timeout=CONTENT_SECONDS
+            )
 
-    @in_time
+    @soon
     async def staged(self, name: str) -> list[Block]:
         """List the staged pieces that are not part of an object yet."""
         try:
@@ -91,6 +94,7 @@ class AzureObjects:
                 metadata=dict(metadata),
                 content_settings=_octets(),
                 match_condition=MatchConditions.IfMissing,
+                read_timeout=CONTENT_SECONDS,
             )
         return str(made["etag"])
 
@@ -100,13 +104,17 @@ class AzureObjects:
         if len(data) > _ONE_CALL_BYTES:
             await self.stage(name, _ONLY, data)
             return await self.commit(name, [_ONLY], metadata)
+        return await self._put(name, data, metadata)
+
+    @soon
+    async def _put(self, name: str, data: bytes, metadata: Mapping[str, str]) -> str:
         with translated(f"object {name}"):
             made = await self._blob(name).upload_blob(
                 data, metadata=dict(metadata), content_settings=_octets(), overwrite=False
             )
         return str(made["etag"])
 
-    @in_time
+    @soon
     async def replace(self, name: str, data: bytes, etag: str) -> str:
         """Put a small object in the place of the one with this ETag."""
         try:
@@ -122,7 +130,7 @@ class AzureObjects:
             raise Conflict(f"object {name}") from error
         return str(made["etag"])
 
-    @in_time
+    @soon
     async def facts(self, name: str) -> Facts | None:
         """Tell an object's size and metadata, or None."""
         answered = Answered()
@@ -133,7 +141,7 @@ class AzureObjects:
             return None
         return Facts(found.size, found.metadata, found.etag, answered.since(found.last_modified))
 
-    @in_time
+    @soon
     async def page(self, prefix: str, position: str, limit: int) -> tuple[list[str], str]:
         """List some names; a position is what Azure gives to go on from."""
         container = self._account.blobs.get_container_client(self._container)
@@ -157,7 +165,7 @@ class AzureObjects:
             async for piece in pieces:
                 yield piece
 
-    @in_time
+    @soon
     async def delete(self, name: str, etag: str) -> bool:
         """Remove the object with this ETag; False where there is none (any more)."""
         try:
@@ -211,7 +219,8 @@ class AzureObjects:
         now = self._now()
         expiry = max(now + _KEY_LIFE, needed_until)
         with translated("a key to sign with"):
-            key = await self._account.blobs.get_user_delegation_key(now - _CLOCK_SKEW, expiry)
+            asked = self._account.blobs.get_user_delegation_key(now - _CLOCK_SKEW, expiry)
+            key = await patiently(asked)
         return key, expiry
 
     def _blob(self, name: str) -> "BlobClient":

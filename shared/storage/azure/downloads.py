@@ -6,6 +6,7 @@ quarter of the processor's time (measured). A stream that breaks goes on from wh
 """
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from http import HTTPStatus
@@ -19,6 +20,7 @@ from aiohttp import (
 )
 from yarl import URL
 
+from shared.storage.azure import answers
 from shared.storage.azure.accounts import CONNECT_SECONDS, READ_SECONDS, RETRIES, pause
 from shared.storage.azure.errors import named
 from shared.storage.ports import Unavailable
@@ -36,9 +38,10 @@ async def stream(
 
     Raises:
         NotFound, NotPrepared: there is no object, no container.
-        Unavailable: it broke off, and again on each retry without a byte in between.
+        Unavailable: it broke off, and again on each retry without a byte in between, or in all the
+            tries of some time (`answers.PATIENCE`).
     """
-    tries = 0
+    tries, last = 0, time.monotonic()
     while True:
         try:
             async with _get(session, await sign(), start, end) as answer:
@@ -46,10 +49,10 @@ async def stream(
                     async for piece in answer.content.iter_chunked(_PIECE_BYTES):
                         yield piece
                         start += len(piece)
-                        tries = 0
+                        tries, last = 0, time.monotonic()
         except (ClientError, TimeoutError, Unavailable) as error:
             tries += 1
-            if tries > RETRIES:
+            if tries > RETRIES or time.monotonic() - last > answers.PATIENCE.total_seconds():
                 raise Unavailable(f"object {name}: {_said(error)}") from None
             await asyncio.sleep(pause(tries))
         else:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from azure.core.exceptions import ResourceExistsError
 
 from shared.storage.azure.accounts import AzureAccount
-from shared.storage.azure.answers import in_time
+from shared.storage.azure.answers import patiently, soon
 from shared.storage.azure.errors import translated
 from shared.storage.ports import Conflict, NotFound, Received
 
@@ -34,9 +34,9 @@ class AzureMessages:
         """Make the queues that are missing."""
         for queue in queues:
             with translated(f"queue {queue}"), suppress(ResourceExistsError):
-                await self._queue(queue).create_queue()
+                await patiently(self._queue(queue).create_queue())
 
-    @in_time
+    @soon
     async def send(self, queue: str, body: str, delay_seconds: int = 0) -> None:
         """Put a text on a queue; it is seen after the delay (at most seven days)."""
         with translated(f"queue {queue}"):
@@ -44,7 +44,7 @@ class AzureMessages:
                 body, visibility_timeout=delay_seconds, time_to_live=_FOR_EVER
             )
 
-    @in_time
+    @soon
     async def receive(self, queue: str, limit: int, hidden_seconds: int) -> list[Received]:
         """Take some texts that are seen now, and hide them."""
         pages: Any = (
@@ -57,7 +57,7 @@ class AzureMessages:
                 return [Received(it.id, _text(it.content), it.pop_receipt) async for it in page]
         return []
 
-    @in_time
+    @soon
     async def delete(self, queue: str, received: Received) -> bool:
         """Remove a text that was received and not since."""
         try:
@@ -67,7 +67,7 @@ class AzureMessages:
             return False
         return True
 
-    @in_time
+    @soon
     async def peek(self, queue: str, limit: int) -> list[str]:
         """Give some texts that are seen now."""
         with translated(f"queue {queue}"):

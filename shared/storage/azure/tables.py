@@ -17,7 +17,7 @@ from azure.data.tables import EdmType, EntityProperty, TableEntity, UpdateMode
 from azure.data.tables.aio import TableClient
 
 from shared.storage.azure.accounts import AzureAccount
-from shared.storage.azure.answers import Answered, in_time
+from shared.storage.azure.answers import Answered, in_time, patiently, soon
 from shared.storage.azure.errors import translated
 from shared.storage.azure.reads import PointReads, Unclear
 from shared.storage.ports import (
@@ -53,9 +53,9 @@ class AzureRows:
         """Make the tables that are missing."""
         for table in tables:
             with translated(f"table {table}"):
-                await self._account.tables.create_table_if_not_exists(table)
+                await patiently(self._account.tables.create_table_if_not_exists(table))
 
-    @in_time
+    @soon
     async def get(
         self, table: str, partition: str, key: str, only: Sequence[str] | None = None
     ) -> Row | None:
@@ -99,14 +99,16 @@ class AzureRows:
             raw_response_hook=answered,
         )
         rows: list[Row] = []
+        pages = cast("AsyncPageIterator[TableEntity]", entities.by_page())
         with translated(f"table {table}"):
-            async for entity in entities:
-                rows.append(_row(entity["RowKey"], entity, answered))
-                if len(rows) == limit:
-                    break
+            while (page := await patiently(anext(pages, None))) is not None:
+                async for entity in page:
+                    rows.append(_row(entity["RowKey"], entity, answered))
+                    if len(rows) == limit:
+                        return rows
         return rows
 
-    @in_time
+    @soon
     async def page(
         self,
         table: str,
@@ -140,7 +142,7 @@ class AzureRows:
         token = pages.continuation_token
         return RowsPage(rows, orjson.dumps(token).decode() if token else "")
 
-    @in_time
+    @soon
     async def commit(self, table: str, partition: str, changes: Sequence[Change]) -> list[str]:
         """Make all changes, or none."""
         if not changes:

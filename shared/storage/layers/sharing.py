@@ -9,6 +9,8 @@ waits:
     second, third ask  read 2 waits for read 1 to end, and is for both
     read 1 ends        first is answered; read 2 starts
     fourth asks        read 3 waits for read 2
+
+Where read 1 hangs, read 2 does not wait for its end: it starts after some seconds all the same.
 """
 
 import asyncio
@@ -20,6 +22,10 @@ from shared.storage.ports import Row, Rows
 
 type _Key = tuple[str, str, str, tuple[str, ...] | None]
 type _Read = asyncio.Task[Row | None]
+
+
+WAITING_SECONDS = 5.0
+"""How long a read waits for the one before it: some hundred times as long as that takes."""
 
 
 @dataclass(slots=True)
@@ -46,24 +52,32 @@ class SharedRows(PassingRows):
         line = self._lines.get(place)
         if line is None:
             read = asyncio.create_task(self._rows.get(*place))
-            self._lines[place] = _Line(read)
-            read.add_done_callback(lambda _: self._leave(place))
+            self._begin(place, read)
             return read
         if line.waiting is None:
             line.waiting = asyncio.create_task(self._read_after(line, place))
         return line.waiting
 
     async def _read_after(self, line: _Line, place: _Key) -> Row | None:
-        await asyncio.wait([line.running])
+        await asyncio.wait([line.running], timeout=WAITING_SECONDS)
+        self._leave(place, line)
         return await self._rows.get(*place)
 
-    def _leave(self, place: _Key) -> None:
-        """Let the read that waits run, or forget the line; nobody may be left to hear a failure."""
-        line = self._lines[place]
+    def _begin(self, place: _Key, read: _Read) -> None:
+        """Note which read runs: who asks from now on waits for the one after it."""
+        line = self._lines[place] = _Line(read)
+        read.add_done_callback(lambda _: self._end(place, line))
+
+    def _end(self, place: _Key, line: _Line) -> None:
         if not line.running.cancelled():
-            line.running.exception()
+            line.running.exception()  # nobody may be left to hear a failure
+        self._leave(place, line)
+
+    def _leave(self, place: _Key, line: _Line) -> None:
+        """Let the read that waits run, or forget the line, unless that was done before."""
+        if self._lines.get(place) is not line:
+            return
         if line.waiting is None:
             del self._lines[place]
-            return
-        self._lines[place] = _Line(line.waiting)
-        line.waiting.add_done_callback(lambda _: self._leave(place))
+        else:
+            self._begin(place, line.waiting)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from shared.storage.layers import sharing
 from shared.storage.layers.sharing import SharedRows
 from shared.storage.memory.rows import MemoryRows
 from shared.storage.ports import Put, Row, Unavailable
@@ -187,3 +188,33 @@ async def test_a_read_that_is_cut_off_leaves_the_line_to_the_next(slow: SlowRows
     await settle()
     slow.gates[-1].set()
     assert await value(second) == 1
+
+
+async def test_a_read_that_hangs_holds_up_those_behind_it_for_a_while_alone(
+    slow: SlowRows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sharing, "WAITING_SECONDS", 0.01)
+    rows = SharedRows(slow)
+    first = ask(rows)
+    await settle()
+    await write(rows, 1)
+    second, third = ask(rows), ask(rows)
+    await asyncio.sleep(0.05)
+    assert slow.calls == 2
+    await write(rows, 2)
+    fourth = ask(rows)
+    slow.gates[1].set()
+    assert [await value(each) for each in (second, third)] == [1, 1]
+    await settle()
+    assert slow.calls == 3
+    slow.gates[0].set()
+    assert await value(first) is None
+    fifth = ask(rows)
+    await settle()
+    assert slow.calls == 3
+    slow.gates[2].set()
+    assert await value(fourth) == 2
+    await settle()
+    slow.gates[3].set()
+    assert await value(fifth) == 2
+    assert not rows._lines
