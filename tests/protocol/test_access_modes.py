@@ -53,7 +53,11 @@ class Opened:
     registry: Registry
 
 
-@pytest.fixture(scope="session", params=["none", "pull", "all"])
+_ALONE = pytest.mark.direct("what clients may do under one setting shows what the front hands on")
+_SETTINGS = ["pull", *(pytest.param(each, marks=_ALONE) for each in ("none", "all"))]
+
+
+@pytest.fixture(scope="session", params=_SETTINGS)
 def opened(
     request: pytest.FixtureRequest,
     settings: dict[str, str],

@@ -16,7 +16,10 @@ from tests.support.hosts import Host, Registry, running, settings_of
 from tests.support.images import Blob, blob, random_bytes
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.protocol
+pytestmark = [
+    pytest.mark.protocol,
+    pytest.mark.direct("events come by a queue, not by the front"),
+]
 
 SECONDS = 30
 REPOSITORY = "told/of"

@@ -19,7 +19,11 @@ from tests.support import flows, images
 from tests.support.hosts import ROOT, Host, Registry, running, settings_of
 from tests.support.images import Blob, Image
 
-pytestmark = [pytest.mark.protocol, pytest.mark.xdist_group("budgets")]
+pytestmark = [
+    pytest.mark.protocol,
+    pytest.mark.direct("calls to storage are counted, and the front makes none"),
+    pytest.mark.xdist_group("budgets"),
+]
 
 MEBIBYTE = 1024 * 1024
 CALL = re.compile(r'"[A-Z]+ (\S+) HTTP/1.1" \d+')

@@ -58,6 +58,7 @@ def steady(host: Host, limit: int) -> Iterator[None]:
     assert grown < limit, f"the host grew by {grown / MIB:.0f} MiB"
 
 
+@pytest.mark.direct("what a front does to memory, test_behind_front shows with 300 MiB")
 @pytest.mark.timeout(900)
 def test_a_layer_of_a_gibibyte_does_not_grow_the_server(
     skopeo: Skopeo,

@@ -23,7 +23,12 @@ from tests.support.hosts import Registry
 from tests.support.images import Blob, image, random_bytes
 from tests.support.wiretap import Asked, tapped
 
-pytestmark = [pytest.mark.protocol, pytest.mark.clients, pytest.mark.xdist_group("circle")]
+pytestmark = [
+    pytest.mark.protocol,
+    pytest.mark.clients,
+    pytest.mark.direct("what clients send is counted before a front has it"),
+    pytest.mark.xdist_group("circle"),
+]
 
 PAGE = Path(__file__).parents[2] / "infra/examples/README.md"
 SIGN = ("sign", "--yes", "--key=cosign.key", "--allow-http-registry")

@@ -26,7 +26,10 @@ from tests.support.images import artifact, blob, image, multi_platform
 from tests.support.listings import referrers, status
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.protocol
+pytestmark = [
+    pytest.mark.protocol,
+    pytest.mark.direct("what is lost, and comes back, is in storage, not in front of it"),
+]
 
 A, B = "team/app", "mirror"
 ONE, MANY = image(1), multi_platform(2)

@@ -19,7 +19,10 @@ from tests.support.hosts import Host, Registry, running, settings_of
 from tests.support.images import Blob, blob, image, random_bytes
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.protocol
+pytestmark = [
+    pytest.mark.protocol,
+    pytest.mark.direct("what is verified is in storage, by what no request asks for"),
+]
 
 SECONDS = 30
 HERE, THERE = "rot/here", "rot/there"
