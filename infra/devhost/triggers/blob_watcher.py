@@ -46,30 +46,35 @@ class BlobWatcher:
     async def run(self, stopping: Stopping) -> None:
         """Look until the host is to end."""
         while not stopping.is_set():
-            began = asyncio.get_running_loop().time()
+            took = 0.0
             try:
-                await self._look()
+                began, now = asyncio.get_running_loop().time(), _now()
+                found, new = await self._look()
+                took = asyncio.get_running_loop().time() - began
+                await self._tell(found, new, now)
             except AzureError as error:
                 _log.warning("container %s cannot be watched: %s", self._path.container, error)
-            took = asyncio.get_running_loop().time() - began
             await stopping.pause(max(_SECONDS, took * _REST_FACTOR))
         await self._remember()
 
-    async def _look(self) -> None:
-        is_first = self._seen is None
-        if is_first:
+    async def _look(self) -> tuple[dict[str, str], list[str]]:
+        """Give the names and ETags of all blobs, and the names of those that are new."""
+        if self._seen is None:
             await self._recall()
-        now, reported = _now(), 0
         found: dict[str, str] = {}
+        new: list[str] = []
         async for blob in self._blobs():
             found[blob.name] = str(blob.etag)
             if self._is_new(blob) and self._path.parameters(blob.name) is not None:
-                await self._events.report(
-                    self._function, self._path.container, blob.name, str(blob.etag)
-                )
-                reported += 1
-        self._seen, self._looked_at = found, now
-        if is_first or reported:
+                new.append(blob.name)
+        return found, new
+
+    async def _tell(self, found: dict[str, str], new: list[str], looked_at: datetime) -> None:
+        is_first = self._seen is None
+        for name in new:
+            await self._events.report(self._function, self._path.container, name, found[name])
+        self._seen, self._looked_at = found, looked_at
+        if is_first or new:
             await self._remember()
 
     def _is_new(self, blob: BlobProperties) -> bool:
