@@ -13,7 +13,7 @@ import pytest
 from infra.devhost.storage import Azurite
 from tests.support import flows
 from tests.support.engine import DockerEngine
-from tests.support.hosts import Registry, free_port, settings_of
+from tests.support.hosts import ROOT, Registry, free_port, settings_of
 from tests.support.images import image
 from tests.support.tools import environment
 from tests.support.waiting import until
@@ -113,9 +113,28 @@ def test_the_image_holds_what_it_needs_and_no_more(made: Path) -> None:
     apart = [name.split("/") for name in names if "__pycache__" not in name]
     assert {parts[1] for parts in apart if parts[0] == "app" and parts[1:]} == APP
     assert {parts[2] for parts in apart if parts[:2] == ["app", "infra"] and parts[2:]} == INFRA
+    assert {"/".join(parts) for parts in apart if parts[0] == "app" and is_strange(parts)} == set()
     assert f"{PYTHON}azure/data/tables/__init__.py" in names
-    assert f"{PYTHON}pytest/__init__.py" not in names
+    assert {wheel(name) for name in names if name.endswith(".dist-info/METADATA")} == locked()
     assert sum(layer["size"] for layer in manifest["layers"]) < LARGEST
+
+
+def is_strange(parts: list[str]) -> bool:
+    """Tell files of the app that are neither modules nor host.json."""
+    name = parts[-1]
+    return "." in name and not name.endswith(".py") and parts != ["app", "host.json"]
+
+
+def wheel(metadata: str) -> str:
+    """Read from the name of its METADATA which wheel is installed."""
+    name, version = metadata.split("/")[-2].removesuffix(".dist-info").rsplit("-", 1)
+    return f"{name.lower().replace('_', '-')}=={version}"
+
+
+def locked() -> set[str]:
+    """Give the wheels that the image is to have: those that the lock names for Linux."""
+    lines = (ROOT / "infra/admin/requirements.txt").read_text().splitlines()
+    return {it.split()[0] for it in lines if "==" in it and "sys_platform == 'win32'" not in it}
 
 
 def test_the_image_says_what_it_was_made_of(made: Path) -> None:

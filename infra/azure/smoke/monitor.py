@@ -9,7 +9,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Self
 
 import httpx
@@ -148,7 +148,7 @@ def _read[T](answer: Answer, read: Callable[[Any], T]) -> T:
 def _figures(told: Any, aggregation: str) -> list[Figure]:
     return [
         Figure(
-            datetime.fromisoformat(one["timeStamp"]),
+            datetime.fromisoformat(one["timeStamp"]).astimezone(UTC),
             "".join(named["value"] for named in series.get("metadatavalues", ())),
             int(one[aggregation]),
         )
