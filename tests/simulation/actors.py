@@ -24,12 +24,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What a process heard, when, and whether something had gone wrong with it by then."""
+    """What a process heard, when, and whether something had gone wrong with it by then.
 
+    `call` is what it had asked; nothing where it looked at the world by an aside.
+    """
+
+    call: str
     reply: Reply | Silence
     now: datetime
-    is_hurt: bool = False
-    is_aside: bool = False
+    is_hurt: bool
 
     def key(self) -> object:
         """Tell apart what leads elsewhere."""
@@ -97,7 +100,9 @@ class Acting:
     def hear(self, heard: Heard) -> None:
         """Go on with what it hears."""
         self.world.clock.now, self.is_hurt = heard.now, heard.is_hurt
-        if heard.is_aside:
+        asked = self.gate.waiting[0][0].title if heard.call else ""
+        assert heard.call == asked, "it goes by what it was not told"
+        if not heard.call:
             assert isinstance(heard.reply, Reply)
             _, turn = self.gate.asides.popleft()
             turn.set_result(heard.reply.value)
@@ -159,7 +164,7 @@ class Part:
         return found
 
     def _learned(self, place: Place, heard: Heard) -> int:
-        if heard.is_aside or isinstance(heard.reply, Silence) or heard.reply.learned is None:
+        if not heard.call or isinstance(heard.reply, Silence) or heard.reply.learned is None:
             return place.learned
         call = place.calls[0]
         times = (call.sent, heard.now) if self.limit else ()
@@ -169,8 +174,6 @@ class Part:
         process = self._new()
         for heard in place.way:
             process.hear(heard)
-        waiting = [call.title for call, _ in process.gate.waiting]
-        assert waiting == [call.title for call in place.calls], "it goes by what it was not told"
         return process
 
     def _new(self) -> Acting:

@@ -49,13 +49,16 @@ class Report:
 
 @dataclass(slots=True)
 class Explorer:
-    """Goes through the states of a scenario."""
+    """Goes through the states of a scenario.
+
+    What is `known` is not looked at again; with None, each state and each end is.
+    """
 
     scenario: Scenario
     faults: bool
     report: Report = field(default_factory=Report)
     seen: set[int] = field(default_factory=set)
-    known: set[int] = field(default_factory=set)
+    known: set[int] | None = field(default_factory=set)
     loop: Loop = field(default_factory=Loop)
 
     def explore(self) -> Report:

@@ -125,9 +125,8 @@ class State:
             after.actors[option.actor] = replace(actor, is_hurt=True, is_dead=True)
             return after
         after.actors[option.actor] = replace(actor, is_hurt=is_hurt) if is_hurt else actor
-        after._settle(
-            option.actor, actor.part.after(actor.place, Heard(reply, world.clock.now, is_hurt))
-        )
+        heard = Heard(call.title, reply, world.clock.now, is_hurt)
+        after._settle(option.actor, actor.part.after(actor.place, heard))
         return after
 
     def _settle(self, number: int, place: Place) -> None:
@@ -137,7 +136,7 @@ class State:
             if aside.is_change and self.before and self.world is self.before.world:
                 self.world = self.world.copy()
             now, reply = self.world.clock.now, Reply(aside.act(self.world))
-            place = actor.part.after(place, Heard(reply, now, actor.is_hurt, is_aside=True))
+            place = actor.part.after(place, Heard("", reply, now, actor.is_hurt))
         self.actors[number] = Actor(actor.part, actor.first, place, actor.is_hurt)
         if place.error:
             said = f"process {actor.part.number} ended with {place.error!r}"
