@@ -21,7 +21,6 @@ from tests.simulation.world import Process, World
 SCENARIOS: Mapping[str, Scenario] = {
     name: among[name]
     for name, among in (
-        ("a referrer is listed twice", LISTS),
         ("three pushes", CROWDS),
         ("two restores", LIVES),
         ("bad bytes and an upload", HEALING),
@@ -90,6 +89,16 @@ class Moody(Operation):
         await process.stores.index.row(self.repository)
 
 
+@dataclass(frozen=True)
+class Note(Operation):
+    """Read something, and note that beside."""
+
+    async def run(self, process: Process) -> None:
+        """Do it."""
+        await process.stores.index.row(self.repository)
+        await process.changes(lambda world: world.frozen.update(noted="yes"))
+
+
 async def _nothing(_: World) -> None:
     return
 
@@ -97,6 +106,13 @@ async def _nothing(_: World) -> None:
 def test_who_goes_by_what_nobody_told_it_is_found() -> None:
     with pytest.raises(AssertionError, match="was not told"):
         explore(OLD.meets([Moody(A, count())], [Push(A, ONE)]))
+
+
+def test_what_is_changed_beside_a_call_that_reads_is_changed_there_alone(loop: Loop) -> None:
+    start = OLD.meets([Note(A)]).start(loop)
+    after = start.state.take(start.state.options(faults=False)[0])
+    assert (start.state.world.frozen, after.world.frozen) == ({}, {"noted": "yes"})
+    start.close()
 
 
 WHOLE = {**PAIRS, **CROWDS, **LISTS, **LIVES, **HEALING}
