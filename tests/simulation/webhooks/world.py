@@ -31,8 +31,9 @@ from shared.storage.messages.delivering import ToDeliver
 from shared.storage.ports import Row, Unavailable, Value
 from shared.storage.rows.webhooks.deliveries import Delivery
 from shared.storage.rows.webhooks.webhooks import _read
+from tests.simulation.kept import NumberedRows
 from tests.simulation.loop import at_once
-from tests.simulation.world import GENERATION, NumberedRows, Process, World
+from tests.simulation.world import GENERATION, Process, World
 from tests.support.messages import letter_of
 
 SERVER = "registry.example"
