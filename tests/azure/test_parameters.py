@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.bicep import FOLDER, Bicep, Refused
+from tests.support.bicep import FOLDER, Bicep, Refused, moved
 
 FUNCTIONS, CONTAINER, PRIVATE = "functions-public", "container-public", "functions-private"
 VAULT = "/subscriptions/0/resourceGroups/c/providers/Microsoft.KeyVault/vaults/kv"
@@ -355,9 +356,11 @@ def test_all_complaints_are_told_at_once(bicep: Bicep) -> None:
         assert re.search(rf"(: |; ){name}: ", str(caught.value))
 
 
-def test_an_image_from_the_name_that_azure_gave_is_refused_by_the_container(bicep: Bicep) -> None:
+def test_an_image_from_the_name_that_azure_gave_is_refused_by_the_container(
+    bicep: Bicep, tmp_path: Path
+) -> None:
     """The name is known only when the environment is there: after main.bicep was checked."""
-    file = FOLDER / "examples/itself.bicepparam"
+    file = tmp_path / "itself.bicepparam"
     given = {
         **dict.fromkeys(("imageIdentity", "imageUser", "imageUserVault"), ""),
         **dict.fromkeys(("identityId", "environmentId"), "/subscriptions/0/e"),
@@ -368,10 +371,8 @@ def test_an_image_from_the_name_that_azure_gave_is_refused_by_the_container(bice
         "location": "here",
         "defaultDomain": "sea-1.azurecontainerapps.io",
     }
-    file.write_text("using '../modules/container.bicep'\n")
-    try:
-        assert bicep.varied(file, image="images.example/r:1", **given).resources
-        with pytest.raises(Refused, match="comes from this deployment"):
-            bicep.varied(file, image="registry.sea-1.azurecontainerapps.io:443/r:1", **given)
-    finally:
-        file.unlink()
+    file.write_text(moved("using './container.bicep'\n", FOLDER / "modules", tmp_path))
+
+    assert bicep.varied(file, image="images.example/r:1", **given).resources
+    with pytest.raises(Refused, match="comes from this deployment"):
+        bicep.varied(file, image="registry.sea-1.azurecontainerapps.io:443/r:1", **given)

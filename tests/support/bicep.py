@@ -9,6 +9,7 @@ import json
 import os
 import re
 import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,18 +100,23 @@ class Bicep:
 
 @contextlib.contextmanager
 def _variation(file: Path, values: Mapping[str, object]) -> Iterator[Path]:
-    """Write the file anew beside itself, as it names others by their place."""
+    """Write the file anew elsewhere; the template that it names stays where it is."""
     text = file.read_text()
     for name, value in values.items():
         given = f"param {name} = {_spelled(value)}\n"
         text, count = re.subn(rf"(?ms)^param {name} = .*?\n(?=param|var|//|\n|\Z)", given, text)
         text += "" if count else given
-    varied = file.with_name(f"varied-{os.getpid()}.bicepparam")
-    varied.write_text(text)
-    try:
+    with tempfile.TemporaryDirectory() as folder:
+        varied = Path(folder) / file.name
+        varied.write_text(moved(text, file.parent, varied.parent))
         yield varied
-    finally:
-        varied.unlink()
+
+
+def moved(text: str, old: Path, new: Path) -> str:
+    """Give the text of a file of parameters as it is in another folder."""
+    (named,) = re.findall(r"(?m)^using '(.+)'$", text)
+    place = os.path.relpath((old / named).resolve(), new.resolve())
+    return text.replace(f"using '{named}'", f"using '{place}'")
 
 
 def _spelled(value: object) -> str:
