@@ -13,11 +13,12 @@ from aiohttp import ClientTimeout, web
 from infra.devhost.storage import ACCOUNT, KEY
 from shared.storage import ages
 from shared.storage.azure import accounts as azure_accounts
-from shared.storage.azure import answers, downloads
-from shared.storage.azure.accounts import RETRIES, AzureAccount
+from shared.storage.azure import answers, downloads, tries
+from shared.storage.azure.accounts import AzureAccount
 from shared.storage.azure.blobs import AzureObjects
 from shared.storage.azure.queues import AzureMessages
 from shared.storage.azure.tables import AzureRows
+from shared.storage.azure.tries import RETRIES
 from shared.storage.ports import (
     Change,
     Conflict,
@@ -106,6 +107,11 @@ class Answer:
         return answer
 
 
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    for room in (azure_accounts, tries):
+        monkeypatch.setattr(room, "FIRST_PAUSE", 0.01)
+
+
 class Store:
     """A store that follows a script: an answer for each call, the last one for ever."""
 
@@ -129,7 +135,7 @@ class TestAnswers:
     async def account(
         self, store: Store, monkeypatch: pytest.MonkeyPatch
     ) -> AsyncIterator[AzureAccount]:
-        monkeypatch.setattr(azure_accounts, "_FIRST_PAUSE", 0.01)
+        hurry(monkeypatch)
         application = web.Application()
         application.router.add_route("*", "/{path:.*}", store.answer)
         runner = web.AppRunner(application)
@@ -395,7 +401,7 @@ class TestNoAnswer:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(azure_accounts, "READ_SECONDS", 0.2)
-        monkeypatch.setattr(azure_accounts, "_FIRST_PAUSE", 0.01)
+        hurry(monkeypatch)
         connections: list[asyncio.StreamWriter] = []
 
         async def second(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

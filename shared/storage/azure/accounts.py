@@ -9,7 +9,6 @@ Proxy settings and .netrc are not looked up: that look-up takes a thread and dou
 point read (2.3 ms against 1.25 ms, measured on the emulator).
 """
 
-import random
 from dataclasses import dataclass
 from functools import cached_property
 from ssl import create_default_context
@@ -20,17 +19,11 @@ from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.data.tables.aio import TableServiceClient
 
+from shared.storage.azure.tries import CONNECT_SECONDS, FIRST_PAUSE, READ_SECONDS, RETRIES
+
 if TYPE_CHECKING:
     from azure.storage.blob.aio import BlobServiceClient
     from azure.storage.queue.aio import QueueServiceClient
-
-# A call that carries no content has 15 s in all (`answers`): time enough to leave a connection that
-# has died for another, and that one, too. One that carries content has longer for each try.
-RETRIES = 3
-CONNECT_SECONDS = 5
-READ_SECONDS = 6
-CONTENT_SECONDS = 30
-_FIRST_PAUSE = 0.2
 
 # A kept connection saves a TLS handshake. Storage closes idle ones later than this.
 _IDLE_SECONDS = 60
@@ -81,7 +74,7 @@ class AzureAccount:
         options: dict[str, Any] = {
             "transport": self._transport,
             "retry_total": RETRIES,
-            "retry_backoff_factor": _FIRST_PAUSE,
+            "retry_backoff_factor": FIRST_PAUSE,
         }
         if isinstance(self._place, str):
             return TableServiceClient.from_connection_string(self._place, **options)
@@ -165,9 +158,3 @@ def identity(client_id: str | None) -> AsyncTokenCredential:
     if client_id:
         return aio.ManagedIdentityCredential(client_id=client_id)
     return aio.DefaultAzureCredential()
-
-
-def pause(tries: int) -> float:
-    """Give the seconds to wait after so many tries: about 0.2, 0.6 and 1.8."""
-    longest = _FIRST_PAUSE * 3.0 ** (tries - 1)
-    return random.uniform(longest / 2, longest)  # noqa: S311 - spreads load, keeps no secret

@@ -5,11 +5,11 @@ from typing import Any
 
 from azure.storage.blob.aio import ExponentialRetry
 
-from shared.storage.azure.accounts import RETRIES, pause
+from shared.storage.azure.tries import RETRIES, pause
 
 
 class Pauses(ExponentialRetry):
-    """Pauses of `accounts.pause`; the SDK's begin at 15 seconds."""
+    """Pauses of `tries.pause`; the SDK's begin at 15 seconds."""
 
     def __init__(self) -> None:
         super().__init__(retry_total=RETRIES)
