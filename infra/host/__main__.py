@@ -8,12 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from infra.devhost.command import command, end_whatever_hangs
+from infra.host import connections
 from infra.host.host import Place, running_host
 from infra.host.settings import Surroundings
 from shared.settings import PLANES
 from shared.version import VERSION
 
 _EVERYWHERE = "0.0.0.0"  # noqa: S104 - in a container, the proxies' network
+_OTHER_FILES = 100
 _log = logging.getLogger("host")
 
 
@@ -49,9 +51,20 @@ async def serve(place: Place, surroundings: Surroundings) -> None:
 
 
 def _allow_connections() -> None:
-    """Let this process open as many files as it may: each connection is one."""
+    """Let this process open as many files as it may: each connection is one.
+
+    A request has one to storage, too, as a rule. Where no more may be opened, nobody gets in, who
+    asks how we are included.
+    """
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    if most < (needed := 2 * (connections.MOST + connections.SPARE) + _OTHER_FILES):
+        _log.warning(
+            "Only %d files may be open here, and with as many connections as are taken it would be"
+            " %d: before that nobody gets in any more. Allow more (ulimit -Hn, --ulimit nofile=).",
+            most,
+            needed,
+        )
 
 
 if __name__ == "__main__":

@@ -160,7 +160,7 @@ class Connection(HttpToolsProtocol):
         phase = self._asking.phase
         if phase not in {Phase.NEW, Phase.IDLE}:
             _log.info("A client (%s) %s, and is cut off.", (self.client or ("unknown",))[0], fault)
-        if is_abrupt:
+        if is_abrupt or self.pipeline:
             self.transport.abort()
             return
         is_unanswered = phase is Phase.HEAD or not self.cycle or not self.cycle.response_started

@@ -12,7 +12,7 @@ from tests.support.emulators import emulator
 from tests.support.hosts import Host, Registry, running, settings_of
 
 DRAIN_SECONDS = 3
-MODULE, HASTY = "infra.host", "tests.host.hasty_host"
+MODULE, HASTY, POOR = "infra.host", "tests.host.hasty_host", "tests.host.poor_host"
 HTTP = ("--listen", "127.0.0.1", "--plane", "http")
 NAMES = {"REGISTRY_ROOT_DOMAIN": "registries.test"}
 

@@ -194,6 +194,15 @@ async def test_what_is_wrong_with_the_next_request_is_not_told_inside_of_an_answ
     assert vars(connection.transport)["written"] == b""
 
 
+async def test_a_slow_body_behind_another_request_is_not_told_inside_of_its_answer(
+    connection: Connection,
+) -> None:
+    connection.data_received(GET + HEAD + b"\r\n" + bytes(1_000))
+    connection.flow.resume_reading()  # as an app does that waits for its client to go
+    assert is_cut_off(connection)
+    assert vars(connection.transport)["written"] == b""
+
+
 async def test_what_is_wrong_with_a_body_is_told(connection: Connection) -> None:
     head = b"PUT /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
     connection.data_received(head + b"no size\r\n")

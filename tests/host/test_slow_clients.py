@@ -10,8 +10,9 @@ import httpx
 import pytest
 
 from infra.host.connections import PROBERS
-from tests.host.conftest import HASTY, Replica, Start
+from tests.host.conftest import HASTY, POOR, Replica, Start
 from tests.host.hasty_host import GRACE_SECONDS, HEAD_SECONDS, IDLE_SECONDS, MOST, SPARE
+from tests.host.poor_host import FILES
 from tests.support import flows
 from tests.support.hosts import free_port
 from tests.support.images import blob, random_bytes
@@ -188,3 +189,10 @@ def test_a_port_for_probes_answers_them_and_nothing_else(start: Start) -> None:
         for path, status in (("/health/live", 200), ("/health/ready", 200), ("/v2/", 404)):
             assert httpx.get(f"{own}{path}").status_code == status
     assert httpx.get(f"{registry.url}/health/live").status_code == 200
+
+
+def test_a_host_that_may_open_too_few_files_says_so(start: Start, replica: Replica) -> None:
+    poor, registry = start(module=POOR)
+    assert httpx.get(f"{registry.url}/health/live").status_code == 200
+    assert f"Only {FILES} files may be open here" in poor.log()
+    assert "files may be open" not in replica[0].log()
