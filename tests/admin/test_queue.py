@@ -122,6 +122,14 @@ def test_what_names_nothing_is_refused_and_changes_nothing(
     assert (memory.messages.sent, memory.kept()) == (sent, kept)
 
 
+@pytest.mark.parametrize("command", ["show", "drop", "retry"])
+def test_of_what_is_listed_as_given_up_it_is_told_when_it_can_be_named(
+    failed: None, run: Run, command: str
+) -> None:
+    assert "given up" in run("queue", "list").stdout
+    assert "what the host gave up" in run("queue", command, GIVEN_UP.id).stderr
+
+
 def test_a_letter_is_shown_with_its_body(failed: None, run: Run) -> None:
     shown = run("queue", "show", UNREADABLE.id).stdout
     assert UNREADABLE.id in shown

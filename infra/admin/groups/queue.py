@@ -34,7 +34,10 @@ async def show(desk: Desk, letter: LetterId) -> Answer:
     async with desk.opened() as here:
         found = await here.failing.find(letter)
     if found is None:
-        raise AdminError(f"nothing that failed is kept under the ID {letter!r}: see queue list")
+        raise AdminError(
+            f"nothing that failed is kept under the ID {letter!r}: see queue list; what the host"
+            " gave up is shown once it waits again, within minutes"
+        )
     return _with_body(*found, "")
 
 
@@ -45,8 +48,8 @@ async def drop(desk: Desk, letter: LetterId) -> Answer:
         found = await here.failing.drop(letter)
     if found is None:
         raise AdminError(
-            f"nothing that is unreadable has the ID {letter!r}: see queue list; what waits comes"
-            " back by itself, and cannot be dropped"
+            f"nothing that is unreadable has the ID {letter!r}: see queue list; what waits, and"
+            " what the host gave up, comes back by itself and cannot be dropped"
         )
     return _with_body(*found, f"letter {letter} of queue {found[0].queue} is dropped; it said:")
 
