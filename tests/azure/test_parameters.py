@@ -256,6 +256,33 @@ BAD: list[tuple[str, str, dict[str, Any], str]] = [
         "settings: REGISTRY_SOFT_DELETE_DAYS cannot be a week",
     ),
     (
+        "less than a request relies on",
+        FUNCTIONS,
+        {"settings": {"REGISTRY_GRACE_SECONDS": 399}},
+        "settings: REGISTRY_GRACE_SECONDS cannot be 399",
+    ),
+    (
+        "a word in capitals",
+        FUNCTIONS,
+        {"settings": {"REGISTRY_ANONYMOUS_ACCESS": "Pull"}},
+        "settings: REGISTRY_ANONYMOUS_ACCESS cannot be Pull",
+    ),
+    (
+        "a number that begins with a zero",
+        FUNCTIONS,
+        {"settings": {"REGISTRY_UPLOAD_SECONDS": "0600"}},
+        "settings: REGISTRY_UPLOAD_SECONDS cannot be 0600",
+    ),
+    *(
+        (
+            f"a place that the app does not know: {told}",
+            FUNCTIONS,
+            {"settings": {"REGISTRY_OUTBOUND_ALLOW": f"hooks.internal, {told}"}},
+            told,
+        )
+        for told in ("10.1.2.3/16", "10.0.0.0/33", "hooks.internal:8080", "https://hooks.internal")
+    ),
+    (
         "a domain in capitals",
         FUNCTIONS,
         {"domains": [domain("Registry.example.com")]},
@@ -300,7 +327,8 @@ GOOD: list[tuple[str, str, dict[str, Any]]] = [
             "settings": {
                 "REGISTRY_SOFT_DELETE_DAYS": 30,
                 "REGISTRY_BLOB_REDIRECTS": False,
-                "REGISTRY_OUTBOUND_ALLOW": "hooks.internal, 10.1.0.0/16",
+                "REGISTRY_SPARSE_MANIFESTS": "True",
+                "REGISTRY_OUTBOUND_ALLOW": "my_hooks.Internal., 10.1.0.0/16,10.1.2.3,::1,fd12::/16",
             }
         },
     ),

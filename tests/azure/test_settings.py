@@ -9,6 +9,7 @@ import pytest
 from infra.devhost.worker import Function
 from infra.host.settings import Surroundings
 from shared.settings import Settings, SettingsInvalid
+from shared.start import read_settings
 from tests.support.app import ROOT, indexed
 from tests.support.bicep import FOLDER, Bicep, Deployed, plain
 
@@ -112,7 +113,7 @@ def refused_setting(name: str, value: str) -> bool:
     """Tell whether the app does not start with this."""
     needed = {"AzureWebJobsStorage": "x", "REGISTRY_MASTER_KEY": "x" * 32}
     try:
-        Settings.from_env({**needed, name: value})
+        read_settings({**needed, name: value})
     except SettingsInvalid:
         return True
     return False

@@ -31,16 +31,16 @@ type Subnets = {
 
 @export()
 @description('''
-Settings of the registry that a deployment takes, and what they may be: some words, a number, or anything. The others are
-its own, or secrets.
+Settings of the registry that a deployment takes, and what they may be: some words, a number, or names and networks. The
+others are its own, or secrets.
 ''')
 var offered = {
   REGISTRY_ANONYMOUS_ACCESS: { words: ['none', 'pull', 'all'] }
   REGISTRY_BLOB_REDIRECTS: { words: ['true', 'false'] }
   REGISTRY_BLOB_URL_SECONDS: { least: 1, most: 604500 }
-  REGISTRY_GRACE_SECONDS: { least: 1, most: 999999999 }
+  REGISTRY_GRACE_SECONDS: { least: 400, most: 999999999 }
   REGISTRY_MOUNT_DISCOVERY: { words: ['token', 'caller'] }
-  REGISTRY_OUTBOUND_ALLOW: {}
+  REGISTRY_OUTBOUND_ALLOW: { places: 'host names, addresses and networks such as 10.1.0.0/16' }
   REGISTRY_SCRUB_BYTES_PER_DAY: { least: 0, most: 999999999999999999 }
   REGISTRY_SOFT_DELETE_DAYS: { least: 0, most: 365 }
   REGISTRY_SPARSE_MANIFESTS: { words: ['true', 'false'] }
@@ -198,17 +198,25 @@ func ofSettings(settings object) string[] =>
     setting =>
       !contains(offered, setting.key)
         ? 'settings: ${setting.key} cannot be set here: it is the deployment\'s own, a secret, or unknown; there are ${join(objectKeys(offered), ', ')}'
-        : isFit(toLower(string(setting.value)), offered[?setting.key] ?? {})
+        : isFit(string(setting.value), offered[?setting.key] ?? {})
             ? ''
             : 'settings: ${setting.key} cannot be ${string(setting.value)}: it is one of ${string(offered[?setting.key])}'
   ))
 
-@description('Whether a value is one of the words, or a number between the two, if that is asked.')
+@description('Whether a value is one of the words, a number between the two, or names and networks, as is asked.')
 func isFit(value string, asked object) bool =>
   contains(asked, 'words')
-    ? contains(asked.words, value)
-    : !contains(asked, 'most')
-        ? true
-        : isOf(value, '0123456789') ? (length(value) > 18 ? false : isBetween(int(value), asked)) : false
+    ? contains(asked.words, contains(asked.words, 'true') ? toLower(value) : value) // of flags alone the app takes capitals
+    : contains(asked, 'places')
+        ? empty(filter(split(value, ','), part => !empty(trim(part)) && !isPlace(toLower(trim(part)))))
+        : isOf(value, '0123456789') ? (length(value) > 18 ? false : isBetween(value, asked)) : false
 
-func isBetween(value int, asked object) bool => value >= asked.least && value <= asked.most
+@description('Whether a number is between the two, and begins with no zero, which the app takes for none.')
+func isBetween(value string, asked object) bool =>
+  string(int(value)) == value && int(value) >= asked.least && int(value) <= asked.most
+
+@description('Whether it is a network without an address in it, an address, or the name of a host, without a port.')
+func isPlace(part string) bool =>
+  contains(part, '/')
+    ? isOf(part, '0123456789abcdef.:/') && (contains(part, ':') || parseCidr(part).network == first(split(part, '/')))
+    : contains(part, ':') ? length(split(part, ':')) > 2 : isOf(part, 'abcdefghijklmnopqrstuvwxyz0123456789-._')
