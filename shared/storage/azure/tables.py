@@ -37,6 +37,10 @@ from shared.storage.ports import (
 _PAGE = 1000
 _KEYS = ("PartitionKey", "RowKey")
 
+# Where no answer comes, the SDK repeats neither POST nor PATCH, unless it is told to: they have one
+# try of a few seconds then, and a connection that has died is not left for another.
+_REPEATED = frozenset({"POST", "PATCH", "PUT"})
+
 type _Entity = dict[str, Any]
 type _Operation = tuple[str, _Entity, dict[str, Any]]
 
@@ -168,7 +172,8 @@ async def _submit(client: TableClient, operations: list[_Operation]) -> Sequence
     """
     name, entity, options = operations[0]
     if len(operations) > 1 or name == "delete":
-        return await client.submit_transaction(operations)
+        return await client.submit_transaction(operations, retry_on_methods=_REPEATED)
+    options = {**options, "retry_on_methods": _REPEATED}
     if name == "create":
         return [await client.create_entity(entity, **options)]
     if name == "update":
