@@ -218,8 +218,12 @@ class Rotation:
         return f"it does not open {len(closed)} of the signing keys" if closed else ""
 
     async def replace_lost(self) -> Rotated:
-        """Make another master key in the place of one that is lost; raises StorageError."""
-        master_keys = await self._usable() or await self._made_anew()
+        """Make another master key in the place of one that is lost; raises StorageError.
+
+        What another has put there since is not lost: the ETag is read before it is looked at.
+        """
+        etag = await self._object.etag()
+        master_keys = await self._usable() or await self._made_anew(etag)
         sealed = await self._sealing.look(master_keys)
         for row in sealed.unreadable:
             if not row.is_webhook:
@@ -234,12 +238,12 @@ class Rotation:
                 return await self._opener.open(found.document)
         return None
 
-    async def _made_anew(self) -> MasterKeys:
-        """Put a new key in the place of what is there; raises Conflict where that has changed."""
+    async def _made_anew(self, etag: str) -> MasterKeys:
+        """Put a new key in the place of what was there; raises Conflict where that has changed."""
         now = self._now()
         key = await drawn(self._vault, State.CURRENT, now)
         document = Document(self._account, now, [key])
-        if etag := await self._object.etag():
+        if etag:
             await self._object.replace(document, etag)
         else:
             await self._object.put(document)

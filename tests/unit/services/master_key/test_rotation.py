@@ -18,12 +18,12 @@ from shared.services.master_key import rotation as module
 from shared.services.master_key.rotation import MOST, RotationRefused, Step
 from shared.services.webhooks.configuration.registering import Wish
 from shared.storage import keys
-from shared.storage.master_key.document import Document, State
+from shared.storage.master_key.document import Document, KeptKey, State
 from shared.storage.master_key.kept import drawn
 from shared.storage.master_key.object import KeyObject
 from shared.storage.master_key.signing import Signing
 from shared.storage.memory.vault import MemoryVault
-from shared.storage.ports import NotPrepared, Ports, VaultRefused
+from shared.storage.ports import Conflict, NotPrepared, Ports, Vault, VaultRefused
 from shared.storage.rows.registries import MasterKeyWrong, StateRefused
 from tests.support.app import NAME, Memory
 from tests.support.clock import Clock
@@ -365,6 +365,24 @@ async def test_who_dies_while_one_is_replaced_is_followed_by_who_ends_it(
         await world.webhooks(await world.jobs(0)).update(HOOK, Wish(uri=URI, secret=world.secret))
         await world.go_on()
     assert at == 3
+
+
+@pytest.mark.parametrize("loss", [lose, spoil])
+async def test_of_two_who_replace_one_that_is_lost_the_later_takes_nothing(
+    world: World, loss: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await loss(world)  # type: ignore[operator]
+    done: list[module.Rotated] = []
+
+    async def drawn_late(vault: Vault, state: State, now: datetime) -> KeptKey:
+        monkeypatch.setattr(module, "drawn", drawn)
+        done.append(await world.rotation().replace_lost())
+        return await drawn(vault, state, now)
+
+    monkeypatch.setattr(module, "drawn", drawn_late)
+    with pytest.raises(Conflict):
+        await world.rotation().replace_lost()
+    assert await world.states() == {done[0].current: State.CURRENT}
 
 
 def test_a_key_opens_for_an_hour_at_the_least() -> None:
