@@ -164,8 +164,10 @@ class Part:
         return found
 
     def _learned(self, place: Place, heard: Heard) -> int:
-        if not heard.call or isinstance(heard.reply, Silence) or heard.reply.learned is None:
+        if isinstance(heard.reply, Silence) or (heard.call and heard.reply.learned is None):
             return place.learned
+        if not heard.call:
+            return hash((place.learned, repr(heard.reply.value)))
         call = place.calls[0]
         times = (call.sent, heard.now) if self.limit else ()
         return hash((place.learned, call.name, heard.reply.learned, times))

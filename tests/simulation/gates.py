@@ -17,6 +17,7 @@ from shared.storage.ports import (
     Block,
     Change,
     Facts,
+    Put,
     Received,
     Row,
     RowsPage,
@@ -90,7 +91,7 @@ class Call:
     def go(self, world: "World", way: Way) -> Reply | Silence:
         """Make it in a world, in one of the ways."""
         if self.limit and world.clock.now - self.sent > self.limit:
-            return Reply(error=Unavailable(f"{self.name} was given up"))
+            return _failed(Unavailable(f"{self.name} was given up"))
         if way is Way.DIES_BEFORE:
             return Silence.DEATH
         reply = self._made(world)
@@ -102,17 +103,21 @@ class Call:
         if way is Way.DIES_AFTER:
             return Silence.DEATH
         if way is Way.FAILS_AFTER:
-            return Reply(error=Unavailable(f"{self.name} took effect, and nobody heard of it"))
+            return _failed(Unavailable(f"{self.name} took effect, and nobody heard of it"))
         return reply
 
     def _made(self, world: "World") -> Reply:
         try:
             answer = at_once(self.act(world))
         except StorageError as error:
-            return Reply(error=error, learned=repr(error))
+            return _failed(error)
         except (AssertionError, ValueError) as error:  # Azure would take no such call
             return Reply(error=error)
         return Reply(answer, learned=repr(answer if self.is_learned else ""))
+
+
+def _failed(error: StorageError) -> Reply:
+    return Reply(error=error, learned=repr(error))
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +189,13 @@ class Gate:
             self.hear(self.waiting[0][0].go(world, Way.WELL))
 
 
-def _is_followed(change: Change) -> bool:
-    """Tell whether the next transaction goes by the ETag that this change leaves."""
+def _is_followed(table: str, change: Change) -> bool:
+    """Tell whether the next transaction goes by the ETag that this change leaves.
+
+    Where the change itself went by an ETag, what it has read tells which one it leaves.
+    """
+    if table == keys.REPOSITORIES and isinstance(change, Put):  # `Index.keep`
+        return True
     if change.key.startswith("build|") or change.key == keys.REPOSITORY:
         return True
     return isinstance(change, Update) and bool(change.values.get("deletion"))
@@ -275,7 +285,7 @@ class GatedRows:
             f"commit {said}",
             lambda world: world.rows.commit(table, partition, changes),
             is_write=True,
-            is_learned=any(map(_is_followed, changes)),
+            is_learned=any(_is_followed(table, change) for change in changes),
         )
 
 

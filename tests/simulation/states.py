@@ -53,11 +53,15 @@ class Actor:
         return None if self.is_over or not self.place.calls else self.place.calls[0]
 
     def signature(self) -> object:
-        """Tell apart what it knows; where time is limited, also since when its calls wait."""
+        """Tell apart what it knows, and which of its calls wait again.
+
+        Where time is limited, also since when its calls wait.
+        """
         if self.is_over and self.is_hurt:
             return self.is_hurt, "over"
-        waiting = self.place.calls if self.part.limit else ()
-        return self.is_hurt, (self.place.learned, tuple(call.since for call in waiting))
+        calls, is_timed = self.place.calls, self.part.limit is not None
+        waiting = tuple((call.since if is_timed else None, call.is_again) for call in calls)
+        return self.is_hurt, (self.place.learned, waiting if is_timed or self.is_hurt else ())
 
 
 @dataclass(frozen=True, slots=True)

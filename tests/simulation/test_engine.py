@@ -1,19 +1,22 @@
 """The simulation itself: a state is what its calls led to, however often it was gone back to."""
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 
 import pytest
 
+from shared.storage.ports import Unavailable
 from tests.simulation.blobs.scenarios import HEALING
 from tests.simulation.explorer import Explorer, Scenario, explore
+from tests.simulation.gates import Way
 from tests.simulation.loop import Loop
 from tests.simulation.manifests.scenarios import LIVES
 from tests.simulation.operations import Operation, Push
 from tests.simulation.scenarios import CROWDS, LISTS, OLD, ONE, PAIRS, A
-from tests.simulation.states import State
+from tests.simulation.states import Option, State
 from tests.simulation.upkeep.errands import TURNS
 from tests.simulation.webhooks.scenarios import DELIVERIES
 from tests.simulation.world import Process, World
@@ -99,8 +102,49 @@ class Note(Operation):
         await process.changes(lambda world: world.frozen.update(noted="yes"))
 
 
+@dataclass(frozen=True)
+class Glance(Operation):
+    """Read something, look at what is noted beside, and go on."""
+
+    async def run(self, process: Process) -> None:
+        """Do it."""
+        await process.stores.index.row(self.repository)
+        await process.stores.index.row(self.repository)
+        await process.sees(lambda world: world.frozen.get("noted"))
+        await process.stores.index.row(self.repository)
+
+
+@dataclass(frozen=True)
+class Insist(Operation):
+    """Write, and go on where nobody says that it was done."""
+
+    async def run(self, process: Process) -> None:
+        """Do it."""
+        with suppress(Unavailable):
+            await process.stores.index.add(self.repository)
+        await process.stores.index.row(self.repository)
+
+
+@dataclass(frozen=True)
+class Keep(Operation):
+    """List it among those of which something is kept, and strike it off if it is as it was."""
+
+    async def run(self, process: Process) -> None:
+        """Do it."""
+        await process.stores.index.let_go(
+            self.repository, await process.stores.index.keep(self.repository)
+        )
+
+
 async def _nothing(_: World) -> None:
     return
+
+
+def gone(state: State, *ways: tuple[int, Way]) -> State:
+    """Let actors go on in this order, each in its way."""
+    for way in ways:
+        state = state.take(Option(*way))
+    return state
 
 
 def test_who_goes_by_what_nobody_told_it_is_found() -> None:
@@ -112,6 +156,31 @@ def test_what_is_changed_beside_a_call_that_reads_is_changed_there_alone(loop: L
     start = OLD.meets([Note(A)]).start(loop)
     after = start.state.take(start.state.options(faults=False)[0])
     assert (start.state.world.frozen, after.world.frozen) == ({}, {"noted": "yes"})
+    start.close()
+
+
+FIRST, SECOND = (0, Way.WELL), (1, Way.WELL)
+
+
+@pytest.mark.parametrize(
+    ("operations", "one", "other"),
+    [
+        ([Glance(A), Note(A)], [FIRST, FIRST, SECOND], [FIRST, SECOND, FIRST]),
+        ([Keep(A), Keep(A)], [FIRST, SECOND], [SECOND, FIRST]),
+        ([Insist(A)], [(0, Way.FAILS_AFTER)], [(0, Way.TWICE)]),
+    ],
+    ids=["what was looked at", "an ETag that is gone by", "a call that waits again"],
+)
+def test_states_that_lead_elsewhere_are_told_apart(
+    operations: Sequence[Operation],
+    one: Sequence[tuple[int, Way]],
+    other: Sequence[tuple[int, Way]],
+    loop: Loop,
+) -> None:
+    start = OLD.meets(*([each] for each in operations)).start(loop)
+    ends = gone(start.state, *one), gone(start.state, *other)
+    assert ends[0].world.signature() == ends[1].world.signature()
+    assert ends[0].signature() != ends[1].signature()
     start.close()
 
 

@@ -113,7 +113,8 @@ class Receivers:
         name = posting.headers.get("webhook-id") or str(orjson.loads(posting.body)["id"])
         self.got += (Got(path, name, posting.body, status),)
         if status in {SILENCE, NOBODY}:
-            return NoReply("nobody answers", took_all=status == SILENCE)
+            is_taken = status == SILENCE
+            return NoReply(f"nobody answers, took all: {is_taken}", took_all=is_taken)
         return Reply(status, "as told", "1.1", {}, b"")
 
 
