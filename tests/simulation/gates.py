@@ -91,7 +91,7 @@ class Call:
     def go(self, world: "World", way: Way) -> Reply | Silence:
         """Make it in a world, in one of the ways."""
         if self.limit and world.clock.now - self.sent > self.limit:
-            return _failed(Unavailable(f"{self.name} was given up"))
+            return Reply(error=Unavailable(f"{self.name} was given up"))
         if way is Way.DIES_BEFORE:
             return Silence.DEATH
         reply = self._made(world)
@@ -103,21 +103,17 @@ class Call:
         if way is Way.DIES_AFTER:
             return Silence.DEATH
         if way is Way.FAILS_AFTER:
-            return _failed(Unavailable(f"{self.name} took effect, and nobody heard of it"))
+            return Reply(error=Unavailable(f"{self.name} took effect, and nobody heard of it"))
         return reply
 
     def _made(self, world: "World") -> Reply:
         try:
             answer = at_once(self.act(world))
         except StorageError as error:
-            return _failed(error)
+            return Reply(error=error, learned=repr(error))
         except (AssertionError, ValueError) as error:  # Azure would take no such call
             return Reply(error=error)
         return Reply(answer, learned=repr(answer if self.is_learned else ""))
-
-
-def _failed(error: StorageError) -> Reply:
-    return Reply(error=error, learned=repr(error))
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,7 +127,8 @@ class World:
             self.signature(),
             frozenset(objects),
             frozenset(kept.made.items()),
-            (frozenset(rows.told), *rows.lost, *rows.ended),
+            frozenset((key, repr(said)) for key, said in rows.told.items()),
+            (*rows.lost, *rows.ended),
         )
 
     def _unread(self) -> Iterator[tuple[object, ...]]:
