@@ -222,7 +222,7 @@ def a_deletion_takes_its_edges(patch: Patch) -> None:
 
 
 def a_purge_does_not_wait(patch: Patch) -> None:
-    patch.setattr(Purge, "_wait", lambda *_: timedelta())
+    patch.setattr(DeletedRecord, "purged_in", timedelta())
 
 
 def a_purge_takes_marks_that_have_changed(patch: Patch) -> None:
