@@ -14,6 +14,7 @@ from shared.services.content import manifests
 from shared.services.content.manifests import Manifests
 from shared.services.deletions.endings import Deletion
 from shared.services.deletions.restores import Restores
+from shared.services.upkeep.purge import Purge as PurgeService
 from shared.storage import keys
 from shared.storage.messages.errands import Kind
 from shared.storage.ports import Update
@@ -22,7 +23,7 @@ from tests.simulation.explorer import explore as explore_all
 from tests.simulation.manifests.operations import Purge, RunErrands
 from tests.simulation.manifests.scenarios import HOUR, V2
 from tests.simulation.operations import LATEST, Delete, DeleteBlob, Operation, Others, Push
-from tests.simulation.scenarios import ABOUT, FRESH, ONE, V1, A, Past, X, Y, digest, small
+from tests.simulation.scenarios import ABOUT, FRESH, ONE, V1, A, Past, X, Y, digest, index, small
 from tests.simulation.world import Process, World
 from tests.support.causes import ME
 
@@ -49,6 +50,18 @@ class PushSubject(Push):
         is_promised = (self.repository, ABOUT.digest) in world.promised
         if is_promised and keys.manifest(ABOUT.digest) not in world.contents(self.repository):
             yield f"{ABOUT.digest} went, and its subject {self.digest} had come back"
+
+
+@dataclass(frozen=True)
+class PushIndex(Push):
+    """Push an index of what goes with its subject."""
+
+    def broken(self, world: World, others: Others, since: datetime) -> Iterable[str]:
+        """What it names stays."""
+        yield from super().broken(world, others, since)
+        for child in self.manifest.children:
+            if keys.manifest(child.digest) not in world.contents(self.repository):
+                yield f"{child.digest} went, and {self.digest} had come to name it"
 
 
 @dataclass(frozen=True)
@@ -103,6 +116,9 @@ END = RunErrands(A, Kind.END_DELETION)
 MENDS: Mapping[str, Scenario] = {
     "a purge, and the subject comes back": REFERRED.meets(PURGE, [PushSubject(A, ONE, V2)]),
     "a purge, and the referrer is pushed again": REFERRED.meets(PURGE, [Push(A, ABOUT, V2)]),
+    "a purge, and an index of the referrer": REFERRED.meets(
+        PURGE, [PushIndex(A, index(ABOUT), V2)]
+    ),
     "two who end a deletion, and a push": BEGUN.meets([END], [END, PushAnew(A, ONE, V2)]),
     "two deletions of a blob, and an upload": FRESH.meets(
         [DeleteBlob(A, digest(X))], [DeleteBlob(A, digest(X)), FRESH.put(A, X)]
@@ -132,6 +148,13 @@ def purge_takes_referrers_as_they_are(patch: Patch) -> None:
     patch.setattr(Manifests, "carry_out", unyielding)
 
 
+def purge_looks_for_no_index(patch: Patch) -> None:
+    async def unnamed(*_: object) -> bool:
+        return False
+
+    patch.setattr(PurgeService, "_is_named_since", unnamed)
+
+
 def tags_go_to_any_life(patch: Patch) -> None:
     bring_back = Restores.bring_back
 
@@ -152,6 +175,7 @@ FAULTS = [
         "a purge, and the referrer is pushed again",
         "is not there",
     ),
+    (purge_looks_for_no_index, "a purge, and an index of the referrer", "had come to name it"),
     (tags_go_to_any_life, "two who end a deletion, and a push", "has come back"),
 ]
 
