@@ -173,7 +173,8 @@ class Purge:
         of hosts differ. They are read after the referrer, whose ETag its deletion heeds.
 
         Of an unchanged one no edge is looked for: who named it since has not found it, and may name
-        what is missing.
+        what is missing. An index that was there makes no edge when it is pushed again: it holds
+        back nothing, whosever it was.
         """
         record = await self._contents.manifest(repository, referrer, with_body=False)
         if record is None:
