@@ -237,6 +237,7 @@ PAIRS: Mapping[str, Scenario] = {
     ),
     "an upload": OLD.meets([OLD.put(A, X)], COLLECT),
     "an upload elsewhere": OLD.meets([OLD.put(B, X)], COLLECT),
+    "an upload of what another holds": BOTH.meets([BOTH.put(A, X)], COLLECT),
     "an upload of something else": OLD.meets(
         [PutBlob(A, digest(Y), OLD.upload(X)), PutBlob(A, WIDE, OLD.upload(Y))], COLLECT
     ),

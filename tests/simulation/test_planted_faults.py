@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ from shared.services.deletions import endings
 from shared.services.events import fallback_lists, fan_out
 from shared.storage import keys
 from shared.storage.ports import ANY, Change, Delete, NotFound, Update
+from shared.storage.rows.holdings import Held, Holdings
 from shared.storage.rows.index import Index
 from shared.storage.rows.outbox import Outbox
 from shared.storage.transactions import Transaction
@@ -102,6 +103,16 @@ def index_row_goes_unconditionally(patch: Patch) -> None:
     patch.setattr(Index, "remove", remove)
 
 
+def collector_takes_whatever_holder_is_there(patch: Patch) -> None:
+    leave = Holdings.leave
+
+    async def blind(self: Holdings, of: Digest, held: Held) -> object:
+        holder = held.holder and replace(held.holder, etag=ANY)
+        return await leave(self, of, replace(held, holder=holder))
+
+    patch.setattr(Holdings, "leave", blind)
+
+
 @dataclass(frozen=True)
 class Fault:
     """How to plant it, who must meet to show it, and what is said then."""
@@ -131,6 +142,11 @@ FAULTS = [
     Fault(deletion_takes_what_has_changed, "a push and a deletion", "points to no manifest"),
     Fault(list_is_pushed_unconditionally, "a list goes", "is there after its deletion"),
     Fault(list_that_is_pushed_is_not_looked_at, "a list is emptied by its client", "the list"),
+    Fault(
+        collector_takes_whatever_holder_is_there,
+        "an upload of what another holds",
+        "is not among its holders",
+    ),
     Fault(index_row_goes_unconditionally, "retiring what is empty", "not in the catalog"),
 ]
 
