@@ -10,17 +10,18 @@ from tests.soak import weather
 from tests.soak.asking import BrokenPromise
 from tests.soak.run import Size, acted, soak
 from tests.soak.worlds import world
+from tests.support.emulators import emulator_in_memory
 
 pytestmark = [
     pytest.mark.protocol,
     pytest.mark.direct("the front adds nothing to what is promised"),
-    pytest.mark.timeout(900),
-    pytest.mark.xdist_group("soak"),  # each is a load of its own
+    pytest.mark.timeout(1_500),
 ]
 
 SEED = 5
 
 
+@pytest.mark.xdist_group("soak")
 def test_promises_hold_for_thousands_of_operations(emulator: Azurite, tmp_path: Path) -> None:
     with world(emulator, tmp_path, weather.CALM, SEED) as there:
         outcome = asyncio.run(soak(there, Size(5_000), SEED))
@@ -30,6 +31,7 @@ def test_promises_hold_for_thousands_of_operations(emulator: Azurite, tmp_path: 
     assert outcome.did["undelete: back"]
 
 
+@pytest.mark.xdist_group("weather")
 def test_promises_hold_while_all_goes_wrong(emulator: Azurite, tmp_path: Path) -> None:
     with world(emulator, tmp_path, weather.ALL_AT_ONCE, SEED) as there:
         outcome = asyncio.run(soak(there, Size(240), SEED))
@@ -41,6 +43,7 @@ def test_promises_hold_while_all_goes_wrong(emulator: Azurite, tmp_path: Path) -
     assert outcome.did["503"]
 
 
+@pytest.mark.xdist_group("weather")
 def test_a_push_that_is_not_written_is_found(emulator: Azurite, tmp_path: Path) -> None:
     fault = "a push that is acknowledged and not written"
     host = "tests.soak.planted_host"
@@ -51,12 +54,13 @@ def test_a_push_that_is_not_written_is_found(emulator: Azurite, tmp_path: Path) 
         asyncio.run(soak(there, Size(400), SEED))
 
 
+@pytest.mark.xdist_group("weather")
 def test_a_seed_brings_the_decisions_of_actors_back(tmp_path: Path) -> None:
     stories = []
     for run in ("first", "second"):
         (folder := tmp_path / run).mkdir()
         with (
-            Azurite(folder / "data") as emulator,
+            emulator_in_memory() as emulator,
             world(emulator, folder, weather.CALM, 7) as there,
         ):
             actors = asyncio.run(acted(there, Size(80), 7))
