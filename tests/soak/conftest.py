@@ -10,8 +10,8 @@ from tests.support import emulators
 
 @pytest.fixture
 def emulator() -> Iterator[Azurite]:
-    """An emulator of the test's own, over a folder."""
-    with emulators.emulator("soak") as azurite:
+    """An emulator of the test's own."""
+    with emulators.emulator_in_memory() as azurite:
         yield azurite
 
 

@@ -23,13 +23,24 @@ def scratch(name: str) -> Iterator[Path]:
 @contextmanager
 def emulator(name: str) -> Iterator[Azurite]:
     """Run it; where it cannot run, the test is skipped."""
-    with scratch(name) as folder:
-        azurite = Azurite(folder)
-        try:
-            azurite.start()
-        except StorageError as error:
-            unavailable(str(error))
-        try:
-            yield azurite
-        finally:
-            azurite.stop()
+    with scratch(name) as folder, _running(Azurite(folder)) as azurite:
+        yield azurite
+
+
+@contextmanager
+def emulator_in_memory() -> Iterator[Azurite]:
+    """Run it likewise, with all that it keeps in memory: it never stops to write it down."""
+    with _running(Azurite()) as azurite:
+        yield azurite
+
+
+@contextmanager
+def _running(azurite: Azurite) -> Iterator[Azurite]:
+    try:
+        azurite.start()
+    except StorageError as error:
+        unavailable(str(error))
+    try:
+        yield azurite
+    finally:
+        azurite.stop()
