@@ -23,11 +23,15 @@ LONGEST_DELAY = 100 / FACTOR
 
 @dataclass(frozen=True, slots=True)
 class Weather:
-    """What goes wrong: calls, messages, whole services, hosts that are killed, clocks that jump."""
+    """What goes wrong: calls, messages, whole services, hosts that are killed, clocks that jump.
+
+    A service is away for `outage` seconds each time.
+    """
 
     faults: Mapping[Fault, float] = field(default_factory=dict)
     deliveries: Mapping[Delivery, float] = field(default_factory=dict)
     outages: Sequence[str] = ()
+    outage: float = OUTAGE_SECONDS
     has_kills: bool = False
     jump_seconds: float = 0.0
     hosts: int = 1
@@ -55,6 +59,7 @@ ALL_AT_ONCE = Weather(
     faults=dict.fromkeys(Fault, 0.005),
     deliveries=LOOSE_QUEUES.deliveries,
     outages=("table", "queue", "blob"),
+    outage=2 * LONGEST_DELAY,
     has_kills=True,
     jump_seconds=CLOCKS.jump_seconds,
 )
@@ -68,14 +73,14 @@ def outage(service: str) -> Weather:
 type Trouble = Callable[[threading.Event], None]
 
 
-def cut_off(relay: FaultyStorage, services: Sequence[str]) -> Trouble:
-    """Cut off each service in its turn, for ten minutes, with a minute and more in between."""
+def cut_off(relay: FaultyStorage, services: Sequence[str], seconds: float) -> Trouble:
+    """Cut off each service in its turn, with a minute and more in between."""
 
     def run(over: threading.Event) -> None:
         turn = 0
         while not over.wait(OUTAGE_SECONDS / 6):
             with relay.without(services[turn % len(services)]):
-                over.wait(OUTAGE_SECONDS)
+                over.wait(seconds)
             turn += 1
 
     return run

@@ -63,7 +63,7 @@ class World:
 
     def _troubles(self, seed: int) -> Iterator[Trouble]:
         if self.relay and self.weather.outages:
-            yield cut_off(self.relay, self.weather.outages)
+            yield cut_off(self.relay, self.weather.outages, self.weather.outage)
         if self.weather.has_kills:
             yield from (kill(host, seed) for host in self.hosts)
 
