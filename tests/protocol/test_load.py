@@ -20,8 +20,8 @@ pytestmark = [
 ]
 
 MEBIBYTE = 1024 * 1024
-GIBIBYTE = 1024 * MEBIBYTE
 BLOCK = 8 * MEBIBYTE
+LARGE = 32 * BLOCK
 PARALLEL = 64
 PIECE = bytes(MEBIBYTE)
 
@@ -72,12 +72,12 @@ def lateness(watch: Path, start: float, end: float) -> list[float]:
     return [float(late) for at, late in beats if start < float(at) < end]
 
 
-def test_the_event_loop_stays_free_while_a_gibibyte_is_pushed(
+def test_the_event_loop_stays_free_while_a_large_layer_is_pushed(
     registry: Registry, watch: Path
 ) -> None:
     with flows.connect(registry, "load/lag") as client:
         start = time.time()
-        upload(client, "load/lag", 0, GIBIBYTE)
+        upload(client, "load/lag", 0, LARGE)
         end = time.time()
 
     late = lateness(watch, start, end)
