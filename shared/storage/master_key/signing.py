@@ -12,10 +12,13 @@ cannot sign it. The document is read after its signature is found to be the vaul
     N2 one of another account, which has the same key   refused, unless an operator adopts it
     N3 an older one, while a process runs               refused by this process (`kept`)
     N4 an older one, in a new process                   opens no signing key, so it is refused
-    N5 an older one, and rows that were sealed then     taken
+    N5 an older one of the last rotation, the same      taken: it has the keys that the last one has
+    N6 an older one, and rows that were sealed then     taken
 
 N4 is as each rotation brings a key that all rows are sealed with, and removes old ones as it brings
-it. N5 is for who can write rows as well, and holds a key that was removed. An older document is
+it. N5 brings back no key that was removed, but what is sealed next is sealed with the one that was
+replaced: after a leak, rotate twice. N6 is for who can write rows as well, and holds a key that was
+removed. An older document is
 signed and wrapped by the version of the vault's key that was the newest then: once that version is
 disabled, the document is worth nothing.
 """
@@ -94,11 +97,12 @@ def _said(body: bytes) -> Any:
     try:
         return json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise DocumentUnreadable(f"cannot be read ({error!r}): {_BRING_BACK}") from error
+        raise DocumentUnreadable(f"cannot be read ({_short(str(error))}): {_BRING_BACK}") from error
 
 
 def _short(told: str) -> str:
-    return " ".join(told.split())[:_TOLD]
+    text = " ".join(told.split())[:_TOLD]
+    return text if text.isprintable() else ascii(text)[1:-1]
 
 
 def _message(payload: str) -> bytes:

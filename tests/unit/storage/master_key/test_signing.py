@@ -161,3 +161,21 @@ async def test_nothing_is_written_that_could_not_be_read(
     monkeypatch.setattr(MemoryVault, "verify", other)
     with pytest.raises(VaultRefused, match="does not know what it has signed"):
         await signing.signed(document)
+
+
+@pytest.mark.parametrize(
+    "kid", ["\x1b]0;a title\x07", "\ud800", "\u202egnp", "https://a.test/keys/b\x9b2J"]
+)
+async def test_what_another_key_calls_itself_is_told_in_letters_alone(
+    signing: Signing, body: bytes, kid: str
+) -> None:
+    with pytest.raises(DocumentUnreadable) as told:
+        await signing.read(changed(body, header={"kid": f"{kid}/1"}))
+    assert str(told.value).isprintable()
+
+
+@pytest.mark.parametrize("letter", [b"\xff", b"[", b"1"])
+async def test_what_is_no_document_is_not_told_whole(signing: Signing, letter: bytes) -> None:
+    with pytest.raises(DocumentUnreadable, match="cannot be read") as told:
+        await signing.read(letter * 60_000)
+    assert len(str(told.value)) < 400
