@@ -35,7 +35,7 @@ from shared.services.verification.arrivals import Arrivals
 from shared.services.verification.scrub import tick_all
 from shared.settings import Settings
 from shared.start import read_settings
-from shared.storage.azure.names import account_name
+from shared.storage.azure.account.names import account_name
 from shared.storage.bodies import Bodies
 from shared.storage.layers.later import LateMessages
 from shared.storage.layers.preparing import prepared

@@ -57,9 +57,8 @@ def _place(item: pytest.Item) -> tuple[int, bool]:
     if mark is None:
         return len(LONGEST) + 1, True
     (group,) = mark.args
-    return LONGEST.index(group) if group in LONGEST else len(
-        LONGEST
-    ), item.path.parent.name != group
+    early = LONGEST.index(group) if group in LONGEST else len(LONGEST)
+    return early, item.path.parent.name != group
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

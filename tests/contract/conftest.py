@@ -11,7 +11,7 @@ from aiohttp.typedefs import StrOrURL
 
 from infra.devhost.storage import Azurite, StorageError
 from shared.storage import keys
-from shared.storage.azure.accounts import AzureAccount
+from shared.storage.azure.account.account import AzureAccount
 from shared.storage.azure.blobs import AzureObjects
 from shared.storage.azure.queues import AzureMessages
 from shared.storage.azure.tables import AzureRows

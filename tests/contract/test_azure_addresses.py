@@ -7,7 +7,7 @@ import pytest
 from aiohttp import ClientSession
 from yarl import URL
 
-from shared.storage.azure.accounts import AzureAccount
+from shared.storage.azure.account.account import AzureAccount
 from shared.storage.azure.blobs import AzureObjects
 
 pytestmark = pytest.mark.emulator

@@ -15,7 +15,7 @@ from azure.core.credentials import AccessToken
 from azure.identity.aio import DefaultAzureCredential, ManagedIdentityCredential
 
 from infra.devhost.storage import ACCOUNT, Azurite, StorageError
-from shared.storage.azure.accounts import AzureAccount, Endpoints, identity
+from shared.storage.azure.account.account import AzureAccount, Endpoints, identity
 from shared.storage.azure.blobs import AzureObjects
 from shared.storage.azure.queues import AzureMessages
 from shared.storage.azure.tables import AzureRows

@@ -13,13 +13,14 @@ from aiohttp import ClientTimeout, web
 
 from infra.devhost.storage import ACCOUNT, KEY
 from shared.storage import ages
-from shared.storage.azure import accounts as azure_accounts
-from shared.storage.azure import answers, downloads, tries
-from shared.storage.azure.accounts import AzureAccount
+from shared.storage.azure import answers, downloads
+from shared.storage.azure.account import account as azure_account
+from shared.storage.azure.account import tries
+from shared.storage.azure.account.account import AzureAccount
+from shared.storage.azure.account.tries import RETRIES
 from shared.storage.azure.blobs import AzureObjects
 from shared.storage.azure.queues import AzureMessages
 from shared.storage.azure.tables import AzureRows
-from shared.storage.azure.tries import RETRIES
 from shared.storage.ports import (
     Change,
     Conflict,
@@ -126,7 +127,7 @@ class Answer:
 
 
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    for room in (azure_accounts, tries):
+    for room in (azure_account, tries):
         monkeypatch.setattr(room, "FIRST_PAUSE", 0.01)
 
 
@@ -419,7 +420,7 @@ class TestNoAnswer:
     async def test_a_connection_that_died_is_left_for_another(
         self, monkeypatch: pytest.MonkeyPatch, call: Callable[[AzureAccount], Awaitable[object]]
     ) -> None:
-        monkeypatch.setattr(azure_accounts, "READ_SECONDS", 0.2)
+        monkeypatch.setattr(azure_account, "READ_SECONDS", 0.2)
         hurry(monkeypatch)
         connections: list[asyncio.StreamWriter] = []
         lines = (

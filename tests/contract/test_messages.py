@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from shared.storage.azure.accounts import AzureAccount
+from shared.storage.azure.account.account import AzureAccount
 from shared.storage.azure.queues import AzureMessages
 from shared.storage.memory.messages import MemoryMessages
 from shared.storage.ports import Messages, NotPrepared, Received

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.storage.azure.accounts import AzureAccount
+from shared.storage.azure.account.account import AzureAccount
 from shared.storage.azure.blobs import AzureObjects
 from shared.storage.memory.objects import MemoryObjects
 from shared.storage.ports import Block, Conflict, Facts, NotFound, NotPrepared, Objects

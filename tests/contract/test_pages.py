@@ -8,7 +8,7 @@ import pytest
 from aiohttp import ClientResponse, ClientSession
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from shared.storage.azure.accounts import AzureAccount
+from shared.storage.azure.account.account import AzureAccount
 from shared.storage.azure.tables import AzureRows
 from shared.storage.ports import (
     KEY_CHARACTERS,

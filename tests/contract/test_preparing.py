@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from shared.storage import keys
-from shared.storage.azure.accounts import AzureAccount
+from shared.storage.azure.account.account import AzureAccount
 from shared.storage.halt import Halt
 from shared.storage.layers.preparing import prepared
 from shared.storage.memory.rows import MemoryRows

@@ -19,7 +19,7 @@ from azure.core.exceptions import AzureError
 from infra.azure.smoke.bodies import GIB, MIB
 from infra.azure.smoke.findings import Differs, NotChecked, broken
 from infra.azure.smoke.wire import Answer, Server, Wire
-from shared.storage.azure.accounts import identity
+from shared.storage.azure.account.account import identity
 
 _MANAGEMENT = Server("management.azure.com")
 _SCOPE = "https://management.azure.com/.default"

@@ -11,12 +11,12 @@ from azure.core import MatchConditions
 from azure.core.exceptions import ResourceExistsError
 
 from shared.storage import keys
-from shared.storage.azure.accounts import AzureAccount, Key
+from shared.storage.azure.account.account import AzureAccount, Key
+from shared.storage.azure.account.tries import CONTENT_SECONDS
 from shared.storage.azure.addresses import Addresses
 from shared.storage.azure.answers import Answered, in_time, patiently, soon
 from shared.storage.azure.downloads import stream
 from shared.storage.azure.errors import translated
-from shared.storage.azure.tries import CONTENT_SECONDS
 from shared.storage.ports import Block, Conflict, Facts, NotFound
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from shared.storage import keys
-from shared.storage.azure.accounts import AzureAccount, Endpoints, identity
+from shared.storage.azure.account.account import AzureAccount, Endpoints, identity
 from shared.storage.azure.blobs import AzureObjects
 from shared.storage.azure.queues import AzureMessages
 from shared.storage.azure.tables import AzureRows

@@ -21,8 +21,8 @@ from aiohttp import (
 from yarl import URL
 
 from shared.storage.azure import answers
+from shared.storage.azure.account.tries import CONNECT_SECONDS, READ_SECONDS, RETRIES, pause
 from shared.storage.azure.errors import named
-from shared.storage.azure.tries import CONNECT_SECONDS, READ_SECONDS, RETRIES, pause
 from shared.storage.ports import Unavailable
 
 _PIECE_BYTES = 256 * 1024

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from azure.core.exceptions import ResourceExistsError
 
-from shared.storage.azure.accounts import AzureAccount
+from shared.storage.azure.account.account import AzureAccount
 from shared.storage.azure.answers import patiently, soon
 from shared.storage.azure.errors import translated
 from shared.storage.ports import Conflict, NotFound, Received

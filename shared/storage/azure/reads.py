@@ -24,8 +24,8 @@ from azure.core.credentials import AccessToken
 from azure.core.exceptions import AzureError
 from yarl import URL
 
-from shared.storage.azure.accounts import AzureAccount, Key
-from shared.storage.azure.tries import CONNECT_SECONDS, READ_SECONDS
+from shared.storage.azure.account.account import AzureAccount, Key
+from shared.storage.azure.account.tries import CONNECT_SECONDS, READ_SECONDS
 from shared.storage.ports import Row, Value
 
 _TIMES = ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=READ_SECONDS)

@@ -16,7 +16,7 @@ from azure.core.async_paging import AsyncPageIterator
 from azure.data.tables import EdmType, EntityProperty, TableEntity, UpdateMode
 from azure.data.tables.aio import TableClient
 
-from shared.storage.azure.accounts import AzureAccount
+from shared.storage.azure.account.account import AzureAccount
 from shared.storage.azure.answers import Answered, in_time, patiently, soon
 from shared.storage.azure.errors import translated
 from shared.storage.azure.reads import PointReads, Unclear

@@ -26,8 +26,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from shared.storage.azure.accounts import identity
-from shared.storage.azure.tries import RETRIES
+from shared.storage.azure.account.account import identity
+from shared.storage.azure.account.tries import RETRIES
 from shared.storage.ports import Signature, VaultRefused, Wrapped
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 import pytest
 
-from shared.storage.azure.names import account_name
+from shared.storage.azure.account.names import account_name
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.data.tables.aio import TableServiceClient
 
-from shared.storage.azure.tries import CONNECT_SECONDS, FIRST_PAUSE, READ_SECONDS, RETRIES
+from shared.storage.azure.account.tries import CONNECT_SECONDS, FIRST_PAUSE, READ_SECONDS, RETRIES
 
 if TYPE_CHECKING:
     from azure.storage.blob.aio import BlobServiceClient
@@ -101,7 +101,7 @@ class AzureAccount:
         return QueueServiceClient(self._place.queue, credential=self._identity, **options)
 
     def _options(self) -> dict[str, Any]:
-        from shared.storage.azure.pauses import Pauses  # noqa: PLC0415 - loads the blobs' SDK
+        from shared.storage.azure.account.pauses import Pauses  # noqa: PLC0415 - loads the blobs' SDK
 
         return {"transport": self._transport, "retry_policy": Pauses()}
 

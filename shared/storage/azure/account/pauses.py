@@ -5,7 +5,7 @@ from typing import Any
 
 from azure.storage.blob.aio import ExponentialRetry
 
-from shared.storage.azure.tries import RETRIES, pause
+from shared.storage.azure.account.tries import RETRIES, pause
 
 
 class Pauses(ExponentialRetry):

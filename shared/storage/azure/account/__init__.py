@@ -1,0 +1,1 @@
+"""How an account of Azure Storage is reached, and by whom."""
