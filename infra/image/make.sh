@@ -34,7 +34,7 @@ sources() {
 base() {
     say "laying out Debian $suite"
     sources > "$work/sources.list"
-    mmdebstrap --quiet --variant=essential --include=python3,ca-certificates \
+    mmdebstrap --quiet --variant=essential --include=python3,ca-certificates --dpkgopt=force-unsafe-io \
         --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
         --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
         --customize-hook='echo registry:x:65532: >> "$1/etc/group"' \
