@@ -152,7 +152,7 @@ var complaints = concat(
     concat(domainNames, ['${functionsName}.azurewebsites.net'])
   ),
   check.ofProxies(networks),
-  check.ofScale(minReplicas, maxReplicas, alwaysReady, maximumInstances),
+  check.ofScale(hasContainers, minReplicas, maxReplicas, alwaysReady, maximumInstances),
   check.ofSettings(settings)
 )
 var groupName = empty(complaints) ? 'rg-${environmentName}' : fail(join(complaints, '; '))
@@ -439,7 +439,7 @@ module functions 'modules/functions.bicep' = {
     memoryMB: instanceMemoryMB
     maximumInstances: maximumInstances
     concurrency: concurrentRequests
-    alwaysReady: hasContainers ? 0 : alwaysReady
+    alwaysReady: alwaysReady
     servesHttp: !hasContainers
     subnetId: functionsSubnet
     isPrivate: isPrivate

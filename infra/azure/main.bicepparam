@@ -10,10 +10,8 @@ param settings = json(readEnvironmentVariable('DEPLOY_SETTINGS', '{}'))
 param domains = json(readEnvironmentVariable('DEPLOY_DOMAINS', '[]'))
 
 // Unless others are named, whoever deploys.
-param operators = filter(
-  split(readEnvironmentVariable('DEPLOY_OPERATORS', readEnvironmentVariable('AZURE_PRINCIPAL_ID', '')), ','),
-  operator => !empty(operator)
-)
+var operatorNames = readEnvironmentVariable('DEPLOY_OPERATORS', readEnvironmentVariable('AZURE_PRINCIPAL_ID', ''))
+param operators = filter(map(split(operatorNames, ','), operator => trim(operator)), operator => !empty(operator))
 
 param bodyLimitMiB = int(readEnvironmentVariable('DEPLOY_BODY_LIMIT_MIB', '64'))
 param concurrentRequests = int(readEnvironmentVariable('DEPLOY_CONCURRENT_REQUESTS', '4'))

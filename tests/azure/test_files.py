@@ -74,6 +74,16 @@ def test_the_defaults_of_azd_are_those_of_the_parameters(bicep: Bicep) -> None:
     assert by_default == bare
 
 
+def test_operators_are_named_with_a_blank_between_them_or_without() -> None:
+    def granted(operators: str) -> set[str]:
+        with Bicep(DEPLOY_OPERATORS=operators) as bicep:
+            deployed = bicep.deployed(FOLDER / "main.bicepparam")
+        roles = [it for it in deployed.resources if it["type"].endswith("/roleAssignments")]
+        return {it["properties"]["principalId"] for it in roles}
+
+    assert granted("one, other,") == granted("one,other") > {"one", "other"}
+
+
 def test_the_package_of_azd_is_what_make_writes() -> None:
     text = (FOLDER.parents[1] / "azure.yaml").read_text()
 

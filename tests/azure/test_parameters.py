@@ -208,6 +208,12 @@ BAD: list[tuple[str, str, dict[str, Any], str]] = [
         "alwaysReady: 101 is more than maximumInstances, 100",
     ),
     (
+        "functions ready that answer nobody",
+        CONTAINER,
+        {"alwaysReady": 1},
+        "alwaysReady: in shape container no function answers HTTP",
+    ),
+    (
         "a name with a hyphen",
         FUNCTIONS,
         {"registryName": "my-registry"},

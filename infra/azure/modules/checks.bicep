@@ -183,9 +183,10 @@ func ofProxies(networks string[]) string[] =>
   )
 
 @export()
-func ofScale(minReplicas int, maxReplicas int, alwaysReady int, maximumInstances int) string[] =>
+func ofScale(hasContainers bool, minReplicas int, maxReplicas int, alwaysReady int, maximumInstances int) string[] =>
   those([
     minReplicas > maxReplicas ? 'minReplicas: ${minReplicas} is more than maxReplicas, ${maxReplicas}' : ''
+    hasContainers && alwaysReady > 0 ? 'alwaysReady: in shape container no function answers HTTP: give minReplicas' : ''
     alwaysReady > maximumInstances
       ? 'alwaysReady: ${alwaysReady} is more than maximumInstances, ${maximumInstances}'
       : ''
