@@ -62,9 +62,13 @@ async def list_deleted(
 ) -> Listing:
     """List what was deleted and is kept, of one repository or of all."""
     name = repository_of(desk, repository) if repository else None
-    where = f" of {name}" if name else ""
+    empty = (
+        f"nothing that was deleted of {name} is kept"
+        if name
+        else "nothing that was deleted is kept; what was deleted just now is listed in seconds"
+    )
     shown = ("repository", "digest", "tags", "deleted_at", "by", "until", "why")
-    return Listing(Deleted, _all(desk, name), f"nothing that was deleted{where} is kept", shown)
+    return Listing(Deleted, _all(desk, name), empty, shown)
 
 
 @deleted.command("restore")
