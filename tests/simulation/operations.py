@@ -284,7 +284,7 @@ class PutBlob(_Shown):
     async def run(self, process: Process) -> None:
         """Finish it."""
         await process.uploads.commit(self.repository, self.upload, self.digest, Part(_nothing()))
-        await _promised(process, self.repository, self.digest)
+        await promised(process, self.repository, self.digest)
 
     def shows(self, repository: RepositoryName, digest: Digest) -> bool:
         """Tell whether it may bring a blob's link."""
@@ -302,7 +302,7 @@ class Mount(_Shown):
         """Mount it."""
         if not await process.uploads.mount(self.repository, self.digest, self.source):
             raise BlobUnknown
-        await _promised(process, self.repository, self.digest)
+        await promised(process, self.repository, self.digest)
 
     def shows(self, repository: RepositoryName, digest: Digest) -> bool:
         """Tell whether it may bring a blob's link."""
@@ -318,7 +318,7 @@ class Head(_Shown):
     async def run(self, process: Process) -> None:
         """Ask."""
         await process.blobs.find(self.repository, self.digest)
-        await _promised(process, self.repository, self.digest)
+        await promised(process, self.repository, self.digest)
 
 
 @dataclass(frozen=True)
@@ -329,7 +329,7 @@ class Ensure(PutBlob):
         """Ask, and upload."""
         try:
             await process.blobs.find(self.repository, self.digest)
-            await _promised(process, self.repository, self.digest)
+            await promised(process, self.repository, self.digest)
         except BlobUnknown:
             await super().run(process)
 
@@ -408,7 +408,7 @@ class Pause(Operation):
         """Wait no longer."""
 
 
-async def _promised(process: Process, repository: RepositoryName, digest: Digest) -> None:
+async def promised(process: Process, repository: RepositoryName, digest: Digest) -> None:
     """Remember which object a client has been given."""
     await process.changes(lambda world: world.promise(repository, digest))
 

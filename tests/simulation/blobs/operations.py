@@ -19,8 +19,8 @@ from tests.simulation.operations import (
     Operation,
     Others,
     PutBlob,
-    _promised,
     _Shown,
+    promised,
 )
 from tests.simulation.world import GENERATION, Process, World
 
@@ -175,7 +175,7 @@ class PutRest(PutBlob):
         """Send it, and finish the upload."""
         part = Part(_once(self.rest))
         await process.uploads.commit(self.repository, self.upload, self.digest, part)
-        await _promised(process, self.repository, self.digest)
+        await promised(process, self.repository, self.digest)
 
 
 @dataclass(frozen=True)
@@ -223,7 +223,7 @@ class Discover(_Shown):
         """Mount it."""
         if not await process.uploads.discover(self.repository, self.digest, lambda _: True):
             raise BlobUnknown
-        await _promised(process, self.repository, self.digest)
+        await promised(process, self.repository, self.digest)
 
     def shows(self, repository: RepositoryName, digest: Digest) -> bool:
         """Tell whether it may bring a blob's link."""
