@@ -18,9 +18,8 @@ cannot sign it. The document is read after its signature is found to be the vaul
 N4 is as each rotation brings a key that all rows are sealed with, and removes old ones as it brings
 it. N5 brings back no key that was removed, but what is sealed next is sealed with the one that was
 replaced: after a leak, rotate twice. N6 is for who can write rows as well, and holds a key that was
-removed. An older document is
-signed and wrapped by the version of the vault's key that was the newest then: once that version is
-disabled, the document is worth nothing.
+removed. An older document is signed and wrapped by the version of the vault's key that was the
+newest then: once that version is disabled, the document is worth nothing.
 """
 
 import json
