@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from infra.admin import opening
 from infra.azure.smoke import command, looking
+from infra.azure.smoke.asking.wire import PATIENCE, Wire
 from infra.azure.smoke.checks import strangers
-from infra.azure.smoke.wire import PATIENCE, Wire
 from infra.devhost import settings as host_settings
 from infra.devhost.storage import Azurite
 from tests.support.emulators import emulator

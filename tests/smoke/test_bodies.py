@@ -6,7 +6,7 @@ import tracemalloc
 
 import pytest
 
-from infra.azure.smoke.bodies import GIB, KIB, MIB, PIECE, Body, size_text
+from infra.azure.smoke.asking.bodies import GIB, KIB, MIB, PIECE, Body, size_text
 
 
 @pytest.mark.parametrize("size", [0, 1, 7, PIECE - 1, PIECE, PIECE + 3, 5 * PIECE + 9])

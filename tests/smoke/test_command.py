@@ -7,10 +7,10 @@ from typer.testing import CliRunner, Result
 
 from infra.admin.output import Answer
 from infra.azure.smoke import command
+from infra.azure.smoke.asking.monitor import App
+from infra.azure.smoke.asking.wire import Server
 from infra.azure.smoke.credentials import Login
-from infra.azure.smoke.monitor import App
 from infra.azure.smoke.options import Options, size
-from infra.azure.smoke.wire import Server
 from tests.support.hosts import free_port
 
 pytestmark = pytest.mark.usefixtures("empty")

@@ -9,15 +9,15 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from azure.identity import CredentialUnavailableError
 
-from infra.azure.smoke import monitor
-from infra.azure.smoke.bodies import GIB, MIB
+from infra.azure.smoke.asking import monitor
+from infra.azure.smoke.asking.bodies import GIB, MIB
+from infra.azure.smoke.asking.monitor import App
+from infra.azure.smoke.asking.wire import Server, Wire
 from infra.azure.smoke.checks.memory import room
 from infra.azure.smoke.credentials import Login
 from infra.azure.smoke.findings import Finding, Verdict
-from infra.azure.smoke.monitor import App
 from infra.azure.smoke.options import Options
 from infra.azure.smoke.site import Site
-from infra.azure.smoke.wire import Server, Wire
 from tests.smoke.serving import Give, answer, serving
 from tests.support.key_vault import Credential
 

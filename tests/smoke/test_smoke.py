@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from infra.azure.smoke.bodies import MIB
+from infra.azure.smoke.asking.bodies import MIB
 from infra.azure.smoke.checks import ROOMS
 from shared import bootstrap
 from shared.settings import Settings

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.azure.smoke.bodies import KIB, MIB
+from infra.azure.smoke.asking.bodies import KIB, MIB
 from infra.azure.smoke.checks import ROOMS
 from tests.smoke import faults, test_memory, test_smoke, test_strangers
 from tests.smoke.conftest import QUICK, Run

@@ -4,12 +4,12 @@ import itertools
 
 import pytest
 
+from infra.azure.smoke.asking.wire import Server, Wire
 from infra.azure.smoke.checks import strangers
 from infra.azure.smoke.credentials import Login
 from infra.azure.smoke.findings import Finding, Verdict
 from infra.azure.smoke.options import Options
 from infra.azure.smoke.site import Site
-from infra.azure.smoke.wire import Server, Wire
 from tests.smoke.serving import Give, answer, serving
 
 UNKNOWN = answer("401 Unauthorized")

@@ -8,14 +8,15 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from infra.azure.smoke import looking, wire
+from infra.azure.smoke import looking
+from infra.azure.smoke.asking import wire
+from infra.azure.smoke.asking.wire import Server, Wire
 from infra.azure.smoke.checks.leaving import clean
 from infra.azure.smoke.checks.uploading import begin, next_location, send_chunked
 from infra.azure.smoke.credentials import Login
 from infra.azure.smoke.findings import Differs
 from infra.azure.smoke.options import Options
 from infra.azure.smoke.site import Site
-from infra.azure.smoke.wire import Server, Wire
 from tests.smoke.serving import Give, answer, serving
 
 TOKEN = b'{"access_token": "secret"}'

@@ -4,9 +4,8 @@
     credentials.py  who logs in: as docker has it, or as it is given
     options.py      what the command is told
     site.py         where it looks: the registry, the login, storage, and what was made there
-    wire.py         requests, as httpx sends them or byte by byte
-    monitor.py      what Azure Monitor knows of the app that serves
-    bodies.py       bodies of any size, made as they are sent
+    asking/         `wire`: requests, as httpx sends them or byte by byte; `bodies` of any size,
+                    made as they are sent; `monitor`: what Azure knows of the app that serves
     checking.py     what a check is, and how it is run
     findings.py     what comes of one
     waiting.py      for what comes later

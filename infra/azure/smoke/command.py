@@ -15,10 +15,10 @@ import typer
 from infra.admin.bundles import bundled
 from infra.admin.opening import AdminError, Desk, desk
 from infra.admin.output import Answer, Output, cell, show
+from infra.azure.smoke.asking.wire import Server
 from infra.azure.smoke.credentials import Login, NoCredentials, of_docker
 from infra.azure.smoke.looking import Unreachable, look
 from infra.azure.smoke.options import Format, Options, Reached, Where, Who
-from infra.azure.smoke.wire import Server
 from infra.devhost.settings import ENVIRONMENT, StartError
 from shared.settings import SettingsInvalid
 

@@ -6,6 +6,7 @@ import httpx
 
 from infra.admin.opening import Desk
 from infra.admin.output import Answer, cell, progress
+from infra.azure.smoke.asking.wire import Server, Wire
 from infra.azure.smoke.checks import ROOMS
 from infra.azure.smoke.checks.leaving import clean
 from infra.azure.smoke.credentials import Login
@@ -13,7 +14,6 @@ from infra.azure.smoke.findings import Differs, Finding, broken
 from infra.azure.smoke.options import Options
 from infra.azure.smoke.report import Looked, report
 from infra.azure.smoke.site import Site
-from infra.azure.smoke.wire import Server, Wire
 
 
 class Unreachable(Exception):

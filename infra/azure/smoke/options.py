@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from infra.admin.output import Output
-from infra.azure.smoke.bodies import GIB, KIB, MIB
-from infra.azure.smoke.monitor import App
+from infra.azure.smoke.asking.bodies import GIB, KIB, MIB
+from infra.azure.smoke.asking.monitor import App
 from shared.model.login_server import read_login_server
 
 _SIZE = re.compile(r"(\d{1,15})(|KiB|MiB|GiB)", re.ASCII)

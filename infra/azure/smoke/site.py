@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from urllib.parse import urlencode
 
 from infra.admin.opening import AdminError, Desk
-from infra.azure.smoke.bodies import MIB, Body
+from infra.azure.smoke.asking.bodies import MIB, Body
+from infra.azure.smoke.asking.wire import Answer, Content, Wire
 from infra.azure.smoke.credentials import Login
 from infra.azure.smoke.findings import Differs, NotChecked
 from infra.azure.smoke.options import Options
-from infra.azure.smoke.wire import Answer, Content, Wire
 from shared.administration import Administration
 from shared.errors import RegistryError
 from shared.model.webhooks.callbacks import CallbackUnreadable

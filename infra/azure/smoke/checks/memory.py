@@ -7,10 +7,10 @@ waits for those of the minute after the last upload.
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from infra.azure.smoke.bodies import MIB, size_text
+from infra.azure.smoke.asking.bodies import MIB, size_text
+from infra.azure.smoke.asking.monitor import App, Busy, Figure, Monitor, monitor
 from infra.azure.smoke.checking import USUAL_SECONDS, Room
 from infra.azure.smoke.findings import Differs, NotChecked
-from infra.azure.smoke.monitor import App, Busy, Figure, Monitor, monitor
 from infra.azure.smoke.options import Options
 from infra.azure.smoke.site import Site
 from infra.azure.smoke.waiting import tries

@@ -5,7 +5,7 @@ import hashlib
 
 import orjson
 
-from infra.azure.smoke.bodies import KIB, Body, digest_of
+from infra.azure.smoke.asking.bodies import KIB, Body, digest_of
 from infra.azure.smoke.checking import Room
 from infra.azure.smoke.checks.uploading import (
     BYTES,

@@ -1,9 +1,9 @@
 """Reads: what was pushed comes back, with the headers and the conditions of HTTP."""
 
+from infra.azure.smoke.asking.wire import Answer
 from infra.azure.smoke.checking import Room
 from infra.azure.smoke.findings import Differs
 from infra.azure.smoke.site import Site
-from infra.azure.smoke.wire import Answer
 
 room = Room("read")
 

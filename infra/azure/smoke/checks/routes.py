@@ -1,9 +1,9 @@
 """Routes: every path of the API reaches its function, and what is no path is answered as one."""
 
+from infra.azure.smoke.asking.wire import Answer
 from infra.azure.smoke.checking import Room
 from infra.azure.smoke.findings import Differs
 from infra.azure.smoke.site import Site, deep
-from infra.azure.smoke.wire import Answer
 
 room = Room("route")
 

@@ -11,7 +11,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import httpx
 
-from infra.azure.smoke.bodies import KIB, MIB, Body, digest_of, size_text
+from infra.azure.smoke.asking.bodies import KIB, MIB, Body, digest_of, size_text
+from infra.azure.smoke.asking.wire import Answer
 from infra.azure.smoke.checking import Room
 from infra.azure.smoke.checks.uploading import (
     begin,
@@ -23,7 +24,6 @@ from infra.azure.smoke.checks.uploading import (
 from infra.azure.smoke.findings import Differs, broken
 from infra.azure.smoke.options import Options
 from infra.azure.smoke.site import Site, rate
-from infra.azure.smoke.wire import Answer
 
 room = Room("size")
 

@@ -3,10 +3,10 @@
 import asyncio
 import statistics
 
+from infra.azure.smoke.asking.wire import PATIENCE
 from infra.azure.smoke.checking import Room
 from infra.azure.smoke.findings import Differs, NotChecked
 from infra.azure.smoke.site import Site
-from infra.azure.smoke.wire import PATIENCE
 
 cold = Room("time")
 warm = Room("time")

@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator
 
 import httpx
 
-from infra.azure.smoke.bodies import Body
+from infra.azure.smoke.asking.bodies import Body
+from infra.azure.smoke.asking.wire import Answer
 from infra.azure.smoke.findings import Differs
 from infra.azure.smoke.site import Site
-from infra.azure.smoke.wire import Answer
 
 BYTES = {"Content-Type": "application/octet-stream"}
 

@@ -16,9 +16,9 @@ import httpx
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError
 
-from infra.azure.smoke.bodies import GIB, MIB
+from infra.azure.smoke.asking.bodies import GIB, MIB
+from infra.azure.smoke.asking.wire import Answer, Server, Wire
 from infra.azure.smoke.findings import Differs, NotChecked, broken
-from infra.azure.smoke.wire import Answer, Server, Wire
 from shared.storage.azure.account.account import identity
 
 _MANAGEMENT = Server("management.azure.com")

@@ -1,0 +1,1 @@
+"""Asking: requests of every kind, the bodies they carry, and what Azure tells of the app."""
